@@ -1,0 +1,51 @@
+-- name: CreateGenerations :many
+-- Any number of generations and their prompts in one statement: one round trip, one commit. The arrays are unnested in
+-- one select list, where they advance together. Prompts are upserted in the order of their text, so that two such
+-- statements lock the rows that they share in the same order and cannot deadlock. A missing model
+-- version travels as an empty text, which the store never stores: a Go slice of strings holds no NULL.
+WITH input AS (
+	SELECT
+		unnest(@ids::UUID[]) AS id,
+		unnest(@prompts::TEXT[]) AS prompt,
+		unnest(@model_names::TEXT[]) AS model_name,
+		unnest(@model_versions::TEXT[]) AS model_version,
+		unnest(@durations_seconds::DOUBLE PRECISION[]) AS duration_seconds,
+		unnest(@sample_rates::BIGINT[]) AS sample_rate,
+		unnest(@channels::BIGINT[]) AS channels,
+		unnest(@file_paths::TEXT[]) AS file_path,
+		unnest(@metadata::JSONB[]) AS metadata
+), used AS (
+	INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
+	SELECT prompt, count(*), @created_at::TIMESTAMPTZ, @created_at::TIMESTAMPTZ FROM input GROUP BY prompt ORDER BY prompt
+	ON CONFLICT (text) DO UPDATE SET
+		used_count = prompts.used_count + excluded.used_count,
+		last_used_at = greatest(prompts.last_used_at, excluded.last_used_at)
+	RETURNING id, text
+)
+INSERT INTO generations (
+	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, status, created_at,
+	metadata, prompt_id, scheduled_at
+)
+SELECT
+	input.id, input.prompt, input.model_name, NULLIF(input.model_version, ''), input.duration_seconds, input.sample_rate,
+	input.channels, input.file_path, 'pending', @created_at, input.metadata, used.id, @created_at
+FROM input
+JOIN used ON used.text = input.prompt
+RETURNING *;
+
+-- name: CompleteGeneration :one
+-- || merges the top-level keys, as the Python dict.update did.
+UPDATE generations SET
+	status = 'completed',
+	completed_at = @completed_at,
+	generation_time_seconds = @generation_time_seconds,
+	file_size_bytes = @file_size_bytes,
+	error_message = NULL,
+	metadata = metadata || @metadata,
+	lease_expires_at = NULL
+WHERE id = @id AND status IN ('pending', 'processing')
+	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST(@attempt AS BIGINT)
+RETURNING *;
+
+-- name: MergeMetadata :one
+UPDATE generations SET metadata = metadata || @metadata WHERE id = @id RETURNING *;

@@ -1,0 +1,33 @@
+-- name: InsertGeneration :one
+-- PostgreSQL creates prompts and generations in one statement; SQLite has no INSERT inside WITH. In SQLite a statement
+-- costs no round trip, so the store tracks the prompt with the shared query and inserts the row with this one.
+INSERT INTO generations (
+	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, status, created_at,
+	metadata, prompt_id, scheduled_at
+)
+VALUES (
+	@id, @prompt, @model_name, @model_version, @duration_seconds, @sample_rate, @channels, @file_path, 'pending', @created_at,
+	@metadata, @prompt_id, @scheduled_at
+)
+RETURNING *;
+
+-- name: CompleteGeneration :one
+-- PostgreSQL merges metadata with ||. SQLite's json_patch is RFC 7396, which merges nested objects and takes null for
+-- a deletion, and its JSON functions round large integers; so the store merges in Go, under the writer's lock.
+UPDATE generations SET
+	status = 'completed',
+	completed_at = @completed_at,
+	generation_time_seconds = @generation_time_seconds,
+	file_size_bytes = @file_size_bytes,
+	error_message = NULL,
+	metadata = @metadata,
+	lease_expires_at = NULL
+WHERE id = @id AND status IN ('pending', 'processing')
+	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST(@attempt AS INTEGER)
+RETURNING *;
+
+-- name: SetMetadata :one
+UPDATE generations SET metadata = @metadata WHERE id = @id RETURNING *;
+
+-- name: GetMetadata :one
+SELECT metadata FROM generations WHERE id = @id;

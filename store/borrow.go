@@ -1,0 +1,100 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/dgx-music/storage/storagedb"
+)
+
+// borrowedDB runs each statement on a connection that it borrows for as long as the result is open. It is what
+// (*Store).DB gives to a user's own queries.
+type borrowedDB struct {
+	borrow func(ctx context.Context) (db storagedb.DBTX, giveBack func(), err error)
+}
+
+func (b borrowedDB) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	db, giveBack, err := b.borrow(ctx)
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	defer giveBack()
+	return db.Exec(ctx, sql, args...)
+}
+
+func (b borrowedDB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	db, giveBack, err := b.borrow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		giveBack()
+		return rows, err
+	}
+	return &watchedRows{Rows: rows, done: func(error) { giveBack() }}, nil
+}
+
+func (b borrowedDB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	db, giveBack, err := b.borrow(ctx)
+	if err != nil {
+		return failedRow{err}
+	}
+	return watchedRow{db.QueryRow(ctx, sql, args...), func(error) { giveBack() }}
+}
+
+// watchedRows calls done once, when the result is closed or has no more rows.
+type watchedRows struct {
+	pgx.Rows
+	done func(error)
+}
+
+func (r *watchedRows) Next() bool {
+	more := r.Rows.Next()
+	if !more {
+		r.Close()
+	}
+	return more
+}
+
+func (r *watchedRows) Close() {
+	r.Rows.Close()
+	if r.done != nil {
+		r.done(r.Err())
+		r.done = nil
+	}
+}
+
+// watchedRow calls done when the row has been scanned.
+type watchedRow struct {
+	pgx.Row
+	done func(error)
+}
+
+func (r watchedRow) Scan(dest ...any) error {
+	err := r.Row.Scan(dest...)
+	r.done(err)
+	return err
+}
+
+// failedRow is the row of a query that never ran.
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
+
+// waitFor bounds a wait: it runs get with a context that ends after patience, and tells that end, an ErrBusy, from the
+// end of the caller's own context.
+func waitFor[T any](ctx context.Context, patience time.Duration, what string, get func(context.Context) (T, error)) (T, error) {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	got, err := get(waiting)
+	if err != nil && ctx.Err() == nil && (waiting.Err() != nil || errors.Is(classify(err), ErrBusy)) {
+		return got, fmt.Errorf("%w: waited %s for %s; who calls the store instead of the tx inside InTx waits for himself", ErrBusy, patience, what)
+	}
+	return got, err
+}

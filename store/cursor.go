@@ -1,0 +1,56 @@
+package store
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"hash/crc32"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Cursor marks a place in a list: the page that follows starts behind the last row already seen, whatever was inserted
+// or deleted in between. It is opaque; keep it and give it back. The zero value is the beginning.
+type Cursor string
+
+// position is a row's place in the order of creation.
+type position struct {
+	createdAt time.Time
+	id        uuid.UUID
+}
+
+// endOfTime is behind every row.
+var endOfTime = position{createdAt: time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC), id: uuid.Max}
+
+// A cursor is base64url of: a version byte, the time in microseconds since 1970, the ID, and the CRC-32 of all that, so
+// that one which was cut or changed on its way is told from a place in the list.
+const (
+	cursorVersion = 1
+	cursorBytes   = 1 + 8 + 16 + 4
+)
+
+func cursorAfter(g Generation) Cursor {
+	raw := make([]byte, 0, cursorBytes)
+	raw = append(raw, cursorVersion)
+	raw = binary.BigEndian.AppendUint64(raw, uint64(g.CreatedAt.UnixMicro()))
+	raw = append(raw, g.ID[:]...)
+	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
+	return Cursor(base64.RawURLEncoding.EncodeToString(raw))
+}
+
+func (c Cursor) position() (position, error) {
+	if c == "" {
+		return endOfTime, nil
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(string(c))
+	if err != nil || len(raw) != cursorBytes || raw[0] != cursorVersion ||
+		binary.BigEndian.Uint32(raw[cursorBytes-4:]) != crc32.ChecksumIEEE(raw[:cursorBytes-4]) {
+		return position{}, invalid("after", "is not a cursor that this store gave out")
+	}
+	micros := binary.BigEndian.Uint64(raw[1:9])
+	if micros > math.MaxInt64 {
+		return position{}, invalid("after", "is not a cursor that this store gave out")
+	}
+	return position{createdAt: time.UnixMicro(int64(micros)).UTC(), id: uuid.UUID(raw[9:25])}, nil
+}

@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/dgx-music/storage/storagedb"
+)
+
+// dialect is the list of what the engines say differently in SQL. Whatever is not in it is said once, in the shared
+// queries. Each new line needs a reason, which stands beside it.
+type dialect interface {
+	// One statement with arrays on PostgreSQL, which saves round trips; SQLite has no INSERT inside WITH, and prepared
+	// inserts cost it nothing.
+	createGenerations(ctx context.Context, db storagedb.DBTX, rows []CreateGenerationParams, now time.Time) ([]Generation, error)
+	// Metadata is merged by JSONB's || on PostgreSQL. SQLite's json_patch means something else; see its query.
+	completeGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params CompleteGenerationParams, now time.Time) (Generation, error)
+	mergeMetadata(ctx context.Context, db storagedb.DBTX, id uuid.UUID, patch Metadata) (Generation, error)
+}
+
+// session runs statements: the store's on connections of its own choice, a transaction's on its one connection.
+type session interface {
+	// read runs fn where everything that was committed before is seen.
+	read(ctx context.Context, fn func(storagedb.DBTX) error) error
+	// readStale runs fn where what was committed a moment ago may not be seen yet: on a replica, where there is one.
+	readStale(ctx context.Context, fn func(storagedb.DBTX) error) error
+	// write runs fn, which has at most one statement that changes anything.
+	write(ctx context.Context, fn func(storagedb.DBTX) error) error
+	// writeAtomic runs fn, whose statements take effect together or not at all; where they do not, a transaction around
+	// them goes on.
+	writeAtomic(ctx context.Context, fn func(storagedb.DBTX) error) error
+}
+
+// engine is an open database.
+type engine interface {
+	dialect
+	session
+	// inTx runs fn in a transaction on a connection of its own.
+	inTx(ctx context.Context, fn func(storagedb.DBTX) error) error
+	// breaksTransaction tells whether a statement that failed with err has ended its transaction.
+	breaksTransaction(err error) bool
+	// db is for a user's own queries.
+	db() storagedb.DBTX
+	ping(ctx context.Context) error
+	close()
+}

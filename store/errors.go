@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/dgx-music/storage/storagedb"
+)
+
+// Match these with errors.Is. The driver's own error, where there is one, is in the same chain: a *pgconn.PgError or a
+// *sqlite.Error, for errors.As.
+var (
+	// ErrNotFound says that there is no such row.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict says that a row with this ID exists already. Who gave the ID and was cut off before the answer came
+	// learns from it that the first call had gone through.
+	ErrConflict = errors.New("exists already")
+	// ErrBusy says that a lock, the writer or a connection was not to be had within Options.BusyTimeout, or that the
+	// database broke up a deadlock. Nothing was changed; try again.
+	ErrBusy = errors.New("busy")
+	// ErrLeaseLost says that the attempt given is not the one that holds the generation. Drop the work.
+	ErrLeaseLost = errors.New("lease lost")
+	// ErrCancelRequested says that somebody wants the generation stopped.
+	ErrCancelRequested = errors.New("cancel requested")
+	// ErrClosed says that the Store was closed, or that a Tx was used after its InTx had returned.
+	ErrClosed = errors.New("closed")
+	// ErrSchemaOutdated says that the database's schema version is not the one that this program was built for. The text
+	// gives both, and tells what to do.
+	ErrSchemaOutdated = errors.New("schema version does not fit")
+)
+
+// ValidationError says which field was refused and why, before anything reached the database. Match it with errors.As.
+type ValidationError = storagedb.ValidationError
+
+// TransitionError says that a generation's status does not allow what was asked. Match it with errors.As.
+//
+// Legal are: pending to processing, completed, failed and cancelled; processing to completed, failed, cancelled and
+// pending; failed and cancelled to pending.
+type TransitionError struct {
+	ID       uuid.UUID
+	From, To Status
+}
+
+func (e *TransitionError) Error() string {
+	return fmt.Sprintf("generation %s is %s and cannot become %s", e.ID, e.From, e.To)
+}
+
+// describe says what was being done when err came up, and classifies err.
+func describe(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("store: %s: %w", doing, classify(err))
+}
+
+// classify puts the matching error of this package before a driver's error, by its code.
+func classify(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(err, ErrBusy), errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound), errors.Is(err, ErrClosed):
+		return err
+	case errors.Is(err, pgx.ErrNoRows):
+		return ErrNotFound
+	}
+	if postgres, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return classifyPostgres(postgres, err)
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		return classifySQLite(lite, err)
+	}
+	return err
+}
+
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+func classifyPostgres(postgres *pgconn.PgError, err error) error {
+	switch postgres.Code {
+	case "23505": // unique_violation
+		return fmt.Errorf("%w: %w", ErrConflict, err)
+	case "23514": // check_violation
+		return fmt.Errorf("%w: %w", &ValidationError{Field: fieldOfConstraint(postgres.TableName, postgres.ConstraintName), Problem: "refused by the schema"}, err)
+	case "40001", "40P01", // serialization_failure, deadlock_detected
+		"55P03", // lock_not_available: our lock_timeout
+		"53300": // too_many_connections
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	return err
+}
+
+// https://www.sqlite.org/rescode.html
+func classifySQLite(lite *sqlite.Error, err error) error {
+	switch lite.Code() {
+	case sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+		return fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	switch lite.Code() & 0xff { // the primary code
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	return err
+}
+
+// fieldOfConstraint reads the column out of <table>_<column>_check, the form that our migrations keep to.
+func fieldOfConstraint(table, constraint string) string {
+	const suffix = "_check"
+	if len(constraint) > len(table)+1+len(suffix) {
+		return constraint[len(table)+1 : len(constraint)-len(suffix)]
+	}
+	return constraint
+}
+
+// errorCode names an error's kind for the log, without its text.
+func errorCode(err error) string {
+	if postgres, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return "SQLSTATE " + postgres.Code
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		return fmt.Sprintf("SQLite result code %d", lite.Code())
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", err)
+}

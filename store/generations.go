@@ -1,0 +1,372 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dgx-music/storage/storagedb"
+)
+
+// CreateGenerationParams is a generation that is asked for.
+type CreateGenerationParams struct {
+	ID              uuid.UUID // zero: a new UUIDv7
+	Prompt          string    // what the music is to be; 1 to 2,000 bytes
+	ModelName       string    // such as "musicgen-small"; 1 to 255 bytes
+	ModelVersion    *string   // at most 255 bytes; nil and the empty text are the same
+	DurationSeconds float64   // the length of the audio asked for; positive and finite
+	SampleRate      int64     // in Hz; 32000 for MusicGen
+	Channels        int64     // 1 mono, 2 stereo
+	FilePath        string    // where the audio will be; 1 to 4,096 bytes
+	Metadata        Metadata  // a JSON object of at most 1 MiB; zero: the empty one
+}
+
+// CompleteGenerationParams is what is known once the audio is there.
+type CompleteGenerationParams struct {
+	GenerationTimeSeconds float64  // how long the model took; finite, 0 or more
+	FileSizeBytes         int64    // of the audio file
+	Metadata              Metadata // merged over what is there, top-level key by top-level key
+	Attempt               int64    // the attempt of the claim that the worker holds; 0: not under a claim
+}
+
+// FailGenerationParams is why it did not work.
+type FailGenerationParams struct {
+	ErrorMessage string // at most 1 MiB
+	Attempt      int64  // the attempt of the claim that the worker holds; 0: not under a claim
+}
+
+// ListGenerationsParams chooses a page. The zero value is the first page of everything.
+type ListGenerationsParams struct {
+	Status    Status // "": any
+	ModelName string // "": any
+	Limit     int    // rows per page; 0: 100
+	Offset    int    // rows to skip, which costs as much as reading them; After does not
+	After     Cursor // GenerationPage.Next of the page before; "": from the start
+}
+
+// GenerationPage is a page of a list.
+type GenerationPage struct {
+	Generations []Generation `json:"generations"`
+	Next        Cursor       `json:"next"` // for ListGenerationsParams.After; "": this is the last page
+}
+
+// CreateGeneration creates a pending generation and counts a use of its prompt, together.
+//
+// It returns a *ValidationError for bad input, and ErrConflict where a generation with the given ID exists already.
+func (o operations) CreateGeneration(ctx context.Context, params CreateGenerationParams) (Generation, error) {
+	created, err := o.createGenerations(ctx, "create generation", []CreateGenerationParams{params})
+	if err != nil {
+		return Generation{}, err
+	}
+	return created[0], nil
+}
+
+// CreateGenerations creates all of the generations or none, and returns them in the order of the parameters. Of two
+// created together the earlier one is claimed first. None at all is no error.
+//
+// It returns a *ValidationError for bad input, behind the place in the list, and ErrConflict where one of the IDs
+// exists already or is given twice.
+func (o operations) CreateGenerations(ctx context.Context, params []CreateGenerationParams) ([]Generation, error) {
+	if len(params) == 0 {
+		return nil, nil
+	}
+	return o.createGenerations(ctx, "create generations", params)
+}
+
+func (o operations) createGenerations(ctx context.Context, doing string, params []CreateGenerationParams) ([]Generation, error) {
+	rows := make([]CreateGenerationParams, len(params))
+	for i, given := range params {
+		var err error
+		if rows[i], err = given.checked(); err != nil {
+			if len(params) > 1 {
+				err = fmt.Errorf("number %d: %w", i+1, err)
+			}
+			return nil, o.describe(doing, err)
+		}
+	}
+	var created []Generation
+	err := o.session.writeAtomic(ctx, func(db storagedb.DBTX) (err error) {
+		created, err = o.dialect.createGenerations(ctx, db, rows, o.clock.Now())
+		return err
+	})
+	return created, o.describe(doing, err)
+}
+
+// GetGeneration returns ErrNotFound where there is no such generation.
+func (o operations) GetGeneration(ctx context.Context, id uuid.UUID) (Generation, error) {
+	var g Generation
+	err := o.session.read(ctx, func(db storagedb.DBTX) (err error) {
+		g, err = storagedb.New(db).GetGeneration(ctx, id)
+		return err
+	})
+	return g, o.describe("get generation "+id.String(), err)
+}
+
+// ListGenerations returns a page of generations, newest first. It returns a *ValidationError for an unknown status, a
+// negative limit or offset, and a cursor that no list gave out.
+func (o operations) ListGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
+	page, err := o.listGenerations(ctx, params)
+	return page, o.describe("list generations", err)
+}
+
+func (o operations) listGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
+	if params.Status != "" {
+		if err := checkStatus(params.Status); err != nil {
+			return GenerationPage{}, err
+		}
+	}
+	if err := checkText("model_name", params.ModelName, MaxModelNameBytes); err != nil {
+		return GenerationPage{}, err
+	}
+	limit, err := limitOrDefault(params.Limit, defaultListLimit)
+	if err != nil {
+		return GenerationPage{}, err
+	}
+	if err := checkOffset(params.Offset); err != nil {
+		return GenerationPage{}, err
+	}
+	before, err := params.After.position()
+	if err != nil {
+		return GenerationPage{}, err
+	}
+	var page GenerationPage
+	err = o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
+		queries, offset := storagedb.New(db), int64(params.Offset)
+		switch {
+		case params.Status != "" && params.ModelName != "":
+			page.Generations, err = queries.ListGenerationsByStatusAndModel(ctx, storagedb.ListGenerationsByStatusAndModelParams{
+				Status: params.Status, ModelName: params.ModelName,
+				BeforeCreatedAt: before.createdAt, BeforeID: before.id, RowLimit: limit, RowOffset: offset,
+			})
+		case params.Status != "":
+			page.Generations, err = queries.ListGenerationsByStatus(ctx, storagedb.ListGenerationsByStatusParams{
+				Status:          params.Status,
+				BeforeCreatedAt: before.createdAt, BeforeID: before.id, RowLimit: limit, RowOffset: offset,
+			})
+		case params.ModelName != "":
+			page.Generations, err = queries.ListGenerationsByModel(ctx, storagedb.ListGenerationsByModelParams{
+				ModelName:       params.ModelName,
+				BeforeCreatedAt: before.createdAt, BeforeID: before.id, RowLimit: limit, RowOffset: offset,
+			})
+		default:
+			page.Generations, err = queries.ListGenerations(ctx, storagedb.ListGenerationsParams{
+				BeforeCreatedAt: before.createdAt, BeforeID: before.id, RowLimit: limit, RowOffset: offset,
+			})
+		}
+		return err
+	})
+	if err != nil {
+		return GenerationPage{}, err
+	}
+	// A full page may be the last one: the one behind it is then empty. To know, one row more would have to be read.
+	if int64(len(page.Generations)) == limit {
+		page.Next = cursorAfter(page.Generations[limit-1])
+	}
+	return page, nil
+}
+
+// PendingGenerations returns the generations that wait, in the order in which they will be claimed: by priority, then
+// by the time they are due, then by ID. A limit of 0 is 100; a negative one is a *ValidationError.
+func (o operations) PendingGenerations(ctx context.Context, limit int) ([]Generation, error) {
+	rowLimit, err := limitOrDefault(limit, defaultListLimit)
+	if err != nil {
+		return nil, o.describe("list pending generations", err)
+	}
+	var pending []Generation
+	err = o.session.read(ctx, func(db storagedb.DBTX) (err error) {
+		pending, err = storagedb.New(db).PendingGenerations(ctx, rowLimit)
+		return err
+	})
+	return pending, o.describe("list pending generations", err)
+}
+
+// CountGenerations counts the generations of a status, or all for "". An unknown status is a *ValidationError.
+func (o operations) CountGenerations(ctx context.Context, status Status) (int64, error) {
+	if status != "" {
+		if err := checkStatus(status); err != nil {
+			return 0, o.describe("count generations", err)
+		}
+	}
+	var count int64
+	err := o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
+		if status == "" {
+			count, err = storagedb.New(db).CountGenerations(ctx)
+		} else {
+			count, err = storagedb.New(db).CountGenerationsByStatus(ctx, status)
+		}
+		return err
+	})
+	return count, o.describe("count generations", err)
+}
+
+// UpdateGenerationStatus sets a status by hand, and the error message with it: the empty one takes an earlier one away.
+// Processing sets started_at; completed, failed and cancelled set completed_at; pending puts the generation at the end
+// of the queue again. A claim on the generation ends.
+//
+// It returns ErrNotFound, a *TransitionError where the generation's status does not allow it, and a *ValidationError
+// for an unknown status or a message that is no text.
+func (o operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, status Status, errorMessage string) (Generation, error) {
+	doing := "update generation " + id.String()
+	if err := checkStatus(status); err != nil {
+		return Generation{}, o.describe(doing, err)
+	}
+	if err := checkErrorMessage(errorMessage); err != nil {
+		return Generation{}, o.describe(doing, err)
+	}
+	g, err := o.transition(ctx, transition{id: id, to: status}, func(db storagedb.DBTX) (Generation, error) {
+		queries, now, message := storagedb.New(db), o.clock.Now(), nullIfEmpty(errorMessage)
+		switch status {
+		case StatusPending:
+			return queries.RequeueGeneration(ctx, storagedb.RequeueGenerationParams{ScheduledAt: now, ErrorMessage: message, ID: id})
+		case StatusProcessing:
+			return queries.StartGeneration(ctx, storagedb.StartGenerationParams{StartedAt: &now, ErrorMessage: message, ID: id})
+		default:
+			return queries.FinishGeneration(ctx, storagedb.FinishGenerationParams{Status: status, CompletedAt: &now, ErrorMessage: message, ID: id})
+		}
+	})
+	return g, o.describe(doing, err)
+}
+
+// CompleteGeneration records that the audio is there. The metadata given is merged over what is there, top-level key
+// by top-level key, as the Python dict.update did; an error message of an earlier attempt goes away.
+//
+// It returns ErrNotFound, a *TransitionError where the generation is finished already, ErrLeaseLost where the attempt
+// is not the one that holds the generation, and a *ValidationError for bad input.
+func (o operations) CompleteGeneration(ctx context.Context, id uuid.UUID, params CompleteGenerationParams) (Generation, error) {
+	doing := "complete generation " + id.String()
+	params, err := params.checked()
+	if err != nil {
+		return Generation{}, o.describe(doing, err)
+	}
+	g, err := o.transition(ctx, transition{id, StatusCompleted, &params.Attempt}, func(db storagedb.DBTX) (Generation, error) {
+		return o.dialect.completeGeneration(ctx, db, id, params, o.clock.Now())
+	})
+	return g, o.describe(doing, err)
+}
+
+// FailGeneration records that the audio will not be there. Without an attempt that is final, as the Python mark_failed
+// is; UpdateGenerationStatus to pending tries again.
+//
+// It returns ErrNotFound, a *TransitionError where the generation is finished already, ErrLeaseLost where the attempt
+// is not the one that holds the generation, and a *ValidationError for a message that is no text.
+func (o operations) FailGeneration(ctx context.Context, id uuid.UUID, params FailGenerationParams) (Generation, error) {
+	doing := "fail generation " + id.String()
+	if err := checkErrorMessage(params.ErrorMessage); err != nil {
+		return Generation{}, o.describe(doing, err)
+	}
+	if err := checkAttempt(params.Attempt); err != nil {
+		return Generation{}, o.describe(doing, err)
+	}
+	g, err := o.transition(ctx, transition{id, StatusFailed, &params.Attempt}, func(db storagedb.DBTX) (Generation, error) {
+		now := o.clock.Now()
+		return storagedb.New(db).FailGeneration(ctx, storagedb.FailGenerationParams{
+			ErrorMessage: nullIfEmpty(params.ErrorMessage), CompletedAt: &now, ID: id, Attempt: params.Attempt,
+		})
+	})
+	return g, o.describe(doing, err)
+}
+
+// MergeMetadata merges metadata over what is there, top-level key by top-level key, whatever the generation's status.
+// It returns ErrNotFound, and a *ValidationError for bad metadata or a result of more than 16 MiB.
+func (o operations) MergeMetadata(ctx context.Context, id uuid.UUID, metadata Metadata) (Generation, error) {
+	doing := "merge metadata of generation " + id.String()
+	patch, err := metadata.Canonical()
+	if err != nil {
+		return Generation{}, o.describe(doing, err)
+	}
+	var g Generation
+	err = o.session.write(ctx, func(db storagedb.DBTX) (err error) {
+		g, err = o.dialect.mergeMetadata(ctx, db, id, patch)
+		return err
+	})
+	return g, o.describe(doing, err)
+}
+
+// DeleteGeneration deletes the row; the audio file is the caller's to delete. The prompt's count stays, since it was
+// used. It returns ErrNotFound where there is no such generation.
+func (o operations) DeleteGeneration(ctx context.Context, id uuid.UUID) error {
+	err := o.session.write(ctx, func(db storagedb.DBTX) error {
+		return foundOne(storagedb.New(db).DeleteGeneration(ctx, id))
+	})
+	return o.describe("delete generation "+id.String(), err)
+}
+
+// predecessors are the legal transitions, by their end. The queries check the same, in the statement that writes; this
+// table explains to a caller why nothing was written.
+var predecessors = map[Status][]Status{
+	StatusPending:    {StatusProcessing, StatusFailed, StatusCancelled},
+	StatusProcessing: {StatusPending},
+	StatusCompleted:  {StatusPending, StatusProcessing},
+	StatusFailed:     {StatusPending, StatusProcessing},
+	StatusCancelled:  {StatusPending, StatusProcessing},
+}
+
+// transition is a change of status that is asked for.
+type transition struct {
+	id      uuid.UUID
+	to      Status
+	attempt *int64 // the fence; nil: whoever asks ends any claim
+}
+
+// allowedFor returns why g cannot make the transition, or nil where it can.
+func (t transition) allowedFor(g Generation) error {
+	if t.attempt != nil {
+		holder := int64(0)
+		if g.LeaseExpiresAt != nil {
+			holder = g.Attempt
+		}
+		if *t.attempt != holder {
+			return fmt.Errorf("%w: attempt %d does not hold the generation", ErrLeaseLost, *t.attempt)
+		}
+	}
+	if !slices.Contains(predecessors[t.to], g.Status) {
+		return &TransitionError{ID: t.id, From: g.Status, To: t.to}
+	}
+	return nil
+}
+
+// transition runs change, which checks and writes in one statement, and finds out why where it changed no row. On
+// PostgreSQL the row can become one that allows the transition between the statement and the look; then the change is
+// tried again, and every further try needs another such coincidence.
+func (o operations) transition(ctx context.Context, t transition, change func(storagedb.DBTX) (Generation, error)) (Generation, error) {
+	const tries = 10
+	var g Generation
+	err := o.session.write(ctx, func(db storagedb.DBTX) (err error) {
+		for range tries {
+			if g, err = change(db); !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			current, err := storagedb.New(db).GetGeneration(ctx, t.id)
+			if err != nil {
+				return err
+			}
+			if err := t.allowedFor(current); err != nil {
+				return err
+			}
+		}
+		return fmt.Errorf("%w: the generation's status kept changing", ErrBusy)
+	})
+	if err != nil {
+		return Generation{}, err
+	}
+	return g, nil
+}
+
+// foundOne makes an ErrNotFound of a statement that affected no row.
+func foundOne(rows int64, err error) error {
+	if err == nil && rows == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+func nullIfEmpty(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}

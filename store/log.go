@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/dgx-music/storage/storagedb"
+)
+
+// slowStatement is the duration from which a statement is logged as a warning.
+const slowStatement = 200 * time.Millisecond
+
+// loggedDB logs each statement with its query name and duration, as the Python service's echo did, but never with
+// values: prompts belong to those who wrote them. A statement lasts until its result is closed.
+type loggedDB struct {
+	storagedb.DBTX
+	logger *slog.Logger
+}
+
+// logged wraps db where there is a logger, and costs nothing where there is none.
+func logged(db storagedb.DBTX, logger *slog.Logger) storagedb.DBTX {
+	if logger == nil {
+		return db
+	}
+	return loggedDB{db, logger}
+}
+
+func (l loggedDB) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	start := time.Now()
+	tag, err := l.DBTX.Exec(ctx, sql, args...)
+	l.log(ctx, sql, start, err)
+	return tag, err
+}
+
+func (l loggedDB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	start := time.Now()
+	rows, err := l.DBTX.Query(ctx, sql, args...)
+	if err != nil {
+		l.log(ctx, sql, start, err)
+		return rows, err
+	}
+	return &watchedRows{Rows: rows, done: func(err error) { l.log(ctx, sql, start, err) }}, nil
+}
+
+func (l loggedDB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	start := time.Now()
+	return watchedRow{l.DBTX.QueryRow(ctx, sql, args...), func(err error) { l.log(ctx, sql, start, err) }}
+}
+
+func (l loggedDB) log(ctx context.Context, sql string, start time.Time, err error) {
+	took := time.Since(start)
+	attributes := []slog.Attr{slog.String("query", queryName(sql)), slog.Duration("duration", took)}
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		// The kind of error alone: a driver's text may quote what was given.
+		attributes = append(attributes, slog.String("error", errorCode(err)))
+	}
+	if took >= slowStatement {
+		l.logger.LogAttrs(ctx, slog.LevelWarn, "slow statement", attributes...)
+		return
+	}
+	l.logger.LogAttrs(ctx, slog.LevelDebug, "statement", attributes...)
+}
+
+// queryName is what sqlc put before a statement: "-- name: GetGeneration :one". Statements without one, a user's own by
+// hand, are known by their first word.
+func queryName(sql string) string {
+	if rest, ok := strings.CutPrefix(sql, "-- name: "); ok {
+		name, _, _ := strings.Cut(rest, " ")
+		return name
+	}
+	if words := strings.Fields(sql); len(words) > 0 && len(words[0]) <= len("SAVEPOINT") {
+		return words[0]
+	}
+	return "unnamed"
+}

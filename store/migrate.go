@@ -1,0 +1,242 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/amacneil/dbmate/v2/pkg/dbmate"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/dgx-music/storage/db"
+	"github.com/dgx-music/storage/storagedb"
+)
+
+// Migration is a schema version.
+type Migration struct {
+	Version string `json:"version"` // digits that sort by age
+	Name    string `json:"name"`    // what it is about; empty for one that the database has and this program does not know
+	Applied bool   `json:"applied"`
+}
+
+// Migrate applies all pending migrations, with dbmate's library and the files that are embedded in this package. The
+// url is read as Options.URL is. A SQLite file that does not exist is created, readable by its owner alone; a
+// PostgreSQL database must exist.
+//
+// Any number of processes may call it at once: one migrates under a lock, the others wait until ctx ends. On SQLite all
+// pending migrations take effect together or not at all; on PostgreSQL each does. The schema_migrations table is the
+// one that the dbmate CLI keeps.
+func Migrate(ctx context.Context, url string) error {
+	t, err := parseURL(url)
+	if err != nil {
+		return err
+	}
+	if t.engine == "sqlite" && t.memory == "" {
+		if err := prepareSQLiteFile(t.path, true); err != nil {
+			return err
+		}
+	}
+	return migrateTarget(ctx, t)
+}
+
+func migrateTarget(ctx context.Context, t target) error {
+	return underMigrationLock(ctx, t, func(m *migrator) error {
+		if err := m.refuseNewer(); err != nil {
+			return err
+		}
+		return m.Migrate()
+	})
+}
+
+// Rollback takes back the latest migration, with whatever only it could hold. It returns ErrNotFound where none is
+// applied, and ErrSchemaOutdated where the latest one is of a newer program.
+func Rollback(ctx context.Context, url string) error {
+	t, err := parseURL(url)
+	if err != nil {
+		return err
+	}
+	return underMigrationLock(ctx, t, func(m *migrator) error {
+		if err := m.refuseNewer(); err != nil {
+			return err
+		}
+		if err := m.Rollback(); errors.Is(err, dbmate.ErrNoRollback) {
+			return fmt.Errorf("%w: no migration is applied", ErrNotFound)
+		} else if err != nil {
+			return err
+		}
+		return nil
+	})
+}
+
+// Reset takes back all migrations and applies them again: every table is dropped and made anew. ALL DATA IS LOST.
+// Tables that are not this package's stay. It creates what does not exist, as Migrate does.
+func Reset(ctx context.Context, url string) error {
+	t, err := parseURL(url)
+	if err != nil {
+		return err
+	}
+	if t.engine == "sqlite" && t.memory == "" {
+		if err := prepareSQLiteFile(t.path, true); err != nil {
+			return err
+		}
+	}
+	return underMigrationLock(ctx, t, func(m *migrator) error {
+		if err := m.refuseNewer(); err != nil {
+			return err
+		}
+		for {
+			if err := m.Rollback(); errors.Is(err, dbmate.ErrNoRollback) {
+				break
+			} else if err != nil {
+				return err
+			}
+		}
+		return m.Migrate()
+	})
+}
+
+// MigrationStatus lists the migrations that this program knows and those that the database has, oldest first. A SQLite
+// file that does not exist has none, and is not created.
+func MigrationStatus(ctx context.Context, url string) ([]Migration, error) {
+	t, err := parseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	known, err := knownMigrations(t.engine)
+	if err != nil {
+		return nil, err
+	}
+	if t.engine == "sqlite" && t.memory == "" {
+		if _, err := os.Stat(t.path); errors.Is(err, fs.ErrNotExist) {
+			return known, nil
+		}
+	}
+	conn, err := openMigrationConn(ctx, t)
+	if err != nil {
+		return nil, describe("migration status", err)
+	}
+	defer conn.close()
+	applied, err := conn.appliedVersions()
+	if err != nil {
+		return nil, describe("migration status", err)
+	}
+	return withApplied(known, applied), nil
+}
+
+// knownMigrations are those embedded, oldest first.
+func knownMigrations(engine string) ([]Migration, error) {
+	files, err := db.Migrations(engine)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := fs.ReadDir(files, ".")
+	if err != nil {
+		return nil, err
+	}
+	var known []Migration
+	for _, entry := range entries {
+		version, name, _ := strings.Cut(strings.TrimSuffix(entry.Name(), path.Ext(entry.Name())), "_")
+		known = append(known, Migration{Version: version, Name: name})
+	}
+	return known, nil
+}
+
+func withApplied(known []Migration, applied map[string]bool) []Migration {
+	all := slices.Clone(known)
+	for i := range all {
+		all[i].Applied = applied[all[i].Version]
+	}
+	for version := range applied {
+		if !slices.ContainsFunc(known, func(m Migration) bool { return m.Version == version }) {
+			all = append(all, Migration{Version: version, Applied: true})
+		}
+	}
+	slices.SortFunc(all, func(a, b Migration) int { return strings.Compare(a.Version, b.Version) })
+	return all
+}
+
+// checkFits returns ErrSchemaOutdated, with both versions and the remedy, where the database's schema is not exactly the
+// one that this program knows.
+func checkFits(migrations []Migration) error {
+	database, program := "none", ""
+	behind, ahead := false, false
+	for _, m := range migrations {
+		if m.Applied {
+			database = m.Version
+		}
+		if m.Name != "" {
+			program = m.Version
+		}
+		behind = behind || !m.Applied
+		ahead = ahead || m.Name == ""
+	}
+	switch {
+	case ahead:
+		return fmt.Errorf("%w: the database is ahead, at version %s, and this program knows %s: upgrade the program to the newest release of github.com/dgx-music/storage", ErrSchemaOutdated, database, program)
+	case behind:
+		return fmt.Errorf("%w: the database is behind, at version %s, and this program needs %s: run make db-migrate, call store.Migrate, or open with Options.Migrate", ErrSchemaOutdated, database, program)
+	}
+	return nil
+}
+
+// checkSchema looks at the versions over the store's own connections.
+func checkSchema(ctx context.Context, e engine, t target) error {
+	known, err := knownMigrations(t.engine)
+	if err != nil {
+		return err
+	}
+	applied := make(map[string]bool)
+	err = e.read(ctx, func(db storagedb.DBTX) error {
+		rows, err := db.Query(ctx, "SELECT version FROM schema_migrations")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var version string
+			if err := rows.Scan(&version); err != nil {
+				return err
+			}
+			applied[version] = true
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		missing, lookErr := migrationsTableIsMissing(ctx, e, t)
+		if lookErr != nil || !missing {
+			return describe("read the schema version", errors.Join(err, lookErr))
+		}
+	}
+	return checkFits(withApplied(known, applied))
+}
+
+func migrationsTableIsMissing(ctx context.Context, e engine, t target) (missing bool, err error) {
+	err = e.read(ctx, func(db storagedb.DBTX) error {
+		return db.QueryRow(ctx, "SELECT count(*) = 0 FROM ("+migrationsTableQuery(t.engine)+") AS found").Scan(&missing)
+	})
+	return missing, err
+}
+
+// migrationsTableQuery finds the table that dbmate keeps its versions in, where dbmate looks for it.
+func migrationsTableQuery(engine string) string {
+	if engine == "sqlite" {
+		return "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'"
+	}
+	return "SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'schema_migrations'"
+}
+
+// explainMigration adds what to do about the errors that people meet.
+func explainMigration(t target, err error) error {
+	if postgres, ok := errors.AsType[*pgconn.PgError](err); ok && postgres.Code == "3D000" { // invalid_catalog_name
+		return fmt.Errorf("store: migrate: the PostgreSQL database does not exist, create it with createdb or make db-init: %w", err)
+	}
+	if t.engine == "sqlite" && t.path != "" {
+		return explainSQLiteOpen(t.path, describe("migrate", err))
+	}
+	return describe("migrate", err)
+}

@@ -1,0 +1,240 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/dgx-music/storage/storagedb"
+	"github.com/dgx-music/storage/storagedb/pgdb"
+)
+
+// postgresEngine is an open PostgreSQL database.
+//
+// What locks what: every operation of the store is one statement that changes something, which commits by itself, so
+// row locks last for a round trip. Prompts are locked before generations, and several prompts in the order of their
+// text. InTx holds one connection, and its locks until it returns. A wait for a lock ends after lock_timeout, a wait
+// for a connection after BusyTimeout; both are the same.
+type postgresEngine struct {
+	pool     *pgxpool.Pool
+	replicas []*pgxpool.Pool
+	turn     atomic.Uint32 // whose turn it is among the replicas
+	patience time.Duration
+	logger   *slog.Logger
+}
+
+// defaultPostgresConns leaves room for two processes in the 20 connections that the service's production plan allows.
+const defaultPostgresConns = 10
+
+func openPostgres(ctx context.Context, t target, opts Options) (*postgresEngine, error) {
+	e := &postgresEngine{patience: opts.BusyTimeout, logger: opts.Logger}
+	var err error
+	if e.pool, err = newPostgresPool(ctx, t.url, opts); err != nil {
+		return nil, err
+	}
+	for _, replica := range opts.ReplicaURLs {
+		replicaTarget, err := parseURL(replica)
+		if err == nil && (replica == "" || replicaTarget.engine != "postgres") {
+			err = invalid("ReplicaURLs", "must all be postgres:// URLs")
+		}
+		var pool *pgxpool.Pool
+		if err == nil {
+			pool, err = newPostgresPool(ctx, replicaTarget.url, opts)
+		}
+		if err != nil {
+			e.close()
+			return nil, err
+		}
+		e.replicas = append(e.replicas, pool)
+	}
+	return e, nil
+}
+
+// newPostgresPool makes a pool, which connects when it is first used.
+func newPostgresPool(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errUnparsablePostgresURL
+	}
+	switch {
+	case opts.MaxConns > 0:
+		config.MaxConns = int32(min(opts.MaxConns, 1<<30))
+	case !hasParameter(url, "pool_max_conns"):
+		config.MaxConns = defaultPostgresConns
+	}
+	parameters := config.ConnConfig.RuntimeParams
+	if parameters["application_name"] == "" {
+		parameters["application_name"] = "dgx-music"
+	}
+	if parameters["lock_timeout"] == "" {
+		parameters["lock_timeout"] = strconv.FormatInt(opts.BusyTimeout.Milliseconds(), 10)
+	}
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		// pgx gives times in the machine's zone otherwise.
+		conn.TypeMap().RegisterType(&pgtype.Type{
+			Name:  "timestamptz",
+			OID:   pgtype.TimestamptzOID,
+			Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+		})
+		return nil
+	}
+	return pgxpool.NewWithConfig(ctx, config)
+}
+
+func (e *postgresEngine) acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return waitFor(ctx, e.patience, "a connection", pool.Acquire)
+}
+
+func (e *postgresEngine) on(ctx context.Context, pool *pgxpool.Pool, fn func(storagedb.DBTX) error) error {
+	conn, err := e.acquire(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return fn(logged(conn, e.logger))
+}
+
+func (e *postgresEngine) read(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	return e.on(ctx, e.pool, fn)
+}
+
+// readStale asks the replicas in turn, and the primary where that one cannot answer.
+func (e *postgresEngine) readStale(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	if len(e.replicas) > 0 {
+		replica := e.replicas[int(e.turn.Add(1))%len(e.replicas)]
+		if err := e.on(ctx, replica, fn); err == nil || errors.Is(err, pgx.ErrNoRows) || ctx.Err() != nil {
+			return err
+		}
+	}
+	return e.read(ctx, fn)
+}
+
+func (e *postgresEngine) write(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	return e.on(ctx, e.pool, fn)
+}
+
+// writeAtomic needs no transaction around fn: on PostgreSQL that is one statement, too.
+func (e *postgresEngine) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	return e.on(ctx, e.pool, fn)
+}
+
+func (e *postgresEngine) inTx(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	conn, err := e.acquire(ctx, e.pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer rollbackPostgres(ctx, tx) // does nothing after a commit; runs when fn panics, too
+	if err := fn(logged(tx, e.logger)); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// rollbackPostgres gives the server a moment to answer even when the caller's context has ended. Where it does not
+// answer, pgx closes the connection, which rolls back as well; so there is no error to report.
+func rollbackPostgres(ctx context.Context, tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_ = tx.Rollback(ctx)
+}
+
+// breaksTransaction is for SQLite to say: PostgreSQL itself refuses every statement behind one that failed.
+func (e *postgresEngine) breaksTransaction(error) bool { return false }
+
+func (e *postgresEngine) db() storagedb.DBTX {
+	return borrowedDB{func(ctx context.Context) (storagedb.DBTX, func(), error) {
+		conn, err := e.acquire(ctx, e.pool)
+		if err != nil {
+			return nil, nil, err
+		}
+		return logged(conn, e.logger), conn.Release, nil
+	}}
+}
+
+func (e *postgresEngine) ping(ctx context.Context) error {
+	return e.read(ctx, func(db storagedb.DBTX) error {
+		_, err := db.Exec(ctx, "SELECT 1")
+		return err
+	})
+}
+
+func (e *postgresEngine) serverNow(ctx context.Context) (now time.Time, err error) {
+	err = e.read(ctx, func(db storagedb.DBTX) error {
+		return db.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now)
+	})
+	return now, err
+}
+
+func (e *postgresEngine) close() {
+	e.pool.Close()
+	for _, replica := range e.replicas {
+		replica.Close()
+	}
+}
+
+func (e *postgresEngine) createGenerations(ctx context.Context, db storagedb.DBTX, rows []CreateGenerationParams, now time.Time) ([]Generation, error) {
+	params := pgdb.CreateGenerationsParams{CreatedAt: now}
+	place := make(map[uuid.UUID]int, len(rows))
+	for i, row := range rows {
+		modelVersion := ""
+		if row.ModelVersion != nil {
+			modelVersion = *row.ModelVersion
+		}
+		params.Ids = append(params.Ids, row.ID)
+		params.Prompts = append(params.Prompts, row.Prompt)
+		params.ModelNames = append(params.ModelNames, row.ModelName)
+		params.ModelVersions = append(params.ModelVersions, modelVersion)
+		params.DurationsSeconds = append(params.DurationsSeconds, row.DurationSeconds)
+		params.SampleRates = append(params.SampleRates, row.SampleRate)
+		params.Channels = append(params.Channels, row.Channels)
+		params.FilePaths = append(params.FilePaths, row.FilePath)
+		params.Metadata = append(params.Metadata, row.Metadata)
+		place[row.ID] = i
+	}
+	inserted, err := pgdb.New(db).CreateGenerations(ctx, params)
+	if err != nil {
+		return nil, err
+	}
+	// In the order of the parameters: the join behind the statement promises none.
+	created := make([]Generation, len(rows))
+	for _, row := range inserted {
+		created[place[row.ID]] = Generation(row)
+	}
+	return created, nil
+}
+
+func (e *postgresEngine) completeGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params CompleteGenerationParams, now time.Time) (Generation, error) {
+	completed, err := pgdb.New(db).CompleteGeneration(ctx, pgdb.CompleteGenerationParams{
+		CompletedAt:           &now,
+		GenerationTimeSeconds: &params.GenerationTimeSeconds,
+		FileSizeBytes:         &params.FileSizeBytes,
+		Metadata:              params.Metadata,
+		ID:                    id,
+		Attempt:               params.Attempt,
+	})
+	return Generation(completed), err
+}
+
+func (e *postgresEngine) mergeMetadata(ctx context.Context, db storagedb.DBTX, id uuid.UUID, patch Metadata) (Generation, error) {
+	updated, err := pgdb.New(db).MergeMetadata(ctx, pgdb.MergeMetadataParams{Metadata: patch, ID: id})
+	return Generation(updated), err
+}

@@ -1,0 +1,391 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/dgx-music/storage/storagedb"
+	"github.com/dgx-music/storage/storagedb/sqlitedb"
+)
+
+// sqliteEngine is an open SQLite database: one connection that writes, and a pool that reads.
+//
+// What locks what: a write holds the writer connection from before BEGIN IMMEDIATE until after COMMIT, and SQLite's
+// write lock in between; writers of this process wait for the connection, first come first served, writers of other
+// processes for the lock. Readers hold one connection of the pool for one statement; in WAL mode they neither wait for
+// the writer nor hold it up. Nobody holds two connections, so nobody waits in a circle, except a caller who uses the
+// store inside InTx: that one waits for himself, at most BusyTimeout.
+type sqliteEngine struct {
+	dsn      string
+	patience time.Duration
+	logger   *slog.Logger
+	// A pool holds its idle connections; a nil among them is one that is still to be opened.
+	writer  chan *sqliteConn
+	readers chan *sqliteConn
+	closed  chan struct{}
+	close1  sync.Once
+	memory  bool // the readers are the writer: a database in memory has one connection
+}
+
+func sqliteReaders(maxConns int) int {
+	if maxConns > 0 {
+		return maxConns
+	}
+	return max(4, runtime.GOMAXPROCS(0))
+}
+
+func openSQLite(ctx context.Context, t target, opts Options) (*sqliteEngine, error) {
+	if t.memory == "" {
+		if err := prepareSQLiteFile(t.path, opts.Migrate); err != nil {
+			return nil, err
+		}
+	}
+	e := &sqliteEngine{
+		dsn:      t.sqliteDSN(opts.BusyTimeout),
+		patience: opts.BusyTimeout,
+		logger:   opts.Logger,
+		writer:   make(chan *sqliteConn, 1),
+		closed:   make(chan struct{}),
+		memory:   t.memory != "",
+	}
+	e.writer <- nil
+	if e.memory {
+		e.readers = e.writer
+	} else {
+		readers := sqliteReaders(opts.MaxConns)
+		e.readers = make(chan *sqliteConn, readers)
+		for range readers {
+			e.readers <- nil
+		}
+	}
+	// The writer comes first: it brings a new file into WAL mode, which readers are not allowed to.
+	conn, err := e.take(ctx, e.writer)
+	if err != nil {
+		e.close()
+		return nil, explainSQLiteOpen(t.path, err)
+	}
+	e.writer <- conn
+	return e, nil
+}
+
+// prepareSQLiteFile sees to it that the file is there, readable by its owner alone. SQLite gives its -wal and -shm files
+// the same mode.
+func prepareSQLiteFile(path string, create bool) error {
+	_, err := os.Stat(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if !create {
+		return fmt.Errorf("%w: there is no database at %s: create it with store.Migrate, Options.Migrate or make db-migrate", ErrSchemaOutdated, path)
+	}
+	folder := filepath.Dir(path)
+	if filepath.IsAbs(path) {
+		if _, err := os.Stat(folder); err != nil {
+			return fmt.Errorf("store: the folder of the database must exist: %w; the URL sqlite://%s means this absolute path, where SQLAlchemy reads a relative one: that is sqlite:%s", err, path, path[1:])
+		}
+	} else if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("store: create the database's folder: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("store: create the database: %w", err)
+	}
+	return file.Close()
+}
+
+// sqliteDSN is modernc's form of the URL. The settings go in as _pragma, since a PRAGMA by Exec would reach one
+// connection of a pool alone; modernc runs busy_timeout before the others.
+func (t target) sqliteDSN(busyTimeout time.Duration) string {
+	settings := url.Values{
+		"_pragma": {
+			"busy_timeout(" + strconv.FormatInt(busyTimeout.Milliseconds(), 10) + ")",
+			"foreign_keys(ON)",
+			"journal_mode(WAL)",
+			"synchronous(FULL)", // a commit that was acknowledged survives a power cut
+		},
+		"mode": {"rw"},
+	}
+	if t.memory != "" {
+		// A name of its own in SQLite's memory file system, so that a migration can open the same database.
+		settings.Set("vfs", "memdb")
+		return "file:/" + t.memory + "?" + settings.Encode()
+	}
+	path := filepath.ToSlash(t.path)
+	if filepath.VolumeName(t.path) != "" {
+		path = "///" + path
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + settings.Encode()
+}
+
+// sqliteReaderSettings makes a connection one that cannot write, whatever is run on it.
+const sqliteReaderSettings = "&_pragma=query_only(ON)"
+
+// take waits for a connection of a pool, and opens it where that has not been done yet.
+func (e *sqliteEngine) take(ctx context.Context, pool chan *sqliteConn) (*sqliteConn, error) {
+	select {
+	case <-e.closed:
+		return nil, ErrClosed
+	default:
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var conn *sqliteConn
+	select {
+	case conn = <-pool:
+	default: // only now a wait costs its timer
+		var err error
+		if conn, err = waitFor(ctx, e.patience, "a connection", func(ctx context.Context) (*sqliteConn, error) {
+			select {
+			case conn := <-pool:
+				return conn, nil
+			case <-e.closed:
+				return nil, ErrClosed
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if conn != nil {
+		return conn, nil
+	}
+	dsn := e.dsn
+	if pool != e.writer {
+		dsn += sqliteReaderSettings
+	}
+	conn, err := waitFor(ctx, e.patience, "another process to let go of the database", func(ctx context.Context) (*sqliteConn, error) {
+		return openSQLiteWhenFree(ctx, dsn)
+	})
+	if err != nil {
+		pool <- nil
+		return nil, err
+	}
+	return conn, nil
+}
+
+// openSQLiteWhenFree opens a connection, again and again while another process has the file to itself: SQLite does not
+// wait for that, busy_timeout or not, where it changes the journal mode or recovers the log.
+func openSQLiteWhenFree(ctx context.Context, dsn string) (*sqliteConn, error) {
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		conn, err := openSQLiteConn(dsn)
+		if err == nil || !errors.Is(classify(err), ErrBusy) {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pause):
+		}
+	}
+}
+
+func explainSQLiteOpen(path string, err error) error {
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code()&0xff == sqlite3.SQLITE_NOTADB {
+		return fmt.Errorf("store: %s is not a SQLite database: %w", path, err)
+	}
+	return fmt.Errorf("store: open %s: %w", path, err)
+}
+
+func (e *sqliteEngine) read(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	conn, err := e.take(ctx, e.readers)
+	if err != nil {
+		return err
+	}
+	defer func() { e.readers <- conn }()
+	return fn(logged(conn, e.logger))
+}
+
+func (e *sqliteEngine) readStale(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	return e.read(ctx, fn)
+}
+
+func (e *sqliteEngine) write(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	return e.inTx(ctx, fn)
+}
+
+func (e *sqliteEngine) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	return e.inTx(ctx, fn)
+}
+
+func (e *sqliteEngine) inTx(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	conn, err := e.take(ctx, e.writer)
+	if err != nil {
+		return err
+	}
+	db := logged(conn, e.logger)
+	defer func() { e.writer <- conn }()
+	// IMMEDIATE, because a transaction that first reads and then writes cannot wait for the lock: its snapshot is stale.
+	if _, err := waitFor(ctx, e.patience, "another process's write to end", func(ctx context.Context) (struct{}, error) {
+		_, err := db.Exec(ctx, "BEGIN IMMEDIATE")
+		return struct{}{}, err
+	}); err != nil {
+		return err
+	}
+	committed := false
+	defer func() { // runs when fn panics, too
+		if !committed {
+			conn = e.rollback(conn)
+		}
+	}()
+	if err := fn(db); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// Not to be cut off half way: whoever hears of an error must be able to trust that nothing was changed.
+	if _, err := db.Exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+		return err
+	}
+	committed = true
+	return nil
+}
+
+// rollback returns the connection, or nil where it is not to be used again.
+func (e *sqliteEngine) rollback(conn *sqliteConn) *sqliteConn {
+	_, err := conn.Exec(context.Background(), "ROLLBACK")
+	if err == nil || e.memory {
+		return conn
+	}
+	// The generic code means that SQLite has rolled back already, as it does when the disk is full.
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code() == sqlite3.SQLITE_ERROR {
+		return conn
+	}
+	conn.close()
+	return nil
+}
+
+// breaksTransaction: SQLite rolls a transaction back by itself when a statement is interrupted, the disk is full or it
+// cannot go on for other reasons (https://www.sqlite.org/lang_transaction.html). Whatever ran after that would commit
+// on its own, so all errors count but those of a statement alone.
+func (e *sqliteEngine) breaksTransaction(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch lite.Code() & 0xff {
+		case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG:
+			return false
+		}
+		return true
+	}
+	return false
+}
+
+func (e *sqliteEngine) db() storagedb.DBTX {
+	// The writer for all: sqlc sends INSERT ... RETURNING through QueryRow.
+	return borrowedDB{func(ctx context.Context) (storagedb.DBTX, func(), error) {
+		conn, err := e.take(ctx, e.writer)
+		if err != nil {
+			return nil, nil, err
+		}
+		return logged(conn, e.logger), func() { e.writer <- conn }, nil
+	}}
+}
+
+func (e *sqliteEngine) ping(ctx context.Context) error {
+	return e.read(ctx, func(db storagedb.DBTX) error {
+		_, err := db.Exec(ctx, "SELECT 1 FROM sqlite_schema LIMIT 1")
+		return err
+	})
+}
+
+// close waits for the calls that are running. The writer goes last: the last connection to be closed brings the log
+// back into the file, and readers may not write.
+func (e *sqliteEngine) close() {
+	e.close1.Do(func() {
+		close(e.closed)
+		pools := []chan *sqliteConn{e.readers, e.writer}
+		if e.memory {
+			pools = pools[1:]
+		}
+		for _, pool := range pools {
+			for range cap(pool) {
+				if conn := <-pool; conn != nil {
+					conn.close()
+				}
+			}
+		}
+	})
+}
+
+func (e *sqliteEngine) createGenerations(ctx context.Context, db storagedb.DBTX, rows []CreateGenerationParams, now time.Time) ([]Generation, error) {
+	shared, own := storagedb.New(db), sqlitedb.New(db)
+	created := make([]Generation, len(rows))
+	for i, row := range rows {
+		prompt, err := shared.TrackPrompt(ctx, storagedb.TrackPromptParams{Text: row.Prompt, UsedAt: now})
+		if err != nil {
+			return nil, err
+		}
+		inserted, err := own.InsertGeneration(ctx, sqlitedb.InsertGenerationParams{
+			ID:              row.ID,
+			Prompt:          row.Prompt,
+			ModelName:       row.ModelName,
+			ModelVersion:    row.ModelVersion,
+			DurationSeconds: row.DurationSeconds,
+			SampleRate:      row.SampleRate,
+			Channels:        row.Channels,
+			FilePath:        row.FilePath,
+			CreatedAt:       now,
+			Metadata:        row.Metadata,
+			PromptID:        prompt.ID,
+			ScheduledAt:     now,
+		})
+		if err != nil {
+			return nil, err
+		}
+		created[i] = Generation(inserted)
+	}
+	return created, nil
+}
+
+func (e *sqliteEngine) completeGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params CompleteGenerationParams, now time.Time) (Generation, error) {
+	merged, err := e.mergedMetadata(ctx, db, id, params.Metadata)
+	if err != nil {
+		return Generation{}, err
+	}
+	completed, err := sqlitedb.New(db).CompleteGeneration(ctx, sqlitedb.CompleteGenerationParams{
+		CompletedAt:           &now,
+		GenerationTimeSeconds: &params.GenerationTimeSeconds,
+		FileSizeBytes:         &params.FileSizeBytes,
+		Metadata:              merged,
+		ID:                    id,
+		Attempt:               params.Attempt,
+	})
+	return Generation(completed), err
+}
+
+func (e *sqliteEngine) mergeMetadata(ctx context.Context, db storagedb.DBTX, id uuid.UUID, patch Metadata) (Generation, error) {
+	merged, err := e.mergedMetadata(ctx, db, id, patch)
+	if err != nil {
+		return Generation{}, err
+	}
+	updated, err := sqlitedb.New(db).SetMetadata(ctx, sqlitedb.SetMetadataParams{Metadata: merged, ID: id})
+	return Generation(updated), err
+}
+
+// mergedMetadata reads what is there and merges patch over it. The caller writes it back in the same transaction, under
+// the write lock, so nobody else's merge is lost.
+func (e *sqliteEngine) mergedMetadata(ctx context.Context, db storagedb.DBTX, id uuid.UUID, patch Metadata) (Metadata, error) {
+	stored, err := sqlitedb.New(db).GetMetadata(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return stored.Merge(patch)
+}

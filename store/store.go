@@ -1,0 +1,224 @@
+// Package store keeps the jobs of a music-generation service and the prompts that people use, in SQLite or PostgreSQL.
+//
+//	s, err := store.Open(ctx, store.Options{Migrate: true})
+//	defer s.Close()
+//	g, err := s.CreateGeneration(ctx, store.CreateGenerationParams{Prompt: "trap beat 140 BPM", …})
+//
+// Both engines behave alike, through the same methods. The methods stand on a *Store, where each call is a transaction
+// of its own, and on the *Tx of [Store.InTx]. All of them may be called by many goroutines at once, honour their
+// context, and return errors that [errors.Is] and [errors.As] tell apart; none panics.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgx-music/storage/storagedb"
+)
+
+// The rows and the types of their columns, as package storagedb has them.
+type (
+	// Generation is a music-generation job. Its JSON has the keys of the Python to_dict.
+	Generation = storagedb.Generation
+	// Prompt is a text that people asked for, and how often. Its JSON has the keys of the Python to_dict.
+	Prompt = storagedb.Prompt
+	// Status is where a generation stands.
+	Status = storagedb.Status
+	// Metadata is a JSON object; the zero value is the empty one.
+	Metadata = storagedb.Metadata
+	// MusicMetadata is the documented metadata, typed; see [NewMetadata] and [DecodeMetadata].
+	MusicMetadata = storagedb.MusicMetadata
+)
+
+// The five statuses.
+const (
+	StatusPending    = storagedb.StatusPending
+	StatusProcessing = storagedb.StatusProcessing
+	StatusCompleted  = storagedb.StatusCompleted
+	StatusFailed     = storagedb.StatusFailed
+	StatusCancelled  = storagedb.StatusCancelled
+)
+
+// NewMetadata makes metadata of a map, a struct or a [MusicMetadata]; nil makes the empty object. It returns a
+// *ValidationError where v is no JSON object, or one that an engine could not hold.
+func NewMetadata(v any) (Metadata, error) { return storagedb.NewMetadata(v) }
+
+// DecodeMetadata decodes m into a new T, such as a [MusicMetadata], as encoding/json does.
+func DecodeMetadata[T any](m Metadata) (T, error) { return storagedb.DecodeMetadata[T](m) }
+
+// Options of [Open]. The zero value opens $DATABASE_URL or sqlite:data/generations.db.
+type Options struct {
+	// URL of the database: "sqlite:data/generations.db" is a relative path, "sqlite:///var/lib/generations.db" an
+	// absolute one, "sqlite::memory:" a throwaway; "postgres://user:password@host/database" takes every parameter of
+	// pgx. Empty means $DATABASE_URL, and where that is empty too, sqlite:data/generations.db.
+	URL string
+
+	// ReplicaURLs are PostgreSQL read replicas. Lists, counts, statistics and the most used prompts then come from them
+	// in turn, and may lag behind by as much as the replicas do; whatever gets one row by its key, the queue and
+	// transactions stay with the primary. A replica that does not answer is passed over.
+	ReplicaURLs []string
+
+	// Migrate applies pending migrations before Open returns, as [Migrate] does.
+	Migrate bool
+
+	// MaxConns is the size of the connection pool. On PostgreSQL it counts all connections to one server; default 10,
+	// or pool_max_conns of the URL. On SQLite it counts the readers beside the one writer; default the number of
+	// processors, at least 4.
+	MaxConns int
+
+	// BusyTimeout is how long a call may wait for the writer, for a lock or for a connection before it returns ErrBusy;
+	// default 10 seconds.
+	BusyTimeout time.Duration
+
+	// Now is the store's clock, for tests. Default: the machine's clock, on PostgreSQL set by the server's at Open and
+	// every minute, so that workers whose clocks disagree agree about times.
+	Now func() time.Time
+
+	// Logger gets each statement at debug level with its query name and duration, and at warn level where it took
+	// 200 ms or longer; never values. nil logs nothing.
+	Logger *slog.Logger
+}
+
+const (
+	defaultBusyTimeout = 10 * time.Second
+	clockInterval      = time.Minute
+)
+
+// Store is an open database. All its methods may be called by many goroutines at once.
+type Store struct {
+	operations
+	engine engine
+	closed *atomic.Bool
+
+	stopClock context.CancelFunc
+	running   sync.WaitGroup // the goroutine that follows the server's clock
+}
+
+// Open opens the database and checks that its schema is the one that this program was built for.
+//
+// It returns ErrSchemaOutdated where the database is behind, with the command that mends it, or ahead, or not there at
+// all; a *ValidationError for options that make no sense; ErrBusy where another process kept the database to itself.
+// With Options.Migrate any number of processes may start at once: one migrates, the others wait.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	if opts.BusyTimeout < 0 {
+		return nil, invalid("BusyTimeout", "is negative")
+	}
+	if opts.BusyTimeout == 0 {
+		opts.BusyTimeout = defaultBusyTimeout
+	}
+	if opts.MaxConns < 0 {
+		return nil, invalid("MaxConns", "is negative")
+	}
+	t, err := parseURL(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{closed: new(atomic.Bool), stopClock: func() {}}
+	clock := &clock{now: opts.Now}
+	if clock.now == nil {
+		clock.now = time.Now
+	}
+	var serverNow func(context.Context) (time.Time, error)
+	switch t.engine {
+	case "sqlite":
+		if len(opts.ReplicaURLs) > 0 {
+			return nil, invalid("ReplicaURLs", "are for PostgreSQL alone")
+		}
+		s.engine, err = openSQLite(ctx, t, opts)
+	case "postgres":
+		var postgres *postgresEngine
+		if postgres, err = openPostgres(ctx, t, opts); err == nil {
+			s.engine = postgres
+			if opts.Now == nil {
+				serverNow = postgres.serverNow
+			}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.operations = operations{session: s.engine, dialect: s.engine, clock: clock, isClosed: s.isClosed}
+	if err := s.start(ctx, t, opts.Migrate, serverNow); err != nil {
+		s.engine.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// start brings schema and clock in order.
+func (s *Store) start(ctx context.Context, t target, migrate bool, serverNow func(context.Context) (time.Time, error)) error {
+	if migrate {
+		if err := migrateTarget(ctx, t); err != nil {
+			return err
+		}
+	}
+	if err := checkSchema(ctx, s.engine, t); err != nil {
+		return err
+	}
+	if serverNow == nil {
+		return nil
+	}
+	if err := s.clock.follow(ctx, serverNow); err != nil {
+		return fmt.Errorf("store: ask the server for the time: %w", err)
+	}
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stopClock = stop
+	s.running.Go(func() {
+		for {
+			select {
+			case <-following.Done():
+				return
+			case <-time.After(clockInterval):
+				// A server that does not answer keeps the last offset; the next call will say what is wrong.
+				_ = s.clock.follow(following, serverNow)
+			}
+		}
+	})
+	return nil
+}
+
+// Close waits for the calls that are running, and closes the connections. Calls that come later return ErrClosed, but
+// for Close itself, which does nothing a second time. Inside InTx it would wait for itself.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.stopClock()
+	s.running.Wait()
+	s.engine.close()
+	return nil
+}
+
+// Ping tells whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.describe("ping", s.engine.ping(ctx))
+}
+
+// DB is for queries of your own: sqlc's New takes it. Each statement runs by itself, on a connection that is borrowed
+// until its result is closed or scanned, and commits by itself; see [Tx.DB] for several together. On SQLite all go to
+// the one writer, since sqlc sends INSERT ... RETURNING through QueryRow: read long results in a transaction of your
+// own making, or by the store's methods.
+func (s *Store) DB() storagedb.DBTX { return s.engine.db() }
+
+func (s *Store) isClosed() bool { return s.closed.Load() }
+
+// operations are the methods of Store and Tx alike.
+type operations struct {
+	session  session
+	dialect  dialect
+	clock    *clock
+	isClosed func() bool
+}
+
+// describe says what was being done when err came up, and classifies it.
+func (o operations) describe(doing string, err error) error {
+	if err != nil && o.isClosed() && !errors.Is(err, ErrClosed) {
+		err = fmt.Errorf("%w: %w", ErrClosed, err) // a pool's own word for it
+	}
+	return describe(doing, err)
+}

@@ -1,0 +1,75 @@
+package store
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+const defaultURL = "sqlite:data/generations.db"
+
+// target is a database URL, taken apart.
+type target struct {
+	engine string // the folder of its migrations: "sqlite" or "postgres"
+	path   string // of the SQLite file
+	memory string // the name of a SQLite database in memory, new with each parseURL
+	url    string // for pgx; it may hold a password
+}
+
+var errUnparsablePostgresURL = errors.New("store: the postgres URL cannot be used: check its parameters, and that special characters in a user name or password are escaped, such as %40 for @")
+
+var errUnparsableURL = errors.New("store: the database URL cannot be parsed; special characters in a user name or password must be escaped, such as %40 for @")
+
+var leadingSlashes = regexp.MustCompile("^//+")
+
+// parseURL reads a database URL. A SQLite one means exactly what dbmate takes it to mean, since both read DATABASE_URL
+// (ConnectionString in dbmate's pkg/driver/sqlite). No error repeats the URL: it may hold a password.
+func parseURL(text string) (target, error) {
+	text = cmp.Or(text, os.Getenv("DATABASE_URL"), defaultURL)
+	parsed, err := url.Parse(text)
+	if err != nil {
+		return target{}, errUnparsableURL
+	}
+	switch parsed.Scheme {
+	case "sqlite", "sqlite3":
+		return parseSQLiteURL(parsed)
+	case "postgres", "postgresql":
+		return target{engine: "postgres", url: text}, nil
+	case "":
+		return target{}, errors.New("store: the database URL has no scheme: it starts with sqlite: or postgres://")
+	}
+	return target{}, fmt.Errorf("store: the database URL's scheme %q is none of sqlite, postgres and postgresql", parsed.Scheme)
+}
+
+func parseSQLiteURL(parsed *url.URL) (target, error) {
+	if parsed.RawQuery != "" || parsed.ForceQuery {
+		return target{}, errors.New("store: a SQLite URL takes no parameters; what a SQLite store needs is set by the store itself")
+	}
+	path := url.URL{Opaque: parsed.Opaque, Fragment: parsed.Fragment, RawFragment: parsed.RawFragment}
+	if parsed.Opaque == "" && parsed.Path != "" {
+		unescaped, err := url.PathUnescape(parsed.Path) // a second time, as dbmate does
+		if err != nil {
+			return target{}, errUnparsableURL
+		}
+		path.Opaque = "//" + parsed.Host + unescaped
+	}
+	switch file := leadingSlashes.ReplaceAllString(path.String(), "/"); file {
+	case "", "/":
+		return target{}, errors.New("store: the SQLite URL names no file; sqlite:data/generations.db is a relative path, sqlite:///var/lib/generations.db an absolute one")
+	case ":memory:":
+		return target{engine: "sqlite", memory: "dgx-music-" + uuid.NewString()}, nil
+	default:
+		return target{engine: "sqlite", path: file}, nil
+	}
+}
+
+// hasParameter tells whether a postgres:// URL or a connection string sets a parameter itself.
+func hasParameter(text, name string) bool {
+	return strings.Contains(text, name+"=")
+}
