@@ -1,0 +1,14 @@
+//go:build !unix
+
+package storetest
+
+import (
+	"errors"
+	"os/exec"
+)
+
+var errNoServer = errors.New("set TEST_POSTGRES_URL: starting a server is written for Unix")
+
+func asServerUser(*exec.Cmd, string) error { return errNoServer }
+
+func startWatcher(string, string) error { return errNoServer }

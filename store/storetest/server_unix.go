@@ -1,0 +1,59 @@
+//go:build unix
+
+package storetest
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"syscall"
+)
+
+// asServerUser lets cmd run as an unprivileged user where this process is root, since PostgreSQL refuses to.
+func asServerUser(cmd *exec.Cmd, folder string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		account, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err := strconv.ParseUint(account.Uid, 10, 32)
+		if err != nil {
+			return err
+		}
+		gid, err := strconv.ParseUint(account.Gid, 10, 32)
+		if err != nil {
+			return err
+		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+		return os.Chown(folder, int(uid), int(gid))
+	}
+	return errors.New("the tests run as root, and there is no user postgres or nobody to run a server as")
+}
+
+// watcher is kept so that its pipe stays open until this process is gone, however that comes about.
+var watcher *exec.Cmd
+
+// startWatcher starts a shell that waits for this process to end, then stops the server and deletes the folder. It is
+// in a group of its own, so that Ctrl-C at the terminal does not end it first.
+func startWatcher(pgCtl, folder string) error {
+	const script = `read -r forever; "$0" stop --pgdata "$1/data" --mode immediate --silent; rm -rf "$1"`
+	cmd := exec.Command("/bin/sh", "-c", script, pgCtl, folder)
+	if err := asServerUser(cmd, folder); err != nil {
+		return err
+	}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
+	cmd.Dir = "/"
+	if _, err := cmd.StdinPipe(); err != nil {
+		return err
+	}
+	watcher = cmd
+	return cmd.Start()
+}

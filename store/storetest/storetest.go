@@ -1,0 +1,106 @@
+// Package storetest gives tests a store of their own: migrated, empty, and gone when the test ends.
+//
+//	func TestMine(t *testing.T) {
+//		s := storetest.Open(t)
+//		…
+//	}
+package storetest
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/dgx-music/storage/store"
+)
+
+// Open gives a migrated, empty store on a SQLite file of its own in the test's temporary folder. It is closed when the
+// test ends. The options, of which at most one may be given, are those of store.Open; their URL is set here.
+func Open(t testing.TB, opts ...store.Options) *store.Store {
+	t.Helper()
+	return open(t, URL(t), opts)
+}
+
+// OpenPostgres gives a migrated, empty store on a PostgreSQL database of its own, which is dropped when the test ends.
+// The options, of which at most one may be given, are those of store.Open; their URL is set here.
+//
+// The server is that of $TEST_POSTGRES_URL, whose user must be allowed to create databases. Without it, one is started
+// from the binaries that are installed (initdb and pg_ctl, from $PATH or Debian's folders), as the user postgres or
+// nobody where the tests run as root, and stopped when the test process ends, even when it is killed. It listens on a
+// Unix socket alone, and does not wait for the disk.
+//
+// Without a server the test is skipped, and fails where REQUIRE_POSTGRES is set.
+func OpenPostgres(t testing.TB, opts ...store.Options) *store.Store {
+	t.Helper()
+	return open(t, PostgresURL(t), opts)
+}
+
+// URL gives the URL of a migrated, empty SQLite database as [Open] does, for tests that open it themselves.
+func URL(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "generations.db")
+	if err := os.WriteFile(path, sqliteTemplate(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "sqlite://" + path
+}
+
+// PostgresURL gives the URL of a migrated, empty PostgreSQL database as [OpenPostgres] does, for tests that open it
+// themselves.
+func PostgresURL(t testing.TB) string {
+	t.Helper()
+	return postgresServer(t).database(t, true)
+}
+
+// EmptyPostgresURL gives the URL of a PostgreSQL database without any table, for tests of migrations.
+func EmptyPostgresURL(t testing.TB) string {
+	t.Helper()
+	return postgresServer(t).database(t, false)
+}
+
+func open(t testing.TB, url string, opts []store.Options) *store.Store {
+	t.Helper()
+	var options store.Options
+	if len(opts) > 0 {
+		options = opts[0]
+	}
+	options.URL = url
+	s, err := store.Open(context.Background(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+var template struct {
+	once sync.Once
+	file []byte
+	err  error
+}
+
+// sqliteTemplate migrates once per process; every test gets a copy of the file.
+func sqliteTemplate(t testing.TB) []byte {
+	t.Helper()
+	template.once.Do(func() { template.file, template.err = makeSQLiteTemplate() })
+	if template.err != nil {
+		t.Fatal(template.err)
+	}
+	return template.file
+}
+
+func makeSQLiteTemplate() ([]byte, error) {
+	folder, err := os.MkdirTemp("", "storetest")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "template.db")
+	// Migrate closes the file, which brings the log back into it: the one file is the whole database.
+	if err := store.Migrate(context.Background(), "sqlite://"+path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
