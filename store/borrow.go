@@ -94,7 +94,7 @@ func waitFor[T any](ctx context.Context, patience time.Duration, what string, ge
 	defer cancel()
 	got, err := get(waiting)
 	if err != nil && ctx.Err() == nil && (waiting.Err() != nil || errors.Is(classify(err), ErrBusy)) {
-		return got, fmt.Errorf("%w: waited %s for %s; who calls the store instead of the tx inside InTx waits for himself", ErrBusy, patience, what)
+		return got, fmt.Errorf("%w: waited %s for %s; %s", ErrBusy, patience, what, waitsForHimself)
 	}
 	return got, err
 }

@@ -103,13 +103,16 @@ func TestMissingRowsAreErrNotFound(t *testing.T) {
 		calls := map[string]func() error{
 			"GetGeneration":          func() error { _, err := s.GetGeneration(ctx, noSuchID); return err },
 			"UpdateGenerationStatus": func() error { _, err := s.UpdateGenerationStatus(ctx, noSuchID, store.StatusFailed, ""); return err },
-			"CompleteGeneration":     func() error { _, err := s.CompleteGeneration(ctx, noSuchID, store.CompleteGenerationParams{}); return err },
-			"FailGeneration":         func() error { _, err := s.FailGeneration(ctx, noSuchID, store.FailGenerationParams{}); return err },
-			"MergeMetadata":          func() error { _, err := s.MergeMetadata(ctx, noSuchID, store.Metadata(`{"a":1}`)); return err },
-			"DeleteGeneration":       func() error { return s.DeleteGeneration(ctx, noSuchID) },
-			"GetPrompt":              func() error { _, err := s.GetPrompt(ctx, 999); return err },
-			"GetPromptByText":        func() error { _, err := s.GetPromptByText(ctx, "nobody asked for this"); return err },
-			"DeletePrompt":           func() error { return s.DeletePrompt(ctx, 999) },
+			"CompleteGeneration": func() error {
+				_, err := s.CompleteGeneration(ctx, noSuchID, store.CompleteGenerationParams{})
+				return err
+			},
+			"FailGeneration":   func() error { _, err := s.FailGeneration(ctx, noSuchID, store.FailGenerationParams{}); return err },
+			"MergeMetadata":    func() error { _, err := s.MergeMetadata(ctx, noSuchID, store.Metadata(`{"a":1}`)); return err },
+			"DeleteGeneration": func() error { return s.DeleteGeneration(ctx, noSuchID) },
+			"GetPrompt":        func() error { _, err := s.GetPrompt(ctx, 999); return err },
+			"GetPromptByText":  func() error { _, err := s.GetPromptByText(ctx, "nobody asked for this"); return err },
+			"DeletePrompt":     func() error { return s.DeletePrompt(ctx, 999) },
 		}
 		for name, call := range calls {
 			if err := call(); !errors.Is(err, store.ErrNotFound) {

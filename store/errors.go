@@ -86,9 +86,9 @@ func classifyPostgres(postgres *pgconn.PgError, err error) error {
 		return fmt.Errorf("%w: %w", ErrConflict, err)
 	case "23514": // check_violation
 		return fmt.Errorf("%w: %w", &ValidationError{Field: fieldOfConstraint(postgres.TableName, postgres.ConstraintName), Problem: "refused by the schema"}, err)
-	case "40001", "40P01", // serialization_failure, deadlock_detected
-		"55P03", // lock_not_available: our lock_timeout
-		"53300": // too_many_connections
+	case "55P03": // lock_not_available: our lock_timeout
+		return fmt.Errorf("%w: another transaction holds the row; %s: %w", ErrBusy, waitsForHimself, err)
+	case "40001", "40P01", "53300": // serialization_failure, deadlock_detected, too_many_connections
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	return err
@@ -115,6 +115,9 @@ func fieldOfConstraint(table, constraint string) string {
 	}
 	return constraint
 }
+
+// waitsForHimself is the mistake behind most waits that end as ErrBusy.
+const waitsForHimself = "who calls the store instead of the tx inside InTx waits for himself"
 
 // errorCode names an error's kind for the log, without its text.
 func errorCode(err error) string {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/storagedb"
+	"github.com/dgx-music/storage/store"
 )
 
 var legal = map[store.Status][]store.Status{

@@ -315,4 +315,3 @@ func TestBadOptionsAreRefused(t *testing.T) {
 		wantInvalid(t, err, field)
 	}
 }
-

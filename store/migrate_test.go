@@ -1,0 +1,250 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/dgx-music/storage/store"
+	"github.com/dgx-music/storage/store/storetest"
+)
+
+var emptyDatabases = []struct {
+	name string
+	url  func(testing.TB) string
+}{
+	{"sqlite", func(t testing.TB) string { return "sqlite://" + filepath.Join(t.TempDir(), "new.db") }},
+	{"postgres", storetest.EmptyPostgresURL},
+}
+
+func onEmptyDatabases(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
+	for _, empty := range emptyDatabases {
+		t.Run(empty.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, empty.url(t))
+		})
+	}
+}
+
+func TestMigrateIsRepeatable(t *testing.T) {
+	onEmptyDatabases(t, func(t *testing.T, url string) {
+		is := is.New(t)
+		ctx := t.Context()
+		wantApplied(t, url, 0)
+		is.NoErr(store.Migrate(ctx, url))
+		wantApplied(t, url, 2)
+		is.NoErr(store.Migrate(ctx, url))
+		wantApplied(t, url, 2)
+	})
+}
+
+func wantApplied(t *testing.T, url string, want int) {
+	t.Helper()
+	is := is.New(t)
+	migrations, err := store.MigrationStatus(t.Context(), url)
+	is.NoErr(err)
+	is.Equal(len(migrations), 2)
+	for i, m := range migrations {
+		is.Equal(m.Applied, i < want)
+	}
+	is.Equal(migrations[0].Name, "initial_schema")
+}
+
+func TestMigrationStatusCreatesNothing(t *testing.T) {
+	is := is.New(t)
+	path := filepath.Join(t.TempDir(), "none.db")
+	wantApplied(t, "sqlite://"+path, 0)
+	_, err := os.Stat(path)
+	is.True(os.IsNotExist(err))
+}
+
+// Up, down and up again with a row in every table: what the old schema can hold survives the way.
+func TestMigrationsGoUpDownAndUpWithRows(t *testing.T) {
+	onEmptyDatabases(t, func(t *testing.T, url string) {
+		is := is.New(t)
+		ctx := t.Context()
+		s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
+		is.NoErr(err)
+		given := beat("survives")
+		given.Metadata = store.Metadata(`{"bpm":12345678901234567890}`)
+		g, err := s.CreateGeneration(ctx, given)
+		is.NoErr(err)
+		g, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{GenerationTimeSeconds: 18.5, FileSizeBytes: 5})
+		is.NoErr(err)
+		p, err := s.GetPrompt(ctx, g.PromptID)
+		is.NoErr(err)
+		is.NoErr(s.Close())
+
+		is.NoErr(store.Rollback(ctx, url))
+		wantApplied(t, url, 1)
+		_, err = store.Open(ctx, store.Options{URL: url})
+		is.True(errors.Is(err, store.ErrSchemaOutdated))
+		is.NoErr(store.Migrate(ctx, url))
+		s, err = store.Open(ctx, store.Options{URL: url})
+		is.NoErr(err)
+		got, err := s.GetGeneration(ctx, g.ID)
+		is.NoErr(err)
+		is.Equal(got, g)
+		gotPrompt, err := s.GetPrompt(ctx, p.ID)
+		is.NoErr(err)
+		is.Equal(gotPrompt, p)
+		is.NoErr(s.Close())
+
+		is.NoErr(store.Rollback(ctx, url))
+		is.NoErr(store.Rollback(ctx, url))
+		wantApplied(t, url, 0)
+		is.True(errors.Is(store.Rollback(ctx, url), store.ErrNotFound))
+	})
+}
+
+func TestResetLosesAllData(t *testing.T) {
+	onEmptyDatabases(t, func(t *testing.T, url string) {
+		is := is.New(t)
+		ctx := t.Context()
+		is.NoErr(store.Reset(ctx, url)) // creates what is not there
+		s, err := store.Open(ctx, store.Options{URL: url})
+		is.NoErr(err)
+		create(t, s, "gone")
+		_, err = s.DB().Exec(ctx, "CREATE TABLE somebody_elses (id BIGINT)")
+		is.NoErr(err)
+		is.NoErr(s.Close())
+		is.NoErr(store.Reset(ctx, url))
+		s, err = store.Open(ctx, store.Options{URL: url})
+		is.NoErr(err)
+		defer s.Close()
+		stats, err := s.Stats(ctx)
+		is.NoErr(err)
+		is.Equal(stats, store.Stats{})
+		_, err = s.DB().Exec(ctx, "INSERT INTO somebody_elses VALUES (1)")
+		is.NoErr(err)
+	})
+}
+
+func TestSchemaThatDoesNotFit(t *testing.T) {
+	onEmptyDatabases(t, func(t *testing.T, url string) {
+		is := is.New(t)
+		ctx := t.Context()
+		_, err := store.Open(ctx, store.Options{URL: url})
+		is.True(errors.Is(err, store.ErrSchemaOutdated))
+		is.True(strings.Contains(err.Error(), "store.Migrate"))
+
+		s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
+		is.NoErr(err)
+		_, err = s.DB().Exec(ctx, "INSERT INTO schema_migrations (version) VALUES ('99990101000000')")
+		is.NoErr(err)
+		is.NoErr(s.Close())
+		_, err = store.Open(ctx, store.Options{URL: url})
+		is.True(errors.Is(err, store.ErrSchemaOutdated))
+		for _, part := range []string{"99990101000000", "20261123000001", "upgrade the program"} {
+			is.True(strings.Contains(err.Error(), part))
+		}
+		// An old program leaves what a newer one has made alone.
+		for _, err := range []error{store.Migrate(ctx, url), store.Rollback(ctx, url), store.Reset(ctx, url), openError(url)} {
+			is.True(errors.Is(err, store.ErrSchemaOutdated))
+		}
+		migrations, err := store.MigrationStatus(ctx, url)
+		is.NoErr(err)
+		is.Equal(migrations[2], store.Migration{Version: "99990101000000", Applied: true})
+	})
+}
+
+func TestTenProcessesOpenAndMigrateAtOnce(t *testing.T) {
+	const processes = 10
+	onEmptyDatabases(t, func(t *testing.T, url string) {
+		is := is.New(t)
+		var group sync.WaitGroup
+		for range processes {
+			group.Go(func() {
+				cmd := exec.Command(os.Args[0])
+				cmd.Env = append(os.Environ(), "STORE_TEST_OPEN_AND_MIGRATE="+url)
+				if output, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("%v: %s", err, output)
+				}
+			})
+		}
+		group.Wait()
+		s, err := store.Open(t.Context(), store.Options{URL: url})
+		is.NoErr(err)
+		defer s.Close()
+		count, err := s.CountGenerations(t.Context(), "")
+		is.NoErr(err)
+		is.Equal(count, int64(processes))
+	})
+}
+
+func TestMigrateHonoursItsContext(t *testing.T) {
+	onEmptyDatabases(t, func(t *testing.T, url string) {
+		is := is.New(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		is.True(errors.Is(store.Migrate(ctx, url), context.Canceled))
+		is.NoErr(store.Migrate(t.Context(), url))
+	})
+}
+
+func TestMigrateOnATableThatIsNotOurs(t *testing.T) {
+	is := is.New(t)
+	url := storetest.EmptyPostgresURL(t)
+	err := store.Migrate(t.Context(), strings.Replace(url, "storetest_", "no_such_database_", 1))
+	is.True(err != nil && strings.Contains(err.Error(), "createdb"))
+}
+
+// The dbmate CLI and the store agree on what is applied, whoever applied it.
+func TestDbmateCLIAgrees(t *testing.T) {
+	dbmate := os.Getenv("DBMATE")
+	if dbmate == "" {
+		t.Skip("DBMATE names no dbmate binary; make test builds it")
+	}
+	for _, empty := range emptyDatabases {
+		t.Run(empty.name, func(t *testing.T) {
+			is := is.New(t)
+			cli := func(url string, args ...string) string {
+				t.Helper()
+				cmd := exec.Command(dbmate, append([]string{"--url", forDbmate(url), "--migrations-dir", "../db/migrations/" + empty.name, "--no-dump-schema"}, args...)...)
+				output, err := cmd.CombinedOutput()
+				if err != nil {
+					t.Fatalf("dbmate %v: %v: %s", args, err, output)
+				}
+				return string(output)
+			}
+			ctx := t.Context()
+
+			byStore := empty.url(t)
+			is.NoErr(store.Migrate(ctx, byStore))
+			status := cli(byStore, "status")
+			is.True(strings.Contains(status, "Applied: 2") && strings.Contains(status, "Pending: 0"))
+			is.True(!strings.Contains(cli(byStore, "migrate"), "Applying"))
+			cli(byStore, "rollback")
+			wantApplied(t, byStore, 1)
+			is.NoErr(store.Migrate(ctx, byStore))
+
+			byCLI := empty.url(t)
+			cli(byCLI, "up")
+			wantApplied(t, byCLI, 2)
+			s, err := store.Open(ctx, store.Options{URL: byCLI})
+			is.NoErr(err)
+			create(t, s, "x")
+			is.NoErr(s.Close())
+			is.NoErr(store.Rollback(ctx, byCLI))
+			is.True(strings.Contains(cli(byCLI, "status"), "Pending: 1"))
+			cli(byCLI, "migrate")
+			wantApplied(t, byCLI, 2)
+		})
+	}
+}
+
+// forDbmate tells dbmate, which is on lib/pq, that the server has no TLS.
+func forDbmate(url string) string {
+	if strings.HasPrefix(url, "postgres") {
+		return url + "&sslmode=disable"
+	}
+	return url
+}
