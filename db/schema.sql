@@ -1,0 +1,88 @@
+CREATE TABLE IF NOT EXISTS "schema_migrations" (version varchar(128) primary key);
+CREATE TABLE IF NOT EXISTS "prompts" (
+	-- AUTOINCREMENT: an id is never used twice, as in PostgreSQL, so a stale id finds nothing rather than another prompt.
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	text TEXT NOT NULL,
+	used_count INTEGER NOT NULL,
+	first_used_at TEXT NOT NULL,
+	last_used_at TEXT NOT NULL,
+	CONSTRAINT prompts_text_key UNIQUE (text),
+	-- No length here: prompts of the Python service may be longer than the 2,000 bytes that the store accepts.
+	-- The trigger below holds new ones to it.
+	CONSTRAINT prompts_text_check CHECK (text <> '' AND instr(text, char(0)) = 0),
+	CONSTRAINT prompts_used_count_check CHECK (used_count >= 0),
+	CONSTRAINT prompts_first_used_at_check CHECK (first_used_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
+	CONSTRAINT prompts_last_used_at_check CHECK (last_used_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
+) STRICT;
+CREATE TABLE IF NOT EXISTS "generations" (
+	id TEXT NOT NULL,
+	prompt TEXT NOT NULL,
+	model_name TEXT NOT NULL,
+	model_version TEXT,
+	duration_seconds REAL NOT NULL,
+	sample_rate INTEGER NOT NULL,
+	channels INTEGER NOT NULL,
+	file_path TEXT NOT NULL,
+	file_size_bytes INTEGER,
+	status TEXT NOT NULL,
+	created_at TEXT NOT NULL,
+	completed_at TEXT,
+	generation_time_seconds REAL,
+	error_message TEXT,
+	metadata TEXT NOT NULL DEFAULT '{}',
+	prompt_id INTEGER NOT NULL,
+	priority INTEGER NOT NULL DEFAULT 0,
+	scheduled_at TEXT NOT NULL,
+	started_at TEXT,
+	attempt INTEGER NOT NULL DEFAULT 0,
+	max_attempts INTEGER NOT NULL DEFAULT 3,
+	worker TEXT,
+	lease_expires_at TEXT,
+	CONSTRAINT generations_pkey PRIMARY KEY (id),
+	CONSTRAINT generations_prompt_id_fkey FOREIGN KEY (prompt_id) REFERENCES prompts (id) ON DELETE CASCADE,
+	CONSTRAINT generations_id_check CHECK (id GLOB '????????-????-????-????-????????????' AND id NOT GLOB '*[^-0-9a-f]*'),
+	CONSTRAINT generations_prompt_check CHECK (prompt <> '' AND instr(prompt, char(0)) = 0),
+	CONSTRAINT generations_model_name_check CHECK (model_name <> '' AND instr(model_name, char(0)) = 0 AND length(CAST(model_name AS BLOB)) <= 255),
+	CONSTRAINT generations_model_version_check CHECK (instr(model_version, char(0)) = 0 AND length(CAST(model_version AS BLOB)) <= 255),
+	-- 1e999 is SQLite's infinity. NaN needs no word: SQLite stores it as NULL.
+	CONSTRAINT generations_duration_seconds_check CHECK (duration_seconds > 0 AND duration_seconds < 1e999),
+	CONSTRAINT generations_sample_rate_check CHECK (sample_rate >= 1),
+	CONSTRAINT generations_channels_check CHECK (channels IN (1, 2)),
+	CONSTRAINT generations_file_path_check CHECK (file_path <> '' AND instr(file_path, char(0)) = 0 AND length(CAST(file_path AS BLOB)) <= 4096),
+	CONSTRAINT generations_file_size_bytes_check CHECK (file_size_bytes >= 0),
+	CONSTRAINT generations_status_check CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
+	CONSTRAINT generations_created_at_check CHECK (created_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
+	CONSTRAINT generations_completed_at_check CHECK (completed_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
+	CONSTRAINT generations_generation_time_seconds_check CHECK (generation_time_seconds >= 0 AND generation_time_seconds < 1e999),
+	CONSTRAINT generations_error_message_check CHECK (instr(error_message, char(0)) = 0 AND length(CAST(error_message AS BLOB)) <= 1048576),
+	-- CASE, because json_type raises an error of its own where the text is not JSON. What is given is at most 1 MiB;
+	-- what merges leave behind is at most 16 MiB.
+	CONSTRAINT generations_metadata_check CHECK (CASE WHEN json_valid(metadata) THEN json_type(metadata) = 'object' AND length(CAST(metadata AS BLOB)) <= 16777216 ELSE FALSE END),
+	CONSTRAINT generations_scheduled_at_check CHECK (scheduled_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
+	CONSTRAINT generations_started_at_check CHECK (started_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
+	CONSTRAINT generations_attempt_check CHECK (attempt >= 0),
+	CONSTRAINT generations_max_attempts_check CHECK (max_attempts >= 1),
+	CONSTRAINT generations_worker_check CHECK (worker <> '' AND instr(worker, char(0)) = 0),
+	CONSTRAINT generations_lease_expires_at_check CHECK (lease_expires_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
+) STRICT;
+CREATE INDEX idx_generations_created_at ON generations (created_at, id);
+CREATE INDEX idx_generations_status ON generations (status, created_at, id);
+CREATE INDEX idx_generations_model_name ON generations (model_name, created_at, id);
+CREATE INDEX idx_generations_completed_at ON generations (completed_at) WHERE completed_at IS NOT NULL;
+CREATE INDEX idx_generations_pending ON generations (priority, scheduled_at, id) WHERE status = 'pending';
+CREATE INDEX idx_generations_prompt_id ON generations (prompt_id);
+CREATE INDEX idx_prompts_used_count ON prompts (used_count, last_used_at, id);
+CREATE TRIGGER prompts_text_length BEFORE INSERT ON prompts
+WHEN length(CAST(NEW.text AS BLOB)) > 2000
+BEGIN
+	SELECT RAISE(ABORT, 'prompts_text_check: a prompt is at most 2000 bytes');
+END;
+CREATE TRIGGER generations_prompt_length BEFORE INSERT ON generations
+WHEN length(CAST(NEW.prompt AS BLOB)) > 2000
+BEGIN
+	SELECT RAISE(ABORT, 'generations_prompt_check: a prompt is at most 2000 bytes');
+END;
+-- Dbmate schema migrations
+INSERT INTO "schema_migrations" (version) VALUES
+  ('20251107000001'),
+  ('20261123000001');
