@@ -156,7 +156,7 @@ CREATE INDEX idx_generations_model_name ON public.generations USING btree (model
 -- Name: idx_generations_pending; Type: INDEX; Schema: public; Owner: -
 --
 
-CREATE INDEX idx_generations_pending ON public.generations USING btree (priority, scheduled_at, id) WHERE (status = 'pending'::text);
+CREATE INDEX idx_generations_pending ON public.generations USING btree (status, priority, scheduled_at, id) WHERE (status = 'pending'::text);
 
 
 --
@@ -171,6 +171,13 @@ CREATE INDEX idx_generations_prompt_id ON public.generations USING btree (prompt
 --
 
 CREATE INDEX idx_generations_status ON public.generations USING btree (status, created_at, id);
+
+
+--
+-- Name: idx_generations_status_model_name; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX idx_generations_status_model_name ON public.generations USING btree (status, model_name, created_at, id);
 
 
 --

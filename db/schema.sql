@@ -68,8 +68,9 @@ CREATE TABLE IF NOT EXISTS "generations" (
 CREATE INDEX idx_generations_created_at ON generations (created_at, id);
 CREATE INDEX idx_generations_status ON generations (status, created_at, id);
 CREATE INDEX idx_generations_model_name ON generations (model_name, created_at, id);
+CREATE INDEX idx_generations_status_model_name ON generations (status, model_name, created_at, id);
 CREATE INDEX idx_generations_completed_at ON generations (completed_at) WHERE completed_at IS NOT NULL;
-CREATE INDEX idx_generations_pending ON generations (priority, scheduled_at, id) WHERE status = 'pending';
+CREATE INDEX idx_generations_pending ON generations (status, priority, scheduled_at, id) WHERE status = 'pending';
 CREATE INDEX idx_generations_prompt_id ON generations (prompt_id);
 CREATE INDEX idx_prompts_used_count ON prompts (used_count, last_used_at, id);
 CREATE TRIGGER prompts_text_length BEFORE INSERT ON prompts

@@ -411,8 +411,8 @@ type ListGenerationsByStatusAndModelParams struct {
 	RowLimit        int64     `json:"row_limit"`
 }
 
-// One range of idx_generations_status or idx_generations_model_name, as the engine sees fit, with the other as a filter:
-// models are few, so either passes over few rows per row shown, and a fourth index would cost every insert.
+// Served by idx_generations_status_model_name, backwards. With the index of one of the two alone, the failures of a
+// common model or the successes of a new one would mean passing over most of the table.
 func (q *Queries) ListGenerationsByStatusAndModel(ctx context.Context, arg ListGenerationsByStatusAndModelParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listGenerationsByStatusAndModel,
 		arg.Status,

@@ -29,8 +29,8 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: ListGenerationsByStatusAndModel :many
--- One range of idx_generations_status or idx_generations_model_name, as the engine sees fit, with the other as a filter:
--- models are few, so either passes over few rows per row shown, and a fourth index would cost every insert.
+-- Served by idx_generations_status_model_name, backwards. With the index of one of the two alone, the failures of a
+-- common model or the successes of a new one would mean passing over most of the table.
 SELECT * FROM generations
 WHERE status = @status AND model_name = @model_name
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)

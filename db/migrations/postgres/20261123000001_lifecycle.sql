@@ -70,14 +70,16 @@ DROP INDEX idx_generations_model_name;
 DROP INDEX idx_generations_completed_at;
 DROP INDEX idx_prompts_text;
 
--- Keyset pages, newest first: each is one range of one of these three, read backwards.
+-- Keyset pages, newest first: each is one range of one of these four, read backwards.
 CREATE INDEX idx_generations_created_at ON generations (created_at, id);
 CREATE INDEX idx_generations_status ON generations (status, created_at, id);
 CREATE INDEX idx_generations_model_name ON generations (model_name, created_at, id);
+CREATE INDEX idx_generations_status_model_name ON generations (status, model_name, created_at, id);
 -- Partial, so that creating a generation does not pay for it.
 CREATE INDEX idx_generations_completed_at ON generations (completed_at) WHERE completed_at IS NOT NULL;
--- The queue in claim order. It holds pending rows alone, so its cost does not grow with history.
-CREATE INDEX idx_generations_pending ON generations (priority, scheduled_at, id) WHERE status = 'pending';
+-- The queue in claim order. It holds pending rows alone, so its cost does not grow with history. The status leads,
+-- although it is the same in every entry: without it SQLite prefers idx_generations_status and sorts all that is pending.
+CREATE INDEX idx_generations_pending ON generations (status, priority, scheduled_at, id) WHERE status = 'pending';
 -- For the cascade: without it, deleting a prompt would scan all generations.
 CREATE INDEX idx_generations_prompt_id ON generations (prompt_id);
 -- Most used first.
@@ -90,6 +92,7 @@ DROP INDEX idx_generations_status;
 DROP INDEX idx_generations_model_name;
 DROP INDEX idx_generations_completed_at;
 DROP INDEX idx_generations_pending;
+DROP INDEX idx_generations_status_model_name;
 DROP INDEX idx_generations_prompt_id;
 DROP INDEX idx_prompts_used_count;
 
