@@ -115,7 +115,8 @@ func (t target) sqliteDSN(busyTimeout time.Duration) string {
 			"busy_timeout(" + strconv.FormatInt(busyTimeout.Milliseconds(), 10) + ")",
 			"foreign_keys(ON)",
 			"journal_mode(WAL)",
-			"synchronous(FULL)", // a commit that was acknowledged survives a power cut
+			"synchronous(FULL)",  // a commit that was acknowledged survives a power cut
+			"temp_store(MEMORY)", // the pages a statement may have to take back; on disk they cost a bulk insert a third of its speed
 		},
 		"mode": {"rw"},
 	}
