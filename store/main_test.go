@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		s.Close()
 		os.Exit(0)
 	}
+	os.Setenv("DATABASE_URL", "sqlite::memory:") // for the examples, which open the default
 	os.Exit(m.Run())
 }
 
