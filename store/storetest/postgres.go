@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -35,6 +36,7 @@ var postgres struct {
 	once   sync.Once
 	server *server
 	err    error
+	leash  io.Closer // the watcher of a server that was started here, kept so that it is not let go before the end
 }
 
 // postgresServer finds or starts the server once per process, and skips the test where there is none.
@@ -186,7 +188,7 @@ func startServer(ctx context.Context) (string, error) {
 		return "", err
 	}
 	// The test process may be killed at any time, so a child of its own stops the server once the pipe to it closes.
-	if err := startWatcher(filepath.Join(bin, "pg_ctl"), folder); err != nil {
+	if postgres.leash, err = startWatcher(filepath.Join(bin, "pg_ctl"), folder); err != nil {
 		os.RemoveAll(folder)
 		return "", err
 	}

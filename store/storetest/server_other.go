@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"errors"
+	"io"
 	"os/exec"
 )
 
@@ -11,4 +12,4 @@ var errNoServer = errors.New("set TEST_POSTGRES_URL: starting a server is writte
 
 func asServerUser(*exec.Cmd, string) error { return errNoServer }
 
-func startWatcher(string, string) error { return errNoServer }
+func startWatcher(string, string) (io.Closer, error) { return nil, errNoServer }

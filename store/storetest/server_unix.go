@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -35,25 +36,22 @@ func asServerUser(cmd *exec.Cmd, folder string) error {
 	return errors.New("the tests run as root, and there is no user postgres or nobody to run a server as")
 }
 
-// watcher is kept so that its pipe stays open until this process is gone, however that comes about.
-var watcher *exec.Cmd
-
-// startWatcher starts a shell that waits for this process to end, then stops the server and deletes the folder. It is
-// in a group of its own, so that Ctrl-C at the terminal does not end it first.
-func startWatcher(pgCtl, folder string) error {
+// startWatcher starts a shell that waits for the leash to be let go, which the end of this process does however it comes
+// about, then stops the server and deletes the folder. It is in a group of its own, so that Ctrl-C at the terminal does
+// not end it first.
+func startWatcher(pgCtl, folder string) (leash io.Closer, err error) {
 	const script = `read -r forever; "$0" stop --pgdata "$1/data" --mode immediate --silent; rm -rf "$1"`
 	cmd := exec.Command("/bin/sh", "-c", script, pgCtl, folder)
 	if err := asServerUser(cmd, folder); err != nil {
-		return err
+		return nil, err
 	}
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Setpgid = true
 	cmd.Dir = "/"
-	if _, err := cmd.StdinPipe(); err != nil {
-		return err
+	if leash, err = cmd.StdinPipe(); err != nil {
+		return nil, err
 	}
-	watcher = cmd
-	return cmd.Start()
+	return leash, cmd.Start()
 }
