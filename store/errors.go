@@ -90,6 +90,8 @@ func classifyPostgres(postgres *pgconn.PgError, err error) error {
 		return fmt.Errorf("%w: another transaction holds the row; %s: %w", ErrBusy, waitsForHimself, err)
 	case "40001", "40P01", "53300": // serialization_failure, deadlock_detected, too_many_connections
 		return fmt.Errorf("%w: %w", ErrBusy, err)
+	case "3D000": // invalid_catalog_name
+		return fmt.Errorf("the PostgreSQL database does not exist, create it with createdb or make db-init: %w", err)
 	}
 	return err
 }

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/amacneil/dbmate/v2/pkg/dbmate"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/dgx-music/storage/db"
 	"github.com/dgx-music/storage/storagedb"
@@ -118,7 +117,7 @@ func MigrationStatus(ctx context.Context, url string) ([]Migration, error) {
 	}
 	conn, err := openMigrationConn(ctx, t)
 	if err != nil {
-		return nil, describe("migration status", err)
+		return nil, err
 	}
 	defer conn.close()
 	applied, err := conn.appliedVersions()
@@ -207,9 +206,8 @@ func checkSchema(ctx context.Context, e engine, t target) error {
 		return rows.Err()
 	})
 	if err != nil {
-		missing, lookErr := migrationsTableIsMissing(ctx, e, t)
-		if lookErr != nil || !missing {
-			return describe("read the schema version", errors.Join(err, lookErr))
+		if missing, lookErr := migrationsTableIsMissing(ctx, e, t); lookErr != nil || !missing {
+			return describe("read the schema version", err)
 		}
 	}
 	return checkFits(withApplied(known, applied))
@@ -228,15 +226,4 @@ func migrationsTableQuery(engine string) string {
 		return "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'"
 	}
 	return "SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'schema_migrations'"
-}
-
-// explainMigration adds what to do about the errors that people meet.
-func explainMigration(t target, err error) error {
-	if postgres, ok := errors.AsType[*pgconn.PgError](err); ok && postgres.Code == "3D000" { // invalid_catalog_name
-		return fmt.Errorf("store: migrate: the PostgreSQL database does not exist, create it with createdb or make db-init: %w", err)
-	}
-	if t.engine == "sqlite" && t.path != "" {
-		return explainSQLiteOpen(t.path, describe("migrate", err))
-	}
-	return describe("migrate", err)
 }

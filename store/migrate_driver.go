@@ -68,14 +68,14 @@ func underMigrationLock(ctx context.Context, t target, fn func(*migrator) error)
 	}
 	conn, err := openMigrationConn(ctx, t)
 	if err != nil {
-		return explainMigration(t, err)
+		return err
 	}
 	defer conn.close()
 	key := uuid.NewString()
 	migrationConns.Store(key, conn)
 	defer migrationConns.Delete(key)
 	if err := conn.lock(); err != nil {
-		return explainMigration(t, err)
+		return describe("migrate", err)
 	}
 	m := &migrator{dbmate.New(&url.URL{Scheme: dbmateScheme, Host: key}), conn, t.engine}
 	m.FS = files
@@ -83,13 +83,10 @@ func underMigrationLock(ctx context.Context, t target, fn func(*migrator) error)
 	m.AutoDumpSchema = false
 	m.Log = io.Discard
 	err = fn(m)
-	if err := conn.unlock(err == nil); err != nil {
-		return explainMigration(t, err)
+	if unlockErr := conn.unlock(err == nil); err == nil {
+		err = unlockErr
 	}
-	if err != nil {
-		return explainMigration(t, err)
-	}
-	return nil
+	return describe("migrate", err)
 }
 
 // migrationConn is the one connection on which a migration runs, and dbmate's driver for it. dbmate opens and closes a
@@ -109,14 +106,16 @@ func openMigrationConn(ctx context.Context, t target) (*migrationConn, error) {
 		if parseErr != nil {
 			return nil, errUnparsablePostgresURL
 		}
-		m.conn, err = stdlib.GetConnector(*config).Connect(ctx)
-		return m, err
+		if m.conn, err = stdlib.GetConnector(*config).Connect(ctx); err != nil {
+			return nil, describe("connect", err)
+		}
+		return m, nil
 	}
 	// Foreign keys are off, as in the dbmate CLI: with them, dropping a table deletes the rows that refer to it.
 	// A wait for the lock lasts as long as ctx does; see lock.
 	var conn *sqliteConn
-	if conn, err = openSQLiteWhenFree(ctx, t.sqliteDSN(time.Second)+"&_pragma=foreign_keys(OFF)"); err != nil {
-		return nil, err
+	if conn, err = openSQLiteWhenFree(ctx, t.sqliteDSN(time.Second, "OFF")); err != nil {
+		return nil, explainSQLiteOpen(t.path, err)
 	}
 	m.conn = conn.conn
 	return m, nil

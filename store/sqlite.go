@@ -55,7 +55,7 @@ func openSQLite(ctx context.Context, t target, opts Options) (*sqliteEngine, err
 		}
 	}
 	e := &sqliteEngine{
-		dsn:      t.sqliteDSN(opts.BusyTimeout),
+		dsn:      t.sqliteDSN(opts.BusyTimeout, "ON"),
 		patience: opts.BusyTimeout,
 		logger:   opts.Logger,
 		writer:   make(chan *sqliteConn, 1),
@@ -109,11 +109,11 @@ func prepareSQLiteFile(path string, create bool) error {
 
 // sqliteDSN is modernc's form of the URL. The settings go in as _pragma, since a PRAGMA by Exec would reach one
 // connection of a pool alone; modernc runs busy_timeout before the others.
-func (t target) sqliteDSN(busyTimeout time.Duration) string {
+func (t target) sqliteDSN(busyTimeout time.Duration, foreignKeys string) string {
 	settings := url.Values{
 		"_pragma": {
 			"busy_timeout(" + strconv.FormatInt(busyTimeout.Milliseconds(), 10) + ")",
-			"foreign_keys(ON)",
+			"foreign_keys(" + foreignKeys + ")",
 			"journal_mode(WAL)",
 			"synchronous(FULL)",  // a commit that was acknowledged survives a power cut
 			"temp_store(MEMORY)", // the pages a statement may have to take back; on disk they cost a bulk insert a third of its speed
@@ -196,11 +196,12 @@ func openSQLiteWhenFree(ctx context.Context, dsn string) (*sqliteConn, error) {
 	}
 }
 
+// explainSQLiteOpen says which file it was that could not be opened.
 func explainSQLiteOpen(path string, err error) error {
 	if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code()&0xff == sqlite3.SQLITE_NOTADB {
 		return fmt.Errorf("store: %s is not a SQLite database: %w", path, err)
 	}
-	return fmt.Errorf("store: open %s: %w", path, err)
+	return describe("open "+path, err)
 }
 
 func (e *sqliteEngine) read(ctx context.Context, fn func(storagedb.DBTX) error) error {
