@@ -93,7 +93,13 @@ func waitFor[T any](ctx context.Context, patience time.Duration, what string, ge
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	got, err := get(waiting)
-	if err != nil && ctx.Err() == nil && (waiting.Err() != nil || errors.Is(classify(err), ErrBusy)) {
+	if err == nil || ctx.Err() != nil {
+		return got, err
+	}
+	if err := classify(err); errors.Is(err, ErrBusy) {
+		return got, fmt.Errorf("waited %s for %s; %s: %w", patience, what, waitsForHimself, err)
+	}
+	if waiting.Err() != nil {
 		return got, fmt.Errorf("%w: waited %s for %s; %s", ErrBusy, patience, what, waitsForHimself)
 	}
 	return got, err

@@ -85,7 +85,7 @@ func (o operations) createGenerations(ctx context.Context, doing string, params 
 			if len(params) > 1 {
 				err = fmt.Errorf("number %d: %w", i+1, err)
 			}
-			return nil, o.describe(doing, err)
+			return nil, describe(doing, err)
 		}
 	}
 	var created []Generation
@@ -93,7 +93,7 @@ func (o operations) createGenerations(ctx context.Context, doing string, params 
 		created, err = o.dialect.createGenerations(ctx, db, rows, o.clock.Now())
 		return err
 	})
-	return created, o.describe(doing, err)
+	return created, describe(doing, err)
 }
 
 // GetGeneration returns ErrNotFound where there is no such generation.
@@ -103,14 +103,14 @@ func (o operations) GetGeneration(ctx context.Context, id uuid.UUID) (Generation
 		g, err = storagedb.New(db).GetGeneration(ctx, id)
 		return err
 	})
-	return g, o.describe("get generation "+id.String(), err)
+	return g, describe("get generation "+id.String(), err)
 }
 
 // ListGenerations returns a page of generations, newest first. It returns a *ValidationError for an unknown status, a
 // negative limit or offset, and a cursor that no list gave out.
 func (o operations) ListGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
 	page, err := o.listGenerations(ctx, params)
-	return page, o.describe("list generations", err)
+	return page, describe("list generations", err)
 }
 
 func (o operations) listGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
@@ -174,21 +174,21 @@ func (o operations) listGenerations(ctx context.Context, params ListGenerationsP
 func (o operations) PendingGenerations(ctx context.Context, limit int) ([]Generation, error) {
 	rowLimit, err := limitOrDefault(limit, defaultListLimit)
 	if err != nil {
-		return nil, o.describe("list pending generations", err)
+		return nil, describe("list pending generations", err)
 	}
 	var pending []Generation
 	err = o.session.read(ctx, func(db storagedb.DBTX) (err error) {
 		pending, err = storagedb.New(db).PendingGenerations(ctx, rowLimit)
 		return err
 	})
-	return pending, o.describe("list pending generations", err)
+	return pending, describe("list pending generations", err)
 }
 
 // CountGenerations counts the generations of a status, or all for "". An unknown status is a *ValidationError.
 func (o operations) CountGenerations(ctx context.Context, status Status) (int64, error) {
 	if status != "" {
 		if err := checkStatus(status); err != nil {
-			return 0, o.describe("count generations", err)
+			return 0, describe("count generations", err)
 		}
 	}
 	var count int64
@@ -200,7 +200,7 @@ func (o operations) CountGenerations(ctx context.Context, status Status) (int64,
 		}
 		return err
 	})
-	return count, o.describe("count generations", err)
+	return count, describe("count generations", err)
 }
 
 // UpdateGenerationStatus sets a status by hand, and the error message with it: the empty one takes an earlier one away.
@@ -212,10 +212,10 @@ func (o operations) CountGenerations(ctx context.Context, status Status) (int64,
 func (o operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, status Status, errorMessage string) (Generation, error) {
 	doing := "update generation " + id.String()
 	if err := checkStatus(status); err != nil {
-		return Generation{}, o.describe(doing, err)
+		return Generation{}, describe(doing, err)
 	}
 	if err := checkErrorMessage(errorMessage); err != nil {
-		return Generation{}, o.describe(doing, err)
+		return Generation{}, describe(doing, err)
 	}
 	g, err := o.transition(ctx, transition{id: id, to: status}, func(db storagedb.DBTX) (Generation, error) {
 		queries, now, message := storagedb.New(db), o.clock.Now(), nullIfEmpty(errorMessage)
@@ -228,7 +228,7 @@ func (o operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, st
 			return queries.FinishGeneration(ctx, storagedb.FinishGenerationParams{Status: status, CompletedAt: &now, ErrorMessage: message, ID: id})
 		}
 	})
-	return g, o.describe(doing, err)
+	return g, describe(doing, err)
 }
 
 // CompleteGeneration records that the audio is there. The metadata given is merged over what is there, top-level key
@@ -240,12 +240,12 @@ func (o operations) CompleteGeneration(ctx context.Context, id uuid.UUID, params
 	doing := "complete generation " + id.String()
 	params, err := params.checked()
 	if err != nil {
-		return Generation{}, o.describe(doing, err)
+		return Generation{}, describe(doing, err)
 	}
 	g, err := o.transition(ctx, transition{id, StatusCompleted, &params.Attempt}, func(db storagedb.DBTX) (Generation, error) {
 		return o.dialect.completeGeneration(ctx, db, id, params, o.clock.Now())
 	})
-	return g, o.describe(doing, err)
+	return g, describe(doing, err)
 }
 
 // FailGeneration records that the audio will not be there. Without an attempt that is final, as the Python mark_failed
@@ -256,10 +256,10 @@ func (o operations) CompleteGeneration(ctx context.Context, id uuid.UUID, params
 func (o operations) FailGeneration(ctx context.Context, id uuid.UUID, params FailGenerationParams) (Generation, error) {
 	doing := "fail generation " + id.String()
 	if err := checkErrorMessage(params.ErrorMessage); err != nil {
-		return Generation{}, o.describe(doing, err)
+		return Generation{}, describe(doing, err)
 	}
 	if err := checkAttempt(params.Attempt); err != nil {
-		return Generation{}, o.describe(doing, err)
+		return Generation{}, describe(doing, err)
 	}
 	g, err := o.transition(ctx, transition{id, StatusFailed, &params.Attempt}, func(db storagedb.DBTX) (Generation, error) {
 		now := o.clock.Now()
@@ -267,7 +267,7 @@ func (o operations) FailGeneration(ctx context.Context, id uuid.UUID, params Fai
 			ErrorMessage: nullIfEmpty(params.ErrorMessage), CompletedAt: &now, ID: id, Attempt: params.Attempt,
 		})
 	})
-	return g, o.describe(doing, err)
+	return g, describe(doing, err)
 }
 
 // MergeMetadata merges metadata over what is there, top-level key by top-level key, whatever the generation's status.
@@ -276,14 +276,14 @@ func (o operations) MergeMetadata(ctx context.Context, id uuid.UUID, metadata Me
 	doing := "merge metadata of generation " + id.String()
 	patch, err := metadata.Canonical()
 	if err != nil {
-		return Generation{}, o.describe(doing, err)
+		return Generation{}, describe(doing, err)
 	}
 	var g Generation
 	err = o.session.write(ctx, func(db storagedb.DBTX) (err error) {
 		g, err = o.dialect.mergeMetadata(ctx, db, id, patch)
 		return err
 	})
-	return g, o.describe(doing, err)
+	return g, describe(doing, err)
 }
 
 // DeleteGeneration deletes the row; the audio file is the caller's to delete. The prompt's count stays, since it was
@@ -292,7 +292,7 @@ func (o operations) DeleteGeneration(ctx context.Context, id uuid.UUID) error {
 	err := o.session.write(ctx, func(db storagedb.DBTX) error {
 		return foundOne(storagedb.New(db).DeleteGeneration(ctx, id))
 	})
-	return o.describe("delete generation "+id.String(), err)
+	return describe("delete generation "+id.String(), err)
 }
 
 // predecessors are the legal transitions, by their end. The queries check the same, in the statement that writes; this

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"sync/atomic"
@@ -27,6 +28,7 @@ type postgresEngine struct {
 	pool     *pgxpool.Pool
 	replicas []*pgxpool.Pool
 	turn     atomic.Uint32 // whose turn it is among the replicas
+	closed   atomic.Bool
 	patience time.Duration
 	logger   *slog.Logger
 }
@@ -93,7 +95,11 @@ func (e *postgresEngine) acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxp
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return waitFor(ctx, e.patience, "a connection", pool.Acquire)
+	conn, err := waitFor(ctx, e.patience, "a connection", pool.Acquire)
+	if err != nil && e.closed.Load() {
+		return nil, fmt.Errorf("%w: %w", ErrClosed, err) // the pool has a word of its own for it
+	}
+	return conn, err
 }
 
 func (e *postgresEngine) on(ctx context.Context, pool *pgxpool.Pool, fn func(storagedb.DBTX) error) error {
@@ -185,6 +191,7 @@ func (e *postgresEngine) serverNow(ctx context.Context) (now time.Time, err erro
 }
 
 func (e *postgresEngine) close() {
+	e.closed.Store(true)
 	e.pool.Close()
 	for _, replica := range e.replicas {
 		replica.Close()

@@ -17,14 +17,14 @@ type ListPromptsParams struct {
 // itself. It returns a *ValidationError for a text that is empty, over 2,000 bytes or no text.
 func (o operations) TrackPrompt(ctx context.Context, text string) (Prompt, error) {
 	if err := checkPrompt("text", text); err != nil {
-		return Prompt{}, o.describe("track prompt", err)
+		return Prompt{}, describe("track prompt", err)
 	}
 	var p Prompt
 	err := o.session.write(ctx, func(db storagedb.DBTX) (err error) {
 		p, err = storagedb.New(db).TrackPrompt(ctx, storagedb.TrackPromptParams{Text: text, UsedAt: o.clock.Now()})
 		return err
 	})
-	return p, o.describe("track prompt", err)
+	return p, describe("track prompt", err)
 }
 
 // GetPrompt returns ErrNotFound where there is no such prompt.
@@ -34,7 +34,7 @@ func (o operations) GetPrompt(ctx context.Context, id int64) (Prompt, error) {
 		p, err = storagedb.New(db).GetPrompt(ctx, id)
 		return err
 	})
-	return p, o.describe("get prompt "+strconv.FormatInt(id, 10), err)
+	return p, describe("get prompt "+strconv.FormatInt(id, 10), err)
 }
 
 // GetPromptByText finds a prompt by its exact text. It returns ErrNotFound where there is none, and a *ValidationError
@@ -42,14 +42,14 @@ func (o operations) GetPrompt(ctx context.Context, id int64) (Prompt, error) {
 // new ones, so any length can be asked for.
 func (o operations) GetPromptByText(ctx context.Context, text string) (Prompt, error) {
 	if err := checkRequiredText("text", text, len(text)); err != nil {
-		return Prompt{}, o.describe("get prompt by text", err)
+		return Prompt{}, describe("get prompt by text", err)
 	}
 	var p Prompt
 	err := o.session.read(ctx, func(db storagedb.DBTX) (err error) {
 		p, err = storagedb.New(db).GetPromptByText(ctx, text)
 		return err
 	})
-	return p, o.describe("get prompt by text", err)
+	return p, describe("get prompt by text", err)
 }
 
 // ListPrompts returns prompts, most used first; of equals the latest used first. A negative limit or offset is a
@@ -66,17 +66,17 @@ func (o operations) MostUsedPrompts(ctx context.Context, limit int) ([]Prompt, e
 func (o operations) listPrompts(ctx context.Context, doing string, params ListPromptsParams, defaultLimit int) ([]Prompt, error) {
 	limit, err := limitOrDefault(params.Limit, defaultLimit)
 	if err != nil {
-		return nil, o.describe(doing, err)
+		return nil, describe(doing, err)
 	}
 	if err := checkOffset(params.Offset); err != nil {
-		return nil, o.describe(doing, err)
+		return nil, describe(doing, err)
 	}
 	var prompts []Prompt
 	err = o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
 		prompts, err = storagedb.New(db).ListPrompts(ctx, storagedb.ListPromptsParams{RowLimit: limit, RowOffset: int64(params.Offset)})
 		return err
 	})
-	return prompts, o.describe(doing, err)
+	return prompts, describe(doing, err)
 }
 
 // DeletePrompt deletes a prompt and all its generations; their audio files are the caller's to delete. It returns
@@ -85,5 +85,5 @@ func (o operations) DeletePrompt(ctx context.Context, id int64) error {
 	err := o.session.write(ctx, func(db storagedb.DBTX) error {
 		return foundOne(storagedb.New(db).DeletePrompt(ctx, id))
 	})
-	return o.describe("delete prompt "+strconv.FormatInt(id, 10), err)
+	return describe("delete prompt "+strconv.FormatInt(id, 10), err)
 }

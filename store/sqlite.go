@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,7 +36,6 @@ type sqliteEngine struct {
 	writer  chan *sqliteConn
 	readers chan *sqliteConn
 	closed  chan struct{}
-	close1  sync.Once
 	memory  bool // the readers are the writer: a database in memory has one connection
 }
 
@@ -85,9 +83,10 @@ func openSQLite(ctx context.Context, t target, opts Options) (*sqliteEngine, err
 // prepareSQLiteFile sees to it that the file is there, readable by its owner alone. SQLite gives its -wal and -shm files
 // the same mode.
 func prepareSQLiteFile(path string, create bool) error {
-	_, err := os.Stat(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("store: open the database: %w", err)
 	}
 	if !create {
 		return fmt.Errorf("%w: there is no database at %s: create it with store.Migrate, Options.Migrate or make db-migrate", ErrSchemaOutdated, path)
@@ -311,20 +310,18 @@ func (e *sqliteEngine) ping(ctx context.Context) error {
 // close waits for the calls that are running. The writer goes last: the last connection to be closed brings the log
 // back into the file, and readers may not write.
 func (e *sqliteEngine) close() {
-	e.close1.Do(func() {
-		close(e.closed)
-		pools := []chan *sqliteConn{e.readers, e.writer}
-		if e.memory {
-			pools = pools[1:]
-		}
-		for _, pool := range pools {
-			for range cap(pool) {
-				if conn := <-pool; conn != nil {
-					conn.close()
-				}
+	close(e.closed)
+	pools := []chan *sqliteConn{e.readers, e.writer}
+	if e.memory {
+		pools = pools[1:]
+	}
+	for _, pool := range pools {
+		for range cap(pool) {
+			if conn := <-pool; conn != nil {
+				conn.close()
 			}
 		}
-	})
+	}
 }
 
 func (e *sqliteEngine) createGenerations(ctx context.Context, db storagedb.DBTX, rows []CreateGenerationParams, now time.Time) ([]Generation, error) {

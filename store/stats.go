@@ -34,5 +34,5 @@ func (o operations) Stats(ctx context.Context) (Stats, error) {
 		FailedGenerations:     row.FailedGenerations,
 		CancelledGenerations:  row.CancelledGenerations,
 		TotalPrompts:          row.TotalPrompts,
-	}, o.describe("stats", err)
+	}, describe("stats", err)
 }

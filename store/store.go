@@ -11,11 +11,9 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/dgx-music/storage/storagedb"
@@ -92,9 +90,8 @@ const (
 // Store is an open database. All its methods may be called by many goroutines at once.
 type Store struct {
 	operations
-	engine engine
-	closed *atomic.Bool
-
+	engine    engine
+	closing   sync.Once
 	stopClock context.CancelFunc
 	running   sync.WaitGroup // the goroutine that follows the server's clock
 }
@@ -118,7 +115,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{closed: new(atomic.Bool), stopClock: func() {}}
+	s := &Store{stopClock: func() {}}
 	clock := &clock{now: opts.Now}
 	if clock.now == nil {
 		clock.now = time.Now
@@ -142,7 +139,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.operations = operations{session: s.engine, dialect: s.engine, clock: clock, isClosed: s.isClosed}
+	s.operations = operations{session: s.engine, dialect: s.engine, clock: clock}
 	if err := s.start(ctx, t, opts.Migrate, serverNow); err != nil {
 		s.engine.close()
 		return nil, err
@@ -185,18 +182,17 @@ func (s *Store) start(ctx context.Context, t target, migrate bool, serverNow fun
 // Close waits for the calls that are running, and closes the connections. Calls that come later return ErrClosed, but
 // for Close itself, which does nothing a second time. Inside InTx it would wait for itself.
 func (s *Store) Close() error {
-	if s.closed.Swap(true) {
-		return nil
-	}
-	s.stopClock()
-	s.running.Wait()
-	s.engine.close()
+	s.closing.Do(func() {
+		s.stopClock()
+		s.running.Wait()
+		s.engine.close()
+	})
 	return nil
 }
 
 // Ping tells whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.describe("ping", s.engine.ping(ctx))
+	return describe("ping", s.engine.ping(ctx))
 }
 
 // DB is for queries of your own: sqlc's New takes it. Each statement runs by itself, on a connection that is borrowed
@@ -205,20 +201,9 @@ func (s *Store) Ping(ctx context.Context) error {
 // own making, or by the store's methods.
 func (s *Store) DB() storagedb.DBTX { return s.engine.db() }
 
-func (s *Store) isClosed() bool { return s.closed.Load() }
-
 // operations are the methods of Store and Tx alike.
 type operations struct {
-	session  session
-	dialect  dialect
-	clock    *clock
-	isClosed func() bool
-}
-
-// describe says what was being done when err came up, and classifies it.
-func (o operations) describe(doing string, err error) error {
-	if err != nil && o.isClosed() && !errors.Is(err, ErrClosed) {
-		err = fmt.Errorf("%w: %w", ErrClosed, err) // a pool's own word for it
-	}
-	return describe(doing, err)
+	session session
+	dialect dialect
+	clock   *clock
 }

@@ -38,14 +38,14 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 		return tx.db.failure()
 	})
 	if err != nil && fromFn == nil {
-		return s.describe("transaction", err)
+		return describe("transaction", err)
 	}
 	return err
 }
 
 func (s *Store) newTx(db storagedb.DBTX) *Tx {
 	guarded := &txDB{db: db, breaks: s.engine.breaksTransaction}
-	return &Tx{operations{session: &txSession{db: guarded}, dialect: s.engine, clock: s.clock, isClosed: s.isClosed}, guarded}
+	return &Tx{operations{session: &txSession{db: guarded}, dialect: s.engine, clock: s.clock}, guarded}
 }
 
 // DB is for queries of your own in the same transaction: sqlc's New takes it. It may not be used by two goroutines at
