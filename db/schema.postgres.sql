@@ -62,6 +62,174 @@ CREATE TABLE public.generations (
 
 
 --
+-- Name: TABLE generations; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON TABLE public.generations IS 'Generation is a music-generation job.';
+
+
+--
+-- Name: COLUMN generations.id; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.id IS 'UUIDv7 where the store drew it.';
+
+
+--
+-- Name: COLUMN generations.prompt; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.prompt IS 'What the music is to be.';
+
+
+--
+-- Name: COLUMN generations.model_name; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.model_name IS 'Such as musicgen-small.';
+
+
+--
+-- Name: COLUMN generations.model_version; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.model_version IS 'NULL: not given.';
+
+
+--
+-- Name: COLUMN generations.duration_seconds; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.duration_seconds IS 'Length of the audio asked for.';
+
+
+--
+-- Name: COLUMN generations.sample_rate; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.sample_rate IS 'In Hz; 32000 for MusicGen.';
+
+
+--
+-- Name: COLUMN generations.channels; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.channels IS '1 mono, 2 stereo.';
+
+
+--
+-- Name: COLUMN generations.file_path; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.file_path IS 'Where the audio is, or will be.';
+
+
+--
+-- Name: COLUMN generations.file_size_bytes; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.file_size_bytes IS 'NULL until completed.';
+
+
+--
+-- Name: COLUMN generations.status; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.status IS 'pending, processing, completed, failed or cancelled.';
+
+
+--
+-- Name: COLUMN generations.created_at; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.created_at IS 'When it was asked for.';
+
+
+--
+-- Name: COLUMN generations.completed_at; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.completed_at IS 'When it was completed, failed or cancelled; NULL before.';
+
+
+--
+-- Name: COLUMN generations.generation_time_seconds; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.generation_time_seconds IS 'How long the model took; NULL until completed.';
+
+
+--
+-- Name: COLUMN generations.error_message; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.error_message IS 'Why it is in its status; NULL: nothing to say.';
+
+
+--
+-- Name: COLUMN generations.metadata; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.metadata IS 'A JSON object.';
+
+
+--
+-- Name: COLUMN generations.prompt_id; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.prompt_id IS 'The prompt''s row; deleting that deletes this.';
+
+
+--
+-- Name: COLUMN generations.priority; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.priority IS 'Lower is claimed first.';
+
+
+--
+-- Name: COLUMN generations.scheduled_at; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.scheduled_at IS 'Not to be claimed before; first come first served by it.';
+
+
+--
+-- Name: COLUMN generations.started_at; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.started_at IS 'When it was last set to processing; NULL while it waits.';
+
+
+--
+-- Name: COLUMN generations.attempt; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.attempt IS 'How often it was claimed; the number fences off workers of earlier claims.';
+
+
+--
+-- Name: COLUMN generations.max_attempts; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.max_attempts IS 'How often it may be claimed.';
+
+
+--
+-- Name: COLUMN generations.worker; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.worker IS 'Who claimed it last; NULL: nobody.';
+
+
+--
+-- Name: COLUMN generations.lease_expires_at; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.lease_expires_at IS 'How long the claim holds; NULL: not under a claim.';
+
+
+--
 -- Name: prompts; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -74,6 +242,48 @@ CREATE TABLE public.prompts (
     CONSTRAINT prompts_text_check CHECK (((text <> ''::text) AND (octet_length(text) <= 2000))),
     CONSTRAINT prompts_used_count_check CHECK ((used_count >= 0))
 );
+
+
+--
+-- Name: TABLE prompts; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON TABLE public.prompts IS 'Prompt is a text that people asked for, and how often.';
+
+
+--
+-- Name: COLUMN prompts.id; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.prompts.id IS 'Never used twice.';
+
+
+--
+-- Name: COLUMN prompts.text; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.prompts.text IS 'Unique.';
+
+
+--
+-- Name: COLUMN prompts.used_count; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.prompts.used_count IS 'Uses, those whose generation was deleted included.';
+
+
+--
+-- Name: COLUMN prompts.first_used_at; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.prompts.first_used_at IS 'When it was used first.';
+
+
+--
+-- Name: COLUMN prompts.last_used_at; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.prompts.last_used_at IS 'When it was used last.';
 
 
 --

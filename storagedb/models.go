@@ -10,36 +10,66 @@ import (
 	"github.com/google/uuid"
 )
 
+// Generation is a music-generation job.
 type Generation struct {
-	ID                    uuid.UUID  `json:"id"`
-	Prompt                string     `json:"prompt"`
-	ModelName             string     `json:"model_name"`
-	ModelVersion          *string    `json:"model_version"`
-	DurationSeconds       float64    `json:"duration_seconds"`
-	SampleRate            int64      `json:"sample_rate"`
-	Channels              int64      `json:"channels"`
-	FilePath              string     `json:"file_path"`
-	FileSizeBytes         *int64     `json:"file_size_bytes"`
-	Status                Status     `json:"status"`
-	CreatedAt             time.Time  `json:"created_at"`
-	CompletedAt           *time.Time `json:"completed_at"`
-	GenerationTimeSeconds *float64   `json:"generation_time_seconds"`
-	ErrorMessage          *string    `json:"error_message"`
-	Metadata              Metadata   `json:"metadata"`
-	PromptID              int64      `json:"prompt_id"`
-	Priority              int64      `json:"priority"`
-	ScheduledAt           time.Time  `json:"scheduled_at"`
-	StartedAt             *time.Time `json:"started_at"`
-	Attempt               int64      `json:"attempt"`
-	MaxAttempts           int64      `json:"max_attempts"`
-	Worker                *string    `json:"worker"`
-	LeaseExpiresAt        *time.Time `json:"lease_expires_at"`
+	// UUIDv7 where the store drew it.
+	ID uuid.UUID `json:"id"`
+	// What the music is to be.
+	Prompt string `json:"prompt"`
+	// Such as musicgen-small.
+	ModelName string `json:"model_name"`
+	// NULL: not given.
+	ModelVersion *string `json:"model_version"`
+	// Length of the audio asked for.
+	DurationSeconds float64 `json:"duration_seconds"`
+	// In Hz; 32000 for MusicGen.
+	SampleRate int64 `json:"sample_rate"`
+	// 1 mono, 2 stereo.
+	Channels int64 `json:"channels"`
+	// Where the audio is, or will be.
+	FilePath string `json:"file_path"`
+	// NULL until completed.
+	FileSizeBytes *int64 `json:"file_size_bytes"`
+	// pending, processing, completed, failed or cancelled.
+	Status Status `json:"status"`
+	// When it was asked for.
+	CreatedAt time.Time `json:"created_at"`
+	// When it was completed, failed or cancelled; NULL before.
+	CompletedAt *time.Time `json:"completed_at"`
+	// How long the model took; NULL until completed.
+	GenerationTimeSeconds *float64 `json:"generation_time_seconds"`
+	// Why it is in its status; NULL: nothing to say.
+	ErrorMessage *string `json:"error_message"`
+	// A JSON object.
+	Metadata Metadata `json:"metadata"`
+	// The prompt's row; deleting that deletes this.
+	PromptID int64 `json:"prompt_id"`
+	// Lower is claimed first.
+	Priority int64 `json:"priority"`
+	// Not to be claimed before; first come first served by it.
+	ScheduledAt time.Time `json:"scheduled_at"`
+	// When it was last set to processing; NULL while it waits.
+	StartedAt *time.Time `json:"started_at"`
+	// How often it was claimed; the number fences off workers of earlier claims.
+	Attempt int64 `json:"attempt"`
+	// How often it may be claimed.
+	MaxAttempts int64 `json:"max_attempts"`
+	// Who claimed it last; NULL: nobody.
+	Worker *string `json:"worker"`
+	// How long the claim holds; NULL: not under a claim.
+	LeaseExpiresAt *time.Time `json:"lease_expires_at"`
 }
 
+// Prompt is a text that people asked for, and how often.
 type Prompt struct {
-	ID          int64     `json:"id"`
-	Text        string    `json:"text"`
-	UsedCount   int64     `json:"used_count"`
+	// Never used twice.
+	ID int64 `json:"id"`
+	// Unique.
+	Text string `json:"text"`
+	// Uses, those whose generation was deleted included.
+	UsedCount int64 `json:"used_count"`
+	// When it was used first.
 	FirstUsedAt time.Time `json:"first_used_at"`
-	LastUsedAt  time.Time `json:"last_used_at"`
+	// When it was used last.
+	LastUsedAt time.Time `json:"last_used_at"`
 }

@@ -57,7 +57,7 @@ type GenerationPage struct {
 // CreateGeneration creates a pending generation and counts a use of its prompt, together.
 //
 // It returns a *ValidationError for bad input, and ErrConflict where a generation with the given ID exists already.
-func (o operations) CreateGeneration(ctx context.Context, params CreateGenerationParams) (Generation, error) {
+func (o *operations) CreateGeneration(ctx context.Context, params CreateGenerationParams) (Generation, error) {
 	created, err := o.createGenerations(ctx, "create generation", []CreateGenerationParams{params})
 	if err != nil {
 		return Generation{}, err
@@ -70,14 +70,14 @@ func (o operations) CreateGeneration(ctx context.Context, params CreateGeneratio
 //
 // It returns a *ValidationError for bad input, behind the place in the list, and ErrConflict where one of the IDs
 // exists already or is given twice.
-func (o operations) CreateGenerations(ctx context.Context, params []CreateGenerationParams) ([]Generation, error) {
+func (o *operations) CreateGenerations(ctx context.Context, params []CreateGenerationParams) ([]Generation, error) {
 	if len(params) == 0 {
 		return nil, nil
 	}
 	return o.createGenerations(ctx, "create generations", params)
 }
 
-func (o operations) createGenerations(ctx context.Context, doing string, params []CreateGenerationParams) ([]Generation, error) {
+func (o *operations) createGenerations(ctx context.Context, doing string, params []CreateGenerationParams) ([]Generation, error) {
 	rows := make([]CreateGenerationParams, len(params))
 	for i, given := range params {
 		var err error
@@ -97,7 +97,7 @@ func (o operations) createGenerations(ctx context.Context, doing string, params 
 }
 
 // GetGeneration returns ErrNotFound where there is no such generation.
-func (o operations) GetGeneration(ctx context.Context, id uuid.UUID) (Generation, error) {
+func (o *operations) GetGeneration(ctx context.Context, id uuid.UUID) (Generation, error) {
 	var g Generation
 	err := o.session.read(ctx, func(db storagedb.DBTX) (err error) {
 		g, err = storagedb.New(db).GetGeneration(ctx, id)
@@ -108,12 +108,12 @@ func (o operations) GetGeneration(ctx context.Context, id uuid.UUID) (Generation
 
 // ListGenerations returns a page of generations, newest first. It returns a *ValidationError for an unknown status, a
 // negative limit or offset, and a cursor that no list gave out.
-func (o operations) ListGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
+func (o *operations) ListGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
 	page, err := o.listGenerations(ctx, params)
 	return page, describe("list generations", err)
 }
 
-func (o operations) listGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
+func (o *operations) listGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
 	if params.Status != "" {
 		if err := checkStatus(params.Status); err != nil {
 			return GenerationPage{}, err
@@ -171,7 +171,7 @@ func (o operations) listGenerations(ctx context.Context, params ListGenerationsP
 
 // PendingGenerations returns the generations that wait, in the order in which they will be claimed: by priority, then
 // by the time they are due, then by ID. A limit of 0 is 100; a negative one is a *ValidationError.
-func (o operations) PendingGenerations(ctx context.Context, limit int) ([]Generation, error) {
+func (o *operations) PendingGenerations(ctx context.Context, limit int) ([]Generation, error) {
 	rowLimit, err := limitOrDefault(limit, defaultListLimit)
 	if err != nil {
 		return nil, describe("list pending generations", err)
@@ -185,7 +185,7 @@ func (o operations) PendingGenerations(ctx context.Context, limit int) ([]Genera
 }
 
 // CountGenerations counts the generations of a status, or all for "". An unknown status is a *ValidationError.
-func (o operations) CountGenerations(ctx context.Context, status Status) (int64, error) {
+func (o *operations) CountGenerations(ctx context.Context, status Status) (int64, error) {
 	if status != "" {
 		if err := checkStatus(status); err != nil {
 			return 0, describe("count generations", err)
@@ -209,7 +209,7 @@ func (o operations) CountGenerations(ctx context.Context, status Status) (int64,
 //
 // It returns ErrNotFound, a *TransitionError where the generation's status does not allow it, and a *ValidationError
 // for an unknown status or a message that is no text.
-func (o operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, status Status, errorMessage string) (Generation, error) {
+func (o *operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, status Status, errorMessage string) (Generation, error) {
 	doing := "update generation " + id.String()
 	if err := checkStatus(status); err != nil {
 		return Generation{}, describe(doing, err)
@@ -236,7 +236,7 @@ func (o operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, st
 //
 // It returns ErrNotFound, a *TransitionError where the generation is finished already, ErrLeaseLost where the attempt
 // is not the one that holds the generation, and a *ValidationError for bad input.
-func (o operations) CompleteGeneration(ctx context.Context, id uuid.UUID, params CompleteGenerationParams) (Generation, error) {
+func (o *operations) CompleteGeneration(ctx context.Context, id uuid.UUID, params CompleteGenerationParams) (Generation, error) {
 	doing := "complete generation " + id.String()
 	params, err := params.checked()
 	if err != nil {
@@ -253,7 +253,7 @@ func (o operations) CompleteGeneration(ctx context.Context, id uuid.UUID, params
 //
 // It returns ErrNotFound, a *TransitionError where the generation is finished already, ErrLeaseLost where the attempt
 // is not the one that holds the generation, and a *ValidationError for a message that is no text.
-func (o operations) FailGeneration(ctx context.Context, id uuid.UUID, params FailGenerationParams) (Generation, error) {
+func (o *operations) FailGeneration(ctx context.Context, id uuid.UUID, params FailGenerationParams) (Generation, error) {
 	doing := "fail generation " + id.String()
 	if err := checkErrorMessage(params.ErrorMessage); err != nil {
 		return Generation{}, describe(doing, err)
@@ -272,7 +272,7 @@ func (o operations) FailGeneration(ctx context.Context, id uuid.UUID, params Fai
 
 // MergeMetadata merges metadata over what is there, top-level key by top-level key, whatever the generation's status.
 // It returns ErrNotFound, and a *ValidationError for bad metadata or a result of more than 16 MiB.
-func (o operations) MergeMetadata(ctx context.Context, id uuid.UUID, metadata Metadata) (Generation, error) {
+func (o *operations) MergeMetadata(ctx context.Context, id uuid.UUID, metadata Metadata) (Generation, error) {
 	doing := "merge metadata of generation " + id.String()
 	patch, err := metadata.Canonical()
 	if err != nil {
@@ -288,7 +288,7 @@ func (o operations) MergeMetadata(ctx context.Context, id uuid.UUID, metadata Me
 
 // DeleteGeneration deletes the row; the audio file is the caller's to delete. The prompt's count stays, since it was
 // used. It returns ErrNotFound where there is no such generation.
-func (o operations) DeleteGeneration(ctx context.Context, id uuid.UUID) error {
+func (o *operations) DeleteGeneration(ctx context.Context, id uuid.UUID) error {
 	err := o.session.write(ctx, func(db storagedb.DBTX) error {
 		return foundOne(storagedb.New(db).DeleteGeneration(ctx, id))
 	})
@@ -332,7 +332,7 @@ func (t transition) allowedFor(g Generation) error {
 // transition runs change, which checks and writes in one statement, and finds out why where it changed no row. On
 // PostgreSQL the row can become one that allows the transition between the statement and the look; then the change is
 // tried again, and every further try needs another such coincidence.
-func (o operations) transition(ctx context.Context, t transition, change func(storagedb.DBTX) (Generation, error)) (Generation, error) {
+func (o *operations) transition(ctx context.Context, t transition, change func(storagedb.DBTX) (Generation, error)) (Generation, error) {
 	const tries = 10
 	var g Generation
 	err := o.session.write(ctx, func(db storagedb.DBTX) (err error) {

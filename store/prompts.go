@@ -15,7 +15,7 @@ type ListPromptsParams struct {
 
 // TrackPrompt counts a use of a prompt, and creates it with a first use where it is new. CreateGeneration does so by
 // itself. It returns a *ValidationError for a text that is empty, over 2,000 bytes or no text.
-func (o operations) TrackPrompt(ctx context.Context, text string) (Prompt, error) {
+func (o *operations) TrackPrompt(ctx context.Context, text string) (Prompt, error) {
 	if err := checkPrompt("text", text); err != nil {
 		return Prompt{}, describe("track prompt", err)
 	}
@@ -28,7 +28,7 @@ func (o operations) TrackPrompt(ctx context.Context, text string) (Prompt, error
 }
 
 // GetPrompt returns ErrNotFound where there is no such prompt.
-func (o operations) GetPrompt(ctx context.Context, id int64) (Prompt, error) {
+func (o *operations) GetPrompt(ctx context.Context, id int64) (Prompt, error) {
 	var p Prompt
 	err := o.session.read(ctx, func(db storagedb.DBTX) (err error) {
 		p, err = storagedb.New(db).GetPrompt(ctx, id)
@@ -40,7 +40,7 @@ func (o operations) GetPrompt(ctx context.Context, id int64) (Prompt, error) {
 // GetPromptByText finds a prompt by its exact text. It returns ErrNotFound where there is none, and a *ValidationError
 // for a text that no prompt can have: an empty one, or invalid UTF-8. Prompts of the Python service may be longer than
 // new ones, so any length can be asked for.
-func (o operations) GetPromptByText(ctx context.Context, text string) (Prompt, error) {
+func (o *operations) GetPromptByText(ctx context.Context, text string) (Prompt, error) {
 	if err := checkRequiredText("text", text, len(text)); err != nil {
 		return Prompt{}, describe("get prompt by text", err)
 	}
@@ -54,16 +54,16 @@ func (o operations) GetPromptByText(ctx context.Context, text string) (Prompt, e
 
 // ListPrompts returns prompts, most used first; of equals the latest used first. A negative limit or offset is a
 // *ValidationError.
-func (o operations) ListPrompts(ctx context.Context, params ListPromptsParams) ([]Prompt, error) {
+func (o *operations) ListPrompts(ctx context.Context, params ListPromptsParams) ([]Prompt, error) {
 	return o.listPrompts(ctx, "list prompts", params, defaultListLimit)
 }
 
 // MostUsedPrompts returns the prompts used most. A limit of 0 is 10; a negative one is a *ValidationError.
-func (o operations) MostUsedPrompts(ctx context.Context, limit int) ([]Prompt, error) {
+func (o *operations) MostUsedPrompts(ctx context.Context, limit int) ([]Prompt, error) {
 	return o.listPrompts(ctx, "list most used prompts", ListPromptsParams{Limit: limit}, defaultMostUsedPrompts)
 }
 
-func (o operations) listPrompts(ctx context.Context, doing string, params ListPromptsParams, defaultLimit int) ([]Prompt, error) {
+func (o *operations) listPrompts(ctx context.Context, doing string, params ListPromptsParams, defaultLimit int) ([]Prompt, error) {
 	limit, err := limitOrDefault(params.Limit, defaultLimit)
 	if err != nil {
 		return nil, describe(doing, err)
@@ -81,7 +81,7 @@ func (o operations) listPrompts(ctx context.Context, doing string, params ListPr
 
 // DeletePrompt deletes a prompt and all its generations; their audio files are the caller's to delete. It returns
 // ErrNotFound where there is no such prompt.
-func (o operations) DeletePrompt(ctx context.Context, id int64) error {
+func (o *operations) DeletePrompt(ctx context.Context, id int64) error {
 	err := o.session.write(ctx, func(db storagedb.DBTX) error {
 		return foundOne(storagedb.New(db).DeletePrompt(ctx, id))
 	})

@@ -19,7 +19,7 @@ type Stats struct {
 }
 
 // Stats returns the counts.
-func (o operations) Stats(ctx context.Context) (Stats, error) {
+func (o *operations) Stats(ctx context.Context) (Stats, error) {
 	var row storagedb.StatsRow
 	err := o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
 		row, err = storagedb.New(db).Stats(ctx)

@@ -36,6 +36,30 @@ CREATE TABLE prompts (
 );
 CREATE INDEX idx_prompts_text ON prompts (text);
 
+-- sqlc turns these into the doc comments of the Go fields.
+COMMENT ON TABLE generations IS 'Generation is a music-generation job.';
+COMMENT ON COLUMN generations.id IS 'UUIDv7 where the store drew it.';
+COMMENT ON COLUMN generations.prompt IS 'What the music is to be.';
+COMMENT ON COLUMN generations.model_name IS 'Such as musicgen-small.';
+COMMENT ON COLUMN generations.model_version IS 'NULL: not given.';
+COMMENT ON COLUMN generations.duration_seconds IS 'Length of the audio asked for.';
+COMMENT ON COLUMN generations.sample_rate IS 'In Hz; 32000 for MusicGen.';
+COMMENT ON COLUMN generations.channels IS '1 mono, 2 stereo.';
+COMMENT ON COLUMN generations.file_path IS 'Where the audio is, or will be.';
+COMMENT ON COLUMN generations.file_size_bytes IS 'NULL until completed.';
+COMMENT ON COLUMN generations.status IS 'pending, processing, completed, failed or cancelled.';
+COMMENT ON COLUMN generations.created_at IS 'When it was asked for.';
+COMMENT ON COLUMN generations.completed_at IS 'When it was completed, failed or cancelled; NULL before.';
+COMMENT ON COLUMN generations.generation_time_seconds IS 'How long the model took; NULL until completed.';
+COMMENT ON COLUMN generations.error_message IS 'Why it is in its status; NULL: nothing to say.';
+COMMENT ON COLUMN generations.metadata IS 'A JSON object.';
+COMMENT ON TABLE prompts IS 'Prompt is a text that people asked for, and how often.';
+COMMENT ON COLUMN prompts.id IS 'Never used twice.';
+COMMENT ON COLUMN prompts.text IS 'Unique.';
+COMMENT ON COLUMN prompts.used_count IS 'Uses, those whose generation was deleted included.';
+COMMENT ON COLUMN prompts.first_used_at IS 'When it was used first.';
+COMMENT ON COLUMN prompts.last_used_at IS 'When it was used last.';
+
 -- migrate:down
 
 DROP TABLE generations;

@@ -85,6 +85,15 @@ CREATE INDEX idx_generations_prompt_id ON generations (prompt_id);
 -- Most used first.
 CREATE INDEX idx_prompts_used_count ON prompts (used_count, last_used_at, id);
 
+COMMENT ON COLUMN generations.prompt_id IS 'The prompt''s row; deleting that deletes this.';
+COMMENT ON COLUMN generations.priority IS 'Lower is claimed first.';
+COMMENT ON COLUMN generations.scheduled_at IS 'Not to be claimed before; first come first served by it.';
+COMMENT ON COLUMN generations.started_at IS 'When it was last set to processing; NULL while it waits.';
+COMMENT ON COLUMN generations.attempt IS 'How often it was claimed; the number fences off workers of earlier claims.';
+COMMENT ON COLUMN generations.max_attempts IS 'How often it may be claimed.';
+COMMENT ON COLUMN generations.worker IS 'Who claimed it last; NULL: nobody.';
+COMMENT ON COLUMN generations.lease_expires_at IS 'How long the claim holds; NULL: not under a claim.';
+
 -- migrate:down
 
 DROP INDEX idx_generations_created_at;
