@@ -87,6 +87,9 @@ type failedRow struct{ err error }
 
 func (r failedRow) Scan(...any) error { return r.err }
 
+// waitForConnection names the usual mistakes behind such a wait.
+const waitForConnection = "a connection: inside InTx use the tx, not the store, and close each result of DB().Query"
+
 // waitFor bounds a wait: it runs get with a context that ends after patience, and tells that end, an ErrBusy, from the
 // end of the caller's own context.
 func waitFor[T any](ctx context.Context, patience time.Duration, what string, get func(context.Context) (T, error)) (T, error) {
@@ -97,10 +100,10 @@ func waitFor[T any](ctx context.Context, patience time.Duration, what string, ge
 		return got, err
 	}
 	if err := classify(err); errors.Is(err, ErrBusy) {
-		return got, fmt.Errorf("waited %s for %s; %s: %w", patience, what, waitsForHimself, err)
+		return got, fmt.Errorf("waited %s for %s: %w", patience, what, err)
 	}
 	if waiting.Err() != nil {
-		return got, fmt.Errorf("%w: waited %s for %s; %s", ErrBusy, patience, what, waitsForHimself)
+		return got, fmt.Errorf("%w: waited %s for %s", ErrBusy, patience, what)
 	}
 	return got, err
 }

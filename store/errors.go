@@ -87,7 +87,7 @@ func classifyPostgres(postgres *pgconn.PgError, err error) error {
 	case "23514": // check_violation
 		return fmt.Errorf("%w: %w", &ValidationError{Field: fieldOfConstraint(postgres.TableName, postgres.ConstraintName), Problem: "refused by the schema"}, err)
 	case "55P03": // lock_not_available: our lock_timeout
-		return fmt.Errorf("%w: another transaction holds the row; %s: %w", ErrBusy, waitsForHimself, err)
+		return fmt.Errorf("%w: another transaction holds the row; inside InTx use the tx, not the store: %w", ErrBusy, err)
 	case "40001", "40P01", "53300": // serialization_failure, deadlock_detected, too_many_connections
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	case "3D000": // invalid_catalog_name
@@ -105,6 +105,10 @@ func classifySQLite(lite *sqlite.Error, err error) error {
 	switch lite.Code() & 0xff { // the primary code
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return fmt.Errorf("%w: %w", ErrBusy, err)
+	case sqlite3.SQLITE_READONLY:
+		return fmt.Errorf("the database file and its folder must be writable for this user: %w", err)
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("nothing was changed, make room and try again: %w", err)
 	}
 	return err
 }
@@ -117,9 +121,6 @@ func fieldOfConstraint(table, constraint string) string {
 	}
 	return constraint
 }
-
-// waitsForHimself is the mistake behind most waits that end as ErrBusy.
-const waitsForHimself = "who calls the store instead of the tx inside InTx waits for himself"
 
 // errorCode names an error's kind for the log, without its text.
 func errorCode(err error) string {

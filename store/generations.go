@@ -28,7 +28,7 @@ type CreateGenerationParams struct {
 // CompleteGenerationParams is what is known once the audio is there.
 type CompleteGenerationParams struct {
 	GenerationTimeSeconds float64  // how long the model took; finite, 0 or more
-	FileSizeBytes         int64    // of the audio file
+	FileSizeBytes         int64    // of the audio file; 0 or more, and stored as it is
 	Metadata              Metadata // merged over what is there, top-level key by top-level key
 	Attempt               int64    // the attempt of the claim that the worker holds; 0: not under a claim
 }
@@ -68,7 +68,7 @@ func (o *operations) CreateGeneration(ctx context.Context, params CreateGenerati
 // CreateGenerations creates all of the generations or none, and returns them in the order of the parameters. Of two
 // created together the earlier one is claimed first. None at all is no error.
 //
-// It returns a *ValidationError for bad input, behind the place in the list, and ErrConflict where one of the IDs
+// It returns a *ValidationError for bad input, wrapped in an error that tells its place in the list, and ErrConflict where one of the IDs
 // exists already or is given twice.
 func (o *operations) CreateGenerations(ctx context.Context, params []CreateGenerationParams) ([]Generation, error) {
 	if len(params) == 0 {
@@ -208,7 +208,7 @@ func (o *operations) CountGenerations(ctx context.Context, status Status) (int64
 // of the queue again. A claim on the generation ends.
 //
 // It returns ErrNotFound, a *TransitionError where the generation's status does not allow it, and a *ValidationError
-// for an unknown status or a message that is no text.
+// for an unknown status or a message with invalid UTF-8 or a NUL byte.
 func (o *operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, status Status, errorMessage string) (Generation, error) {
 	doing := "update generation " + id.String()
 	if err := checkStatus(status); err != nil {
@@ -252,7 +252,7 @@ func (o *operations) CompleteGeneration(ctx context.Context, id uuid.UUID, param
 // is; UpdateGenerationStatus to pending tries again.
 //
 // It returns ErrNotFound, a *TransitionError where the generation is finished already, ErrLeaseLost where the attempt
-// is not the one that holds the generation, and a *ValidationError for a message that is no text.
+// is not the one that holds the generation, and a *ValidationError for a message with invalid UTF-8 or a NUL byte.
 func (o *operations) FailGeneration(ctx context.Context, id uuid.UUID, params FailGenerationParams) (Generation, error) {
 	doing := "fail generation " + id.String()
 	if err := checkErrorMessage(params.ErrorMessage); err != nil {

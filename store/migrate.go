@@ -176,9 +176,9 @@ func checkFits(migrations []Migration) error {
 	}
 	switch {
 	case ahead:
-		return fmt.Errorf("%w: the database is ahead, at version %s, and this program knows %s: upgrade the program to the newest release of github.com/dgx-music/storage", ErrSchemaOutdated, database, program)
+		return fmt.Errorf("store: %w: the database is ahead, at version %s, and this program knows %s: upgrade the program to the newest release of github.com/dgx-music/storage", ErrSchemaOutdated, database, program)
 	case behind:
-		return fmt.Errorf("%w: the database is behind, at version %s, and this program needs %s: run make db-migrate, call store.Migrate, or open with Options.Migrate", ErrSchemaOutdated, database, program)
+		return fmt.Errorf("store: %w: the database is behind, at version %s, and this program needs %s: run make db-migrate, call store.Migrate, or open with Options.Migrate", ErrSchemaOutdated, database, program)
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (e *postgresEngine) acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxp
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	conn, err := waitFor(ctx, e.patience, "a connection", pool.Acquire)
+	conn, err := waitFor(ctx, e.patience, waitForConnection, pool.Acquire)
 	if err != nil && e.closed.Load() {
 		return nil, fmt.Errorf("%w: %w", ErrClosed, err) // the pool has a word of its own for it
 	}

@@ -14,7 +14,7 @@ type ListPromptsParams struct {
 }
 
 // TrackPrompt counts a use of a prompt, and creates it with a first use where it is new. CreateGeneration does so by
-// itself. It returns a *ValidationError for a text that is empty, over 2,000 bytes or no text.
+// itself. It returns a *ValidationError for a text that is empty, over 2,000 bytes, invalid UTF-8 or has a NUL byte.
 func (o *operations) TrackPrompt(ctx context.Context, text string) (Prompt, error) {
 	if err := checkPrompt("text", text); err != nil {
 		return Prompt{}, describe("track prompt", err)
@@ -38,7 +38,7 @@ func (o *operations) GetPrompt(ctx context.Context, id int64) (Prompt, error) {
 }
 
 // GetPromptByText finds a prompt by its exact text. It returns ErrNotFound where there is none, and a *ValidationError
-// for a text that no prompt can have: an empty one, or invalid UTF-8. Prompts of the Python service may be longer than
+// for a text that no prompt can have: an empty one, invalid UTF-8 or a NUL byte. Prompts of the Python service may be longer than
 // new ones, so any length can be asked for.
 func (o *operations) GetPromptByText(ctx context.Context, text string) (Prompt, error) {
 	if err := checkRequiredText("text", text, len(text)); err != nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -83,27 +84,43 @@ func openSQLite(ctx context.Context, t target, opts Options) (*sqliteEngine, err
 // prepareSQLiteFile sees to it that the file is there, readable by its owner alone. SQLite gives its -wal and -shm files
 // the same mode.
 func prepareSQLiteFile(path string, create bool) error {
-	if _, err := os.Stat(path); err == nil {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("store: open the database: %s is a folder; the URL must name a file in it", path)
+	case err == nil:
 		return nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("store: open the database: %w", err)
-	}
-	if !create {
-		return fmt.Errorf("%w: there is no database at %s: create it with store.Migrate, Options.Migrate or make db-migrate", ErrSchemaOutdated, path)
+	case !create:
+		return fmt.Errorf("store: %w: there is no database at %s%s: create it with store.Migrate, Options.Migrate or make db-migrate", ErrSchemaOutdated, path, relativeReading(path))
 	}
 	folder := filepath.Dir(path)
 	if filepath.IsAbs(path) {
 		if _, err := os.Stat(folder); err != nil {
-			return fmt.Errorf("store: the folder of the database must exist: %w; the URL sqlite://%s means this absolute path, where SQLAlchemy reads a relative one: that is sqlite:%s", err, path, path[1:])
+			return fmt.Errorf("store: the folder of the database must exist%s: %w", relativeReading(path), err)
 		}
 	} else if err := os.MkdirAll(folder, 0o755); err != nil {
 		return fmt.Errorf("store: create the database's folder: %w", err)
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	// Exclusively: a file that another connection of this process has opened by now must not be opened and closed here,
+	// since that would drop the connection's POSIX locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("store: create the database: %w", err)
 	}
 	return file.Close()
+}
+
+// relativeReading names the other reading of an absolute path, which those who come from SQLAlchemy may have meant.
+func relativeReading(path string) string {
+	if !filepath.IsAbs(path) {
+		return ""
+	}
+	return fmt.Sprintf(" (an absolute path; SQLAlchemy reads sqlite://%s as a relative one, which is sqlite:%s here)", path, strings.TrimPrefix(path, "/"))
 }
 
 // sqliteDSN is modernc's form of the URL. The settings go in as _pragma, since a PRAGMA by Exec would reach one
@@ -149,7 +166,7 @@ func (e *sqliteEngine) take(ctx context.Context, pool chan *sqliteConn) (*sqlite
 	case conn = <-pool:
 	default: // only now a wait costs its timer
 		var err error
-		if conn, err = waitFor(ctx, e.patience, "a connection", func(ctx context.Context) (*sqliteConn, error) {
+		if conn, err = waitFor(ctx, e.patience, waitForConnection, func(ctx context.Context) (*sqliteConn, error) {
 			select {
 			case conn := <-pool:
 				return conn, nil
@@ -197,8 +214,13 @@ func openSQLiteWhenFree(ctx context.Context, dsn string) (*sqliteConn, error) {
 
 // explainSQLiteOpen says which file it was that could not be opened.
 func explainSQLiteOpen(path string, err error) error {
-	if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code()&0xff == sqlite3.SQLITE_NOTADB {
-		return fmt.Errorf("store: %s is not a SQLite database: %w", path, err)
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch lite.Code() & 0xff {
+		case sqlite3.SQLITE_NOTADB:
+			return fmt.Errorf("store: %s is not a SQLite database: %w", path, err)
+		case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
+			return fmt.Errorf("store: open %s: the file and its folder must be readable and writable for this user: %w", path, err)
+		}
 	}
 	return describe("open "+path, err)
 }

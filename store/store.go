@@ -180,7 +180,8 @@ func (s *Store) start(ctx context.Context, t target, migrate bool, serverNow fun
 }
 
 // Close waits for the calls that are running, and closes the connections. Calls that come later return ErrClosed, but
-// for Close itself, which does nothing a second time. Inside InTx it would wait for itself.
+// for Close itself, which does nothing a second time. It would wait for ever inside InTx, and for a result of DB().Query
+// that nobody closes.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.stopClock()
@@ -196,7 +197,7 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // DB is for queries of your own: sqlc's New takes it. Each statement runs by itself, on a connection that is borrowed
-// until its result is closed or scanned, and commits by itself; see [Tx.DB] for several together. On SQLite all go to
+// until its result is closed or scanned, so do either, and commits by itself; see [Tx.DB] for several together. On SQLite all go to
 // the one writer, since sqlc sends INSERT ... RETURNING through QueryRow: read long results in a transaction of your
 // own making, or by the store's methods.
 func (s *Store) DB() storagedb.DBTX { return s.engine.db() }

@@ -209,7 +209,7 @@ func testCallingTheStoreInsideInTx(t *testing.T, maxConns int) {
 				if err != nil && !errors.Is(err, store.ErrBusy) {
 					t.Errorf("%s: got %v, want nil or ErrBusy", name, err)
 				}
-				if err != nil && !strings.Contains(err.Error(), "inside InTx") {
+				if err != nil && !strings.Contains(err.Error(), "nside InTx") {
 					t.Errorf("%s: the error does not say what was done wrong: %v", name, err)
 				}
 				return nil

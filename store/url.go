@@ -24,7 +24,7 @@ type target struct {
 
 var errUnparsablePostgresURL = errors.New("store: the postgres URL cannot be used: check its parameters, and that special characters in a user name or password are escaped, such as %40 for @")
 
-var errUnparsableURL = errors.New("store: the database URL cannot be parsed; special characters in a user name or password must be escaped, such as %40 for @")
+var errUnparsableURL = errors.New("store: the database URL cannot be parsed; special characters must be escaped: in a user name or password %40 for @, %2F for /, in the absolute path of a SQLite file %20 for a space, %2525 for %")
 
 var leadingSlashes = regexp.MustCompile("^//+")
 
@@ -40,11 +40,25 @@ func parseURL(text string) (target, error) {
 	case "sqlite", "sqlite3":
 		return parseSQLiteURL(parsed)
 	case "postgres", "postgresql":
-		return target{engine: "postgres", url: text}, nil
+		return parsePostgresURL(parsed, text)
 	case "":
 		return target{}, errors.New("store: the database URL has no scheme: it starts with sqlite: or postgres://")
 	}
+	if base, driver, found := strings.Cut(parsed.Scheme, "+"); found {
+		return target{}, fmt.Errorf("store: the database URL's scheme %q names a Python driver: write %s: instead", base+"+"+driver, base)
+	}
 	return target{}, fmt.Errorf("store: the database URL's scheme %q is none of sqlite, postgres and postgresql", parsed.Scheme)
+}
+
+// parsePostgresURL leaves the URL to pgx, but for one with a stray @: what stands before it is likely to be part of a
+// password, and would come back in an error as the name of a host or a database.
+func parsePostgresURL(parsed *url.URL, text string) (target, error) {
+	withoutQuery, _, _ := strings.Cut(text, "?")
+	if strings.Count(withoutQuery, "@") > 1 || parsed.User == nil && strings.Contains(text, "@") {
+		return target{}, errUnparsableURL
+	}
+	// pgx knows the scheme in small letters alone.
+	return target{engine: "postgres", url: parsed.Scheme + text[len(parsed.Scheme):]}, nil
 }
 
 func parseSQLiteURL(parsed *url.URL) (target, error) {
