@@ -90,20 +90,20 @@ func (r failedRow) Scan(...any) error { return r.err }
 // waitForConnection names the usual mistakes behind such a wait.
 const waitForConnection = "a connection: inside InTx use the tx, not the store, and close each result of DB().Query"
 
-// waitFor bounds a wait: it runs get with a context that ends after patience, and tells that end, an ErrBusy, from the
-// end of the caller's own context.
-func waitFor[T any](ctx context.Context, patience time.Duration, what string, get func(context.Context) (T, error)) (T, error) {
-	waiting, cancel := context.WithTimeout(ctx, patience)
+// waitUntil bounds a wait: it runs get with a context that ends at the deadline, and tells that end, an ErrBusy, from
+// the end of the caller's own context.
+func waitUntil[T any](ctx context.Context, deadline time.Time, what string, get func(context.Context) (T, error)) (T, error) {
+	waiting, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	got, err := get(waiting)
 	if err == nil || ctx.Err() != nil {
 		return got, err
 	}
 	if err := classify(err); errors.Is(err, ErrBusy) {
-		return got, fmt.Errorf("waited %s for %s: %w", patience, what, err)
+		return got, fmt.Errorf("waited as long as BusyTimeout allows for %s: %w", what, err)
 	}
 	if waiting.Err() != nil {
-		return got, fmt.Errorf("%w: waited %s for %s", ErrBusy, patience, what)
+		return got, fmt.Errorf("%w: waited as long as BusyTimeout allows for %s", ErrBusy, what)
 	}
 	return got, err
 }

@@ -22,19 +22,17 @@ func (c *clock) Now() time.Time {
 
 // follow sets the clock by a server's, so that workers whose own clocks disagree agree about leases. The server's
 // answer belongs to the middle of the round trip; of a few samples the one with the shortest trip is the most exact.
-func (c *clock) follow(ctx context.Context, serverNow func(context.Context) (time.Time, error)) error {
+func (c *clock) follow(ctx context.Context, serverNow func(context.Context) (server time.Time, trip time.Duration, err error)) error {
 	const samples = 3
 	shortest := time.Duration(-1)
 	for range samples {
-		asked := time.Now()
-		server, err := serverNow(ctx)
+		server, trip, err := serverNow(ctx)
 		if err != nil {
 			return err
 		}
-		trip := time.Since(asked)
 		if shortest < 0 || trip < shortest {
 			shortest = trip
-			c.offset.Store(int64(server.Sub(asked.Add(trip / 2))))
+			c.offset.Store(int64(server.Add(trip / 2).Sub(time.Now())))
 		}
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/crc32"
-	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,9 +47,6 @@ func (c Cursor) position() (position, error) {
 		binary.BigEndian.Uint32(raw[cursorBytes-4:]) != crc32.ChecksumIEEE(raw[:cursorBytes-4]) {
 		return position{}, invalid("after", "is not a cursor that this store gave out")
 	}
-	micros := binary.BigEndian.Uint64(raw[1:9])
-	if micros > math.MaxInt64 {
-		return position{}, invalid("after", "is not a cursor that this store gave out")
-	}
-	return position{createdAt: time.UnixMicro(int64(micros)).UTC(), id: uuid.UUID(raw[9:25])}, nil
+	micros := int64(binary.BigEndian.Uint64(raw[1:9])) // negative before 1970
+	return position{createdAt: time.UnixMicro(micros).UTC(), id: uuid.UUID(raw[9:25])}, nil
 }

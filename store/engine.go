@@ -37,10 +37,8 @@ type session interface {
 type engine interface {
 	dialect
 	session
-	// inTx runs fn in a transaction on a connection of its own.
-	inTx(ctx context.Context, fn func(storagedb.DBTX) error) error
-	// breaksTransaction tells whether a statement that failed with err has ended its transaction.
-	breaksTransaction(err error) bool
+	// inTx runs fn in a transaction on a connection of its own, of which state tells how it stands.
+	inTx(ctx context.Context, fn func(db storagedb.DBTX, state func() txState) error) error
 	// db is for a user's own queries.
 	db() storagedb.DBTX
 	ping(ctx context.Context) error

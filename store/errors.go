@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -85,7 +86,7 @@ func classifyPostgres(postgres *pgconn.PgError, err error) error {
 	case "23505": // unique_violation
 		return fmt.Errorf("%w: %w", ErrConflict, err)
 	case "23514": // check_violation
-		return fmt.Errorf("%w: %w", &ValidationError{Field: fieldOfConstraint(postgres.TableName, postgres.ConstraintName), Problem: "refused by the schema"}, err)
+		return fmt.Errorf("%w: %w", refusedBySchema(postgres.ConstraintName), err)
 	case "55P03": // lock_not_available: our lock_timeout
 		return fmt.Errorf("%w: another transaction holds the row; inside InTx use the tx, not the store: %w", ErrBusy, err)
 	case "40001", "40P01", "53300": // serialization_failure, deadlock_detected, too_many_connections
@@ -101,25 +102,32 @@ func classifySQLite(lite *sqlite.Error, err error) error {
 	switch lite.Code() {
 	case sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE:
 		return fmt.Errorf("%w: %w", ErrConflict, err)
+	case sqlite3.SQLITE_CONSTRAINT_CHECK, sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+		// The code says what it is; SQLite gives the constraint's name in the text alone.
+		return fmt.Errorf("%w: %w", refusedBySchema(lite.Error()), err)
 	}
 	switch lite.Code() & 0xff { // the primary code
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return fmt.Errorf("%w: %w", ErrBusy, err)
-	case sqlite3.SQLITE_READONLY:
-		return fmt.Errorf("the database file and its folder must be writable for this user: %w", err)
+	case sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("this is not a SQLite database: %w", err)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+		return fmt.Errorf("the database file and its folder must be readable and writable for this user: %w", err)
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("nothing was changed, make room and try again: %w", err)
 	}
 	return err
 }
 
-// fieldOfConstraint reads the column out of <table>_<column>_check, the form that our migrations keep to.
-func fieldOfConstraint(table, constraint string) string {
-	const suffix = "_check"
-	if len(constraint) > len(table)+1+len(suffix) {
-		return constraint[len(table)+1 : len(constraint)-len(suffix)]
+var checkConstraint = regexp.MustCompile(`\b(?:generations|prompts)_([a-z_]+)_check\b`)
+
+// refusedBySchema reads the field out of <table>_<column>_check, the form that our migrations keep to.
+func refusedBySchema(text string) error {
+	field := "row"
+	if found := checkConstraint.FindStringSubmatch(text); found != nil {
+		field = found[1]
 	}
-	return constraint
+	return &ValidationError{Field: field, Problem: "refused by the schema"}
 }
 
 // errorCode names an error's kind for the log, without its text.

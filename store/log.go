@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -74,8 +75,9 @@ func queryName(sql string) string {
 		name, _, _ := strings.Cut(rest, " ")
 		return name
 	}
-	if words := strings.Fields(sql); len(words) > 0 && len(words[0]) <= len("SAVEPOINT") {
-		return words[0]
+	words := strings.Fields(sql)
+	if len(words) == 0 || len(words[0]) > len("SAVEPOINT") || strings.ContainsFunc(words[0], func(r rune) bool { return !unicode.IsLetter(r) }) {
+		return "unnamed"
 	}
-	return "unnamed"
+	return words[0]
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/amacneil/dbmate/v2/pkg/dbmate"
 
 	"github.com/dgx-music/storage/db"
-	"github.com/dgx-music/storage/storagedb"
 )
 
 // Migration is a schema version.
@@ -44,12 +43,47 @@ func Migrate(ctx context.Context, url string) error {
 }
 
 func migrateTarget(ctx context.Context, t target) error {
-	return underMigrationLock(ctx, t, func(m *migrator) error {
-		if err := m.refuseNewer(); err != nil {
+	migrations, err := inspect(ctx, t)
+	if err != nil {
+		return err
+	}
+	if !isBehind(migrations) { // the usual case, without a lock
+		return nil
+	}
+	return underMigrationLock(ctx, t, func(m *dbmate.DB) error { return m.Migrate() })
+}
+
+// bringSchemaInOrder migrates where that is asked for, and checks that the schema is the one this program knows.
+func bringSchemaInOrder(ctx context.Context, t target, migrate bool) error {
+	if migrate {
+		if err := migrateTarget(ctx, t); err != nil {
 			return err
 		}
-		return m.Migrate()
-	})
+	}
+	migrations, err := inspect(ctx, t)
+	if err != nil {
+		return err
+	}
+	return checkFits(migrations)
+}
+
+// inspect looks at a database without changing it, and refuses one that this program must leave alone.
+func inspect(ctx context.Context, t target) ([]Migration, error) {
+	conn, err := openToLook(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.close()
+	migrations, err := conn.migrations()
+	if err == nil {
+		err = conn.refuse(migrations)
+	}
+	return migrations, describe("read the schema version", err)
+}
+
+// openToLook opens a connection which changes nothing, the journal mode of a file included.
+func openToLook(ctx context.Context, t target) (*migrationConn, error) {
+	return openMigrationConn(ctx, t, "query_only(ON)")
 }
 
 // Rollback takes back the latest migration, with whatever only it could hold. It returns ErrNotFound where none is
@@ -59,10 +93,7 @@ func Rollback(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	return underMigrationLock(ctx, t, func(m *migrator) error {
-		if err := m.refuseNewer(); err != nil {
-			return err
-		}
+	return underMigrationLock(ctx, t, func(m *dbmate.DB) error {
 		if err := m.Rollback(); errors.Is(err, dbmate.ErrNoRollback) {
 			return fmt.Errorf("%w: no migration is applied", ErrNotFound)
 		} else if err != nil {
@@ -84,10 +115,7 @@ func Reset(ctx context.Context, url string) error {
 			return err
 		}
 	}
-	return underMigrationLock(ctx, t, func(m *migrator) error {
-		if err := m.refuseNewer(); err != nil {
-			return err
-		}
+	return underMigrationLock(ctx, t, func(m *dbmate.DB) error {
 		for {
 			if err := m.Rollback(); errors.Is(err, dbmate.ErrNoRollback) {
 				break
@@ -106,25 +134,18 @@ func MigrationStatus(ctx context.Context, url string) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := knownMigrations(t.engine)
-	if err != nil {
-		return nil, err
-	}
-	if t.engine == "sqlite" && t.memory == "" {
+	if t.path != "" {
 		if _, err := os.Stat(t.path); errors.Is(err, fs.ErrNotExist) {
-			return known, nil
+			return knownMigrations(t.engine)
 		}
 	}
-	conn, err := openMigrationConn(ctx, t)
+	conn, err := openToLook(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.close()
-	applied, err := conn.appliedVersions()
-	if err != nil {
-		return nil, describe("migration status", err)
-	}
-	return withApplied(known, applied), nil
+	migrations, err := conn.migrations()
+	return migrations, describe("read the schema version", err)
 }
 
 // knownMigrations are those embedded, oldest first.
@@ -159,11 +180,31 @@ func withApplied(known []Migration, applied map[string]bool) []Migration {
 	return all
 }
 
-// checkFits returns ErrSchemaOutdated, with both versions and the remedy, where the database's schema is not exactly the
-// one that this program knows.
+// checkFits returns ErrSchemaOutdated, with both versions and the remedy, where the database's schema is behind.
 func checkFits(migrations []Migration) error {
-	database, program := "none", ""
-	behind, ahead := false, false
+	if isBehind(migrations) {
+		database, program := versions(migrations)
+		return fmt.Errorf("store: %w: the database is behind, at version %s, and this program needs %s: run make db-migrate, call store.Migrate, or open with Options.Migrate", ErrSchemaOutdated, database, program)
+	}
+	return nil
+}
+
+// checkNotAhead keeps an old program from touching what a newer one has made.
+func checkNotAhead(migrations []Migration) error {
+	if slices.ContainsFunc(migrations, func(m Migration) bool { return m.Name == "" }) {
+		database, program := versions(migrations)
+		return fmt.Errorf("%w: the database is ahead, at version %s, and this program knows %s: upgrade the program to the newest release of github.com/dgx-music/storage", ErrSchemaOutdated, database, program)
+	}
+	return nil
+}
+
+func isBehind(migrations []Migration) bool {
+	return slices.ContainsFunc(migrations, func(m Migration) bool { return !m.Applied })
+}
+
+// versions are the latest that the database has and the latest that the program knows.
+func versions(migrations []Migration) (database, program string) {
+	database = "none"
 	for _, m := range migrations {
 		if m.Applied {
 			database = m.Version
@@ -171,59 +212,14 @@ func checkFits(migrations []Migration) error {
 		if m.Name != "" {
 			program = m.Version
 		}
-		behind = behind || !m.Applied
-		ahead = ahead || m.Name == ""
 	}
-	switch {
-	case ahead:
-		return fmt.Errorf("store: %w: the database is ahead, at version %s, and this program knows %s: upgrade the program to the newest release of github.com/dgx-music/storage", ErrSchemaOutdated, database, program)
-	case behind:
-		return fmt.Errorf("store: %w: the database is behind, at version %s, and this program needs %s: run make db-migrate, call store.Migrate, or open with Options.Migrate", ErrSchemaOutdated, database, program)
-	}
-	return nil
+	return database, program
 }
 
-// checkSchema looks at the versions over the store's own connections.
-func checkSchema(ctx context.Context, e engine, t target) error {
-	known, err := knownMigrations(t.engine)
-	if err != nil {
-		return err
-	}
-	applied := make(map[string]bool)
-	err = e.read(ctx, func(db storagedb.DBTX) error {
-		rows, err := db.Query(ctx, "SELECT version FROM schema_migrations")
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var version string
-			if err := rows.Scan(&version); err != nil {
-				return err
-			}
-			applied[version] = true
-		}
-		return rows.Err()
-	})
-	if err != nil {
-		if missing, lookErr := migrationsTableIsMissing(ctx, e, t); lookErr != nil || !missing {
-			return describe("read the schema version", err)
-		}
-	}
-	return checkFits(withApplied(known, applied))
-}
-
-func migrationsTableIsMissing(ctx context.Context, e engine, t target) (missing bool, err error) {
-	err = e.read(ctx, func(db storagedb.DBTX) error {
-		return db.QueryRow(ctx, "SELECT count(*) = 0 FROM ("+migrationsTableQuery(t.engine)+") AS found").Scan(&missing)
-	})
-	return missing, err
-}
-
-// migrationsTableQuery finds the table that dbmate keeps its versions in, where dbmate looks for it.
-func migrationsTableQuery(engine string) string {
+// tableQuery finds a table where dbmate looks for its own.
+func tableQuery(engine, table string) string {
 	if engine == "sqlite" {
-		return "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'"
+		return "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '" + table + "'"
 	}
-	return "SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'schema_migrations'"
+	return "SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = '" + table + "'"
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,38 +36,14 @@ func init() {
 	}, dbmateScheme)
 }
 
-// migrator is dbmate's library on a migrationConn.
-type migrator struct {
-	*dbmate.DB
-	conn   *migrationConn
-	engine string
-}
-
-// refuseNewer keeps an old program from changing what a newer one has made.
-func (m *migrator) refuseNewer() error {
-	known, err := knownMigrations(m.engine)
-	if err != nil {
-		return err
-	}
-	applied, err := m.conn.appliedVersions()
-	if err != nil {
-		return err
-	}
-	for _, migration := range withApplied(known, applied) {
-		if migration.Name == "" {
-			return checkFits(withApplied(known, applied))
-		}
-	}
-	return nil
-}
-
 // underMigrationLock runs fn while no other process migrates the same database.
-func underMigrationLock(ctx context.Context, t target, fn func(*migrator) error) error {
+func underMigrationLock(ctx context.Context, t target, fn func(*dbmate.DB) error) error {
 	files, err := db.Migrations(t.engine)
 	if err != nil {
 		return err
 	}
-	conn, err := openMigrationConn(ctx, t)
+	// Foreign keys are off, as in the dbmate CLI: with them, dropping a table deletes the rows that refer to it.
+	conn, err := openMigrationConn(ctx, t, append([]string{"foreign_keys(OFF)"}, durableSettings...)...)
 	if err != nil {
 		return err
 	}
@@ -77,12 +54,18 @@ func underMigrationLock(ctx context.Context, t target, fn func(*migrator) error)
 	if err := conn.lock(); err != nil {
 		return describe("migrate", err)
 	}
-	m := &migrator{dbmate.New(&url.URL{Scheme: dbmateScheme, Host: key}), conn, t.engine}
+	m := dbmate.New(&url.URL{Scheme: dbmateScheme, Host: key})
 	m.FS = files
 	m.MigrationsDir = []string{"."}
 	m.AutoDumpSchema = false
 	m.Log = io.Discard
-	err = fn(m)
+	migrations, err := conn.migrations()
+	if err == nil {
+		err = conn.refuse(migrations) // once more: another process may have changed something before it let go of the lock
+	}
+	if err == nil {
+		err = fn(m)
+	}
 	if unlockErr := conn.unlock(err == nil); err == nil {
 		err = unlockErr
 	}
@@ -95,33 +78,38 @@ type migrationConn struct {
 	ctx    context.Context // dbmate passes none; it belongs to the one call that this connection serves
 	engine string
 	conn   driver.Conn
-	inTx   bool // SQLite: the transaction that is the lock
+	sqlite *sqliteConn // what conn belongs to, on SQLite
+	inTx   bool        // SQLite: the transaction that is the lock
 }
 
-func openMigrationConn(ctx context.Context, t target) (*migrationConn, error) {
+// openMigrationConn opens a connection, on SQLite with the settings given.
+func openMigrationConn(ctx context.Context, t target, settings ...string) (*migrationConn, error) {
 	m := &migrationConn{ctx: ctx, engine: t.engine}
-	var err error
 	if t.engine == "postgres" {
 		config, parseErr := pgx.ParseConfig(t.url)
 		if parseErr != nil {
 			return nil, errUnparsablePostgresURL
 		}
+		var err error
 		if m.conn, err = stdlib.GetConnector(*config).Connect(ctx); err != nil {
 			return nil, describe("connect", err)
 		}
 		return m, nil
 	}
-	// Foreign keys are off, as in the dbmate CLI: with them, dropping a table deletes the rows that refer to it.
-	// A wait for the lock lasts as long as ctx does; see lock.
-	var conn *sqliteConn
-	if conn, err = openSQLiteWhenFree(ctx, t.sqliteDSN(time.Second, "OFF")); err != nil {
-		return nil, explainSQLiteOpen(t.path, err)
+	conn, err := openSQLiteWhenFree(ctx, t.sqliteDSN(settings...), time.Second) // lock waits longer
+	if err != nil {
+		return nil, describe("open "+t.path, err)
 	}
-	m.conn = conn.conn
+	m.sqlite, m.conn = conn, conn.conn
 	return m, nil
 }
 
+// close: an error would be that of a connection which is not used again.
 func (m *migrationConn) close() {
+	if m.sqlite != nil {
+		m.sqlite.close()
+		return
+	}
 	m.conn.Close()
 }
 
@@ -169,7 +157,9 @@ func (m *migrationConn) unlock(succeeded bool) error {
 }
 
 func (m *migrationConn) checkForeignKeys() error {
-	violations, err := dbutil.QueryColumn(m.database(), `SELECT "table" || ' row ' || coalesce(rowid, '') FROM pragma_foreign_key_check LIMIT 10`)
+	database := m.database()
+	defer database.Close()
+	violations, err := dbutil.QueryColumn(database, `SELECT "table" || ' row ' || coalesce(rowid, '') FROM pragma_foreign_key_check LIMIT 10`)
 	if err != nil {
 		return err
 	}
@@ -183,6 +173,13 @@ func (m *migrationConn) exec(statement string) (driver.Result, error) {
 	return m.conn.(driver.ExecerContext).ExecContext(m.ctx, statement, nil)
 }
 
+func (m *migrationConn) tableExists(table string) (bool, error) {
+	database := m.database()
+	defer database.Close()
+	found, err := dbutil.QueryColumn(database, tableQuery(m.engine, table))
+	return len(found) > 0, err
+}
+
 func (m *migrationConn) appliedVersions() (map[string]bool, error) {
 	database := m.database()
 	defer database.Close()
@@ -192,6 +189,30 @@ func (m *migrationConn) appliedVersions() (map[string]bool, error) {
 	}
 	return m.SelectMigrations(database, -1)
 }
+
+// migrations lists what this program knows and what the database has.
+func (m *migrationConn) migrations() ([]Migration, error) {
+	known, err := knownMigrations(m.engine)
+	if err != nil {
+		return nil, err
+	}
+	applied, err := m.appliedVersions()
+	return withApplied(known, applied), err
+}
+
+// refuse tells why a database is to be left alone: a newer program made it, or one that keeps no versions.
+func (m *migrationConn) refuse(migrations []Migration) error {
+	if slices.ContainsFunc(migrations, func(m Migration) bool { return m.Applied }) {
+		return checkNotAhead(migrations)
+	}
+	exists, err := m.tableExists("generations")
+	if err == nil && exists {
+		err = errNotOurs
+	}
+	return err
+}
+
+var errNotOurs = errors.New("the database has a table generations, but no version in schema_migrations, as one that the Python service made; this release does not adopt such a database, and has changed nothing")
 
 // The rest is dbmate.Driver. The statements are those of dbmate's own drivers, so that its CLI agrees.
 
@@ -216,7 +237,7 @@ func (e *migrationError) Error() string { return e.QueryError.Error() }
 func (e *migrationError) Unwrap() error { return e.Err }
 
 func (m *migrationConn) MigrationsTableExists(database *sql.DB) (bool, error) {
-	found, err := dbutil.QueryColumn(database, migrationsTableQuery(m.engine))
+	found, err := dbutil.QueryColumn(database, tableQuery(m.engine, "schema_migrations"))
 	return len(found) > 0, err
 }
 

@@ -22,17 +22,16 @@ func TestURLsMeanWhatDbmateTakesThemToMean(t *testing.T) {
 	folder := t.TempDir()
 	t.Chdir(folder)
 	for url, path := range map[string]string{
-		"sqlite:data/generations.db":         "data/generations.db", // its folder is made
-		"sqlite:plain.db":                    "plain.db",
-		"sqlite3:three.db":                   "three.db",
-		"sqlite:./dot.db":                    "dot.db",
-		"sqlite:with%20escape.db":            "with%20escape.db", // relative ones are taken as they are
-		"sqlite:hash#tag.db":                 "hash#tag.db",
-		"sqlite://" + folder + "/two.db":     "two.db", // of the leading slashes one is left
-		"sqlite:" + folder + "/one.db":       "one.db",
-		"sqlite:////" + folder + "/many.db":  "many.db",
-		"sqlite://" + folder + "/a%20b.db":   "a b.db", // absolute ones are unescaped
-		"sqlite://" + folder + "/what%3f.db": "what?.db",
+		"sqlite:data/generations.db":        "data/generations.db", // its folder is made
+		"sqlite:plain.db":                   "plain.db",
+		"sqlite3:three.db":                  "three.db",
+		"sqlite:./dot.db":                   "dot.db",
+		"sqlite:with%20escape.db":           "with%20escape.db", // relative ones are taken as they are
+		"sqlite:hash#tag.db":                "hash#tag.db",
+		"sqlite://" + folder + "/two.db":    "two.db", // of the leading slashes one is left
+		"sqlite:" + folder + "/one.db":      "one.db",
+		"sqlite:////" + folder + "/many.db": "many.db",
+		"sqlite://" + folder + "/a%20b.db":  "a b.db", // absolute ones are unescaped
 	} {
 		t.Run(url, func(t *testing.T) {
 			is := is.New(t)
@@ -70,6 +69,13 @@ func TestBadURLs(t *testing.T) {
 		"mysql://root:s3cret@localhost/x":                         "mysql",
 		"sqlite:":                                                 "no file",
 		"sqlite:x.db?_journal_mode=WAL":                           "no parameters",
+		"sqlite://" + folder + "/what%3f.db":                      "question mark",
+		"sqlite:file:x.db":                                        "without file:",
+		"postgresql+psycopg2://u:s3cret@host/x":                   "write postgresql:",
+		"postgres://u:pa@s3cret@127.0.0.1:1/x":                    "cannot be parsed",
+		"postgres://u:x@s3cret/more@127.0.0.1:1/x":                "cannot be parsed",
+		"postgres://u:#s3cret@127.0.0.1:1/x":                      "cannot be parsed",
+		"Postgres://u:s3cret@127.0.0.1:1/x":                       "127.0.0.1",
 		"sqlite:///no/such/folder/x.db":                           "sqlite:no/such/folder/x.db", // what an SQLAlchemy user meant
 		"sqlite://" + folder:                                      folder,
 		"postgres://u:s3cret@host:notaport/x":                     "cannot be parsed",

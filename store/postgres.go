@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -26,38 +27,56 @@ import (
 // for a connection after BusyTimeout; both are the same.
 type postgresEngine struct {
 	pool     *pgxpool.Pool
-	replicas []*pgxpool.Pool
+	replicas []*replica
 	turn     atomic.Uint32 // whose turn it is among the replicas
 	closed   atomic.Bool
 	patience time.Duration
 	logger   *slog.Logger
 }
 
+// replica is passed over for a while after it did not answer.
+type replica struct {
+	pool      *pgxpool.Pool
+	downUntil atomic.Int64 // in Unix nanoseconds, of the machine's clock
+}
+
+const (
+	replicaPatience = time.Second // how long a replica may take to give a connection
+	replicaCooldown = 30 * time.Second
+)
+
 // defaultPostgresConns leaves room for two processes in the 20 connections that the service's production plan allows.
 const defaultPostgresConns = 10
 
-func openPostgres(ctx context.Context, t target, opts Options) (*postgresEngine, error) {
+func newPostgresEngine(ctx context.Context, t target, opts Options) (*postgresEngine, error) {
 	e := &postgresEngine{patience: opts.BusyTimeout, logger: opts.Logger}
 	var err error
 	if e.pool, err = newPostgresPool(ctx, t.url, opts); err != nil {
 		return nil, err
 	}
-	for _, replica := range opts.ReplicaURLs {
-		replicaTarget, err := parseURL(replica)
-		if err == nil && (replica == "" || replicaTarget.engine != "postgres") {
-			err = invalid("ReplicaURLs", "must all be postgres:// URLs")
-		}
-		var pool *pgxpool.Pool
-		if err == nil {
-			pool, err = newPostgresPool(ctx, replicaTarget.url, opts)
-		}
+	for _, url := range opts.ReplicaURLs {
+		pool, err := newReplicaPool(ctx, url, opts)
 		if err != nil {
 			e.close()
 			return nil, err
 		}
-		e.replicas = append(e.replicas, pool)
+		e.replicas = append(e.replicas, &replica{pool: pool})
 	}
 	return e, nil
+}
+
+func newReplicaPool(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) {
+	if url == "" {
+		return nil, invalid("ReplicaURLs", "has an empty URL")
+	}
+	t, err := parseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	if t.engine != "postgres" {
+		return nil, invalid("ReplicaURLs", "must all be postgres:// URLs")
+	}
+	return newPostgresPool(ctx, t.url, opts)
 }
 
 // newPostgresPool makes a pool, which connects when it is first used.
@@ -77,7 +96,7 @@ func newPostgresPool(ctx context.Context, url string, opts Options) (*pgxpool.Po
 		parameters["application_name"] = "dgx-music"
 	}
 	if parameters["lock_timeout"] == "" {
-		parameters["lock_timeout"] = strconv.FormatInt(opts.BusyTimeout.Milliseconds(), 10)
+		parameters["lock_timeout"] = strconv.FormatInt(opts.BusyTimeout.Milliseconds(), 10) // at least 1: 0 waits for ever
 	}
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		// pgx gives times in the machine's zone otherwise.
@@ -91,62 +110,99 @@ func newPostgresPool(ctx context.Context, url string, opts Options) (*pgxpool.Po
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
-func (e *postgresEngine) acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
+func (e *postgresEngine) acquire(ctx context.Context, pool *pgxpool.Pool, patience time.Duration) (*pgxpool.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	conn, err := waitFor(ctx, e.patience, waitForConnection, pool.Acquire)
+	conn, err := waitUntil(ctx, time.Now().Add(patience), waitForConnection, pool.Acquire)
 	if err != nil && e.closed.Load() {
 		return nil, fmt.Errorf("%w: %w", ErrClosed, err) // the pool has a word of its own for it
 	}
 	return conn, err
 }
 
-func (e *postgresEngine) on(ctx context.Context, pool *pgxpool.Pool, fn func(storagedb.DBTX) error) error {
-	conn, err := e.acquire(ctx, pool)
-	if err != nil {
-		return err
+// on runs fn on a connection. Where it turns out that the server has closed that one while it was idle, and that nothing
+// was sent, fn runs again on another; there are as many stale ones as the pool holds at the most.
+func (e *postgresEngine) on(ctx context.Context, pool *pgxpool.Pool, patience time.Duration, fn func(*pgxpool.Conn) error) error {
+	for stale := int32(0); ; stale++ {
+		conn, err := e.acquire(ctx, pool, patience)
+		if err != nil {
+			return err
+		}
+		err = e.releasing(conn, fn)
+		if err == nil || !pgconn.SafeToRetry(err) || ctx.Err() != nil || stale > pool.Config().MaxConns {
+			return err
+		}
 	}
+}
+
+// releasing gives the connection back, also when fn panics.
+func (e *postgresEngine) releasing(conn *pgxpool.Conn, fn func(*pgxpool.Conn) error) error {
 	defer conn.Release()
-	return fn(logged(conn, e.logger))
+	return fn(conn)
 }
 
 func (e *postgresEngine) read(ctx context.Context, fn func(storagedb.DBTX) error) error {
-	return e.on(ctx, e.pool, fn)
+	return e.on(ctx, e.pool, e.patience, func(conn *pgxpool.Conn) error { return fn(logged(conn, e.logger)) })
 }
 
 // readStale asks the replicas in turn, and the primary where that one cannot answer.
 func (e *postgresEngine) readStale(ctx context.Context, fn func(storagedb.DBTX) error) error {
 	if len(e.replicas) > 0 {
-		replica := e.replicas[int(e.turn.Add(1))%len(e.replicas)]
-		if err := e.on(ctx, replica, fn); err == nil || errors.Is(err, pgx.ErrNoRows) || ctx.Err() != nil {
-			return err
+		chosen := e.replicas[e.turn.Add(1)%uint32(len(e.replicas))]
+		if chosen.downUntil.Load() < time.Now().UnixNano() {
+			err := e.on(ctx, chosen.pool, min(e.patience, replicaPatience), func(conn *pgxpool.Conn) error { return fn(logged(conn, e.logger)) })
+			if err == nil || errors.Is(err, pgx.ErrNoRows) || ctx.Err() != nil {
+				return err
+			}
+			chosen.downUntil.Store(time.Now().Add(replicaCooldown).UnixNano())
+			if e.logger != nil {
+				e.logger.LogAttrs(ctx, slog.LevelWarn, "replica passed over", slog.Duration("for", replicaCooldown), slog.String("error", errorCode(err)))
+			}
 		}
 	}
 	return e.read(ctx, fn)
 }
 
 func (e *postgresEngine) write(ctx context.Context, fn func(storagedb.DBTX) error) error {
-	return e.on(ctx, e.pool, fn)
+	return e.read(ctx, fn)
 }
 
 // writeAtomic needs no transaction around fn: on PostgreSQL that is one statement, too.
 func (e *postgresEngine) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) error) error {
-	return e.on(ctx, e.pool, fn)
+	return e.read(ctx, fn)
 }
 
-func (e *postgresEngine) inTx(ctx context.Context, fn func(storagedb.DBTX) error) error {
-	conn, err := e.acquire(ctx, e.pool)
-	if err != nil {
-		return err
+func (e *postgresEngine) inTx(ctx context.Context, fn func(db storagedb.DBTX, state func() txState) error) error {
+	begun := false // from then on fn has run, and may not run again
+	var fromTx error
+	err := e.on(ctx, e.pool, e.patience, func(conn *pgxpool.Conn) error {
+		tx, err := conn.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		begun = true
+		fromTx = e.runTx(ctx, tx, fn)
+		return nil
+	})
+	if begun {
+		return fromTx
 	}
-	defer conn.Release()
-	tx, err := conn.Begin(ctx)
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+func (e *postgresEngine) runTx(ctx context.Context, tx pgx.Tx, fn func(db storagedb.DBTX, state func() txState) error) error {
 	defer rollbackPostgres(ctx, tx) // does nothing after a commit; runs when fn panics, too
-	if err := fn(logged(tx, e.logger)); err != nil {
+	state := func() txState {
+		switch tx.Conn().PgConn().TxStatus() {
+		case 'T':
+			return txOpen
+		case 'E':
+			return txFailed
+		}
+		return txEnded
+	}
+	if err := fn(logged(tx, e.logger), state); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -168,7 +224,7 @@ func (e *postgresEngine) breaksTransaction(error) bool { return false }
 
 func (e *postgresEngine) db() storagedb.DBTX {
 	return borrowedDB{func(ctx context.Context) (storagedb.DBTX, func(), error) {
-		conn, err := e.acquire(ctx, e.pool)
+		conn, err := e.acquire(ctx, e.pool, e.patience)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -183,18 +239,22 @@ func (e *postgresEngine) ping(ctx context.Context) error {
 	})
 }
 
-func (e *postgresEngine) serverNow(ctx context.Context) (now time.Time, err error) {
+// serverNow asks the server for the time, on a connection that is there already: the wait for one is no part of the trip.
+func (e *postgresEngine) serverNow(ctx context.Context) (server time.Time, trip time.Duration, err error) {
 	err = e.read(ctx, func(db storagedb.DBTX) error {
-		return db.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now)
+		asked := time.Now()
+		err := db.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&server)
+		trip = time.Since(asked)
+		return err
 	})
-	return now, err
+	return server, trip, err
 }
 
 func (e *postgresEngine) close() {
 	e.closed.Store(true)
 	e.pool.Close()
 	for _, replica := range e.replicas {
-		replica.Close()
+		replica.pool.Close()
 	}
 }
 

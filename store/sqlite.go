@@ -47,14 +47,10 @@ func sqliteReaders(maxConns int) int {
 	return max(4, runtime.GOMAXPROCS(0))
 }
 
-func openSQLite(ctx context.Context, t target, opts Options) (*sqliteEngine, error) {
-	if t.memory == "" {
-		if err := prepareSQLiteFile(t.path, opts.Migrate); err != nil {
-			return nil, err
-		}
-	}
+// newSQLiteEngine opens nothing yet, but for a database in memory, which is there for as long as it has a connection.
+func newSQLiteEngine(ctx context.Context, t target, opts Options) (*sqliteEngine, error) {
 	e := &sqliteEngine{
-		dsn:      t.sqliteDSN(opts.BusyTimeout, "ON"),
+		dsn:      t.sqliteDSN(append([]string{"foreign_keys(ON)"}, durableSettings...)...),
 		patience: opts.BusyTimeout,
 		logger:   opts.Logger,
 		writer:   make(chan *sqliteConn, 1),
@@ -64,21 +60,24 @@ func openSQLite(ctx context.Context, t target, opts Options) (*sqliteEngine, err
 	e.writer <- nil
 	if e.memory {
 		e.readers = e.writer
-	} else {
-		readers := sqliteReaders(opts.MaxConns)
-		e.readers = make(chan *sqliteConn, readers)
-		for range readers {
-			e.readers <- nil
-		}
+		return e, e.openWriter(ctx)
 	}
-	// The writer comes first: it brings a new file into WAL mode, which readers are not allowed to.
-	conn, err := e.take(ctx, e.writer)
+	readers := sqliteReaders(opts.MaxConns)
+	e.readers = make(chan *sqliteConn, readers)
+	for range readers {
+		e.readers <- nil
+	}
+	return e, nil
+}
+
+// openWriter opens the writer before any reader: it brings a new file into WAL mode, which readers are not allowed to.
+func (e *sqliteEngine) openWriter(ctx context.Context) error {
+	conn, err := e.take(ctx, e.writer, time.Now().Add(e.patience))
 	if err != nil {
-		e.close()
-		return nil, explainSQLiteOpen(t.path, err)
+		return err
 	}
 	e.writer <- conn
-	return e, nil
+	return nil
 }
 
 // prepareSQLiteFile sees to it that the file is there, readable by its owner alone. SQLite gives its -wal and -shm files
@@ -123,36 +122,41 @@ func relativeReading(path string) string {
 	return fmt.Sprintf(" (an absolute path; SQLAlchemy reads sqlite://%s as a relative one, which is sqlite:%s here)", path, strings.TrimPrefix(path, "/"))
 }
 
+// durableSettings are those of a connection that writes.
+var durableSettings = []string{
+	"journal_mode(WAL)",
+	"synchronous(FULL)",  // a commit that was acknowledged survives a power cut
+	"temp_store(MEMORY)", // the pages a statement may have to take back; on disk they cost a bulk insert a third of its speed
+}
+
+// openPatience is busy_timeout while a connection is opened, short because modernc then heeds no context.
+const openPatience = 20 * time.Millisecond
+
 // sqliteDSN is modernc's form of the URL. The settings go in as _pragma, since a PRAGMA by Exec would reach one
-// connection of a pool alone; modernc runs busy_timeout before the others.
-func (t target) sqliteDSN(busyTimeout time.Duration, foreignKeys string) string {
-	settings := url.Values{
-		"_pragma": {
-			"busy_timeout(" + strconv.FormatInt(busyTimeout.Milliseconds(), 10) + ")",
-			"foreign_keys(" + foreignKeys + ")",
-			"journal_mode(WAL)",
-			"synchronous(FULL)",  // a commit that was acknowledged survives a power cut
-			"temp_store(MEMORY)", // the pages a statement may have to take back; on disk they cost a bulk insert a third of its speed
-		},
-		"mode": {"rw"},
-	}
+// connection of a pool alone. modernc runs busy_timeout before the others, and sorts those: none may be given twice.
+func (t target) sqliteDSN(settings ...string) string {
+	query := url.Values{"mode": {"rw"}, "_pragma": append([]string{busyTimeout(openPatience)}, settings...)}
 	if t.memory != "" {
 		// A name of its own in SQLite's memory file system, so that a migration can open the same database.
-		settings.Set("vfs", "memdb")
-		return "file:/" + t.memory + "?" + settings.Encode()
+		query.Set("vfs", "memdb")
+		return "file:/" + t.memory + "?" + query.Encode()
 	}
 	path := filepath.ToSlash(t.path)
 	if filepath.VolumeName(t.path) != "" {
 		path = "///" + path
 	}
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + settings.Encode()
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
+}
+
+func busyTimeout(patience time.Duration) string {
+	return "busy_timeout(" + strconv.FormatInt(patience.Milliseconds(), 10) + ")"
 }
 
 // sqliteReaderSettings makes a connection one that cannot write, whatever is run on it.
 const sqliteReaderSettings = "&_pragma=query_only(ON)"
 
-// take waits for a connection of a pool, and opens it where that has not been done yet.
-func (e *sqliteEngine) take(ctx context.Context, pool chan *sqliteConn) (*sqliteConn, error) {
+// take waits for a connection of a pool until the deadline, and opens it where that has not been done yet.
+func (e *sqliteEngine) take(ctx context.Context, pool chan *sqliteConn, deadline time.Time) (*sqliteConn, error) {
 	select {
 	case <-e.closed:
 		return nil, ErrClosed
@@ -166,7 +170,7 @@ func (e *sqliteEngine) take(ctx context.Context, pool chan *sqliteConn) (*sqlite
 	case conn = <-pool:
 	default: // only now a wait costs its timer
 		var err error
-		if conn, err = waitFor(ctx, e.patience, waitForConnection, func(ctx context.Context) (*sqliteConn, error) {
+		if conn, err = waitUntil(ctx, deadline, waitForConnection, func(ctx context.Context) (*sqliteConn, error) {
 			select {
 			case conn := <-pool:
 				return conn, nil
@@ -186,8 +190,8 @@ func (e *sqliteEngine) take(ctx context.Context, pool chan *sqliteConn) (*sqlite
 	if pool != e.writer {
 		dsn += sqliteReaderSettings
 	}
-	conn, err := waitFor(ctx, e.patience, "another process to let go of the database", func(ctx context.Context) (*sqliteConn, error) {
-		return openSQLiteWhenFree(ctx, dsn)
+	conn, err := waitUntil(ctx, deadline, "another process to let go of the database", func(ctx context.Context) (*sqliteConn, error) {
+		return openSQLiteWhenFree(ctx, dsn, e.patience)
 	})
 	if err != nil {
 		pool <- nil
@@ -197,36 +201,32 @@ func (e *sqliteEngine) take(ctx context.Context, pool chan *sqliteConn) (*sqlite
 }
 
 // openSQLiteWhenFree opens a connection, again and again while another process has the file to itself: SQLite does not
-// wait for that, busy_timeout or not, where it changes the journal mode or recovers the log.
-func openSQLiteWhenFree(ctx context.Context, dsn string) (*sqliteConn, error) {
+// always wait for that, busy_timeout or not, where it changes the journal mode or recovers the log. From then on the
+// connection waits for locks as long as patience and its calls' contexts allow.
+func openSQLiteWhenFree(ctx context.Context, dsn string, patience time.Duration) (*sqliteConn, error) {
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		conn, err := openSQLiteConn(dsn)
-		if err == nil || !errors.Is(classify(err), ErrBusy) {
-			return conn, err
+		if err == nil {
+			if _, err = conn.Exec(ctx, "PRAGMA "+busyTimeout(patience)); err == nil {
+				return conn, nil
+			}
+			conn.close()
+		}
+		if !errors.Is(classify(err), ErrBusy) {
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
 		case <-time.After(pause):
 		}
 	}
 }
 
-// explainSQLiteOpen says which file it was that could not be opened.
-func explainSQLiteOpen(path string, err error) error {
-	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
-		switch lite.Code() & 0xff {
-		case sqlite3.SQLITE_NOTADB:
-			return fmt.Errorf("store: %s is not a SQLite database: %w", path, err)
-		case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
-			return fmt.Errorf("store: open %s: the file and its folder must be readable and writable for this user: %w", path, err)
-		}
-	}
-	return describe("open "+path, err)
-}
-
 func (e *sqliteEngine) read(ctx context.Context, fn func(storagedb.DBTX) error) error {
-	conn, err := e.take(ctx, e.readers)
+	conn, err := e.take(ctx, e.readers, time.Now().Add(e.patience))
 	if err != nil {
 		return err
 	}
@@ -239,34 +239,43 @@ func (e *sqliteEngine) readStale(ctx context.Context, fn func(storagedb.DBTX) er
 }
 
 func (e *sqliteEngine) write(ctx context.Context, fn func(storagedb.DBTX) error) error {
-	return e.inTx(ctx, fn)
+	return e.inTx(ctx, func(db storagedb.DBTX, _ func() txState) error { return fn(db) })
 }
 
 func (e *sqliteEngine) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) error) error {
-	return e.inTx(ctx, fn)
+	return e.write(ctx, fn)
 }
 
-func (e *sqliteEngine) inTx(ctx context.Context, fn func(storagedb.DBTX) error) error {
-	conn, err := e.take(ctx, e.writer)
+func (e *sqliteEngine) inTx(ctx context.Context, fn func(db storagedb.DBTX, state func() txState) error) error {
+	deadline := time.Now().Add(e.patience)
+	conn, err := e.take(ctx, e.writer, deadline)
 	if err != nil {
 		return err
 	}
 	db := logged(conn, e.logger)
-	defer func() { e.writer <- conn }()
-	// IMMEDIATE, because a transaction that first reads and then writes cannot wait for the lock: its snapshot is stale.
-	if _, err := waitFor(ctx, e.patience, "another process's write to end", func(ctx context.Context) (struct{}, error) {
-		_, err := db.Exec(ctx, "BEGIN IMMEDIATE")
-		return struct{}{}, err
-	}); err != nil {
-		return err
-	}
 	committed := false
 	defer func() { // runs when fn panics, too
 		if !committed {
 			conn = e.rollback(conn)
 		}
+		e.writer <- conn
 	}()
-	if err := fn(db); err != nil {
+	// IMMEDIATE, because a transaction that first reads and then writes cannot wait for the lock: its snapshot is stale.
+	// An error does not mean that it has not begun: modernc also returns the end of a context behind a success.
+	if _, err := waitUntil(ctx, deadline, "the write of another process to end", func(ctx context.Context) (struct{}, error) {
+		_, err := db.Exec(ctx, "BEGIN IMMEDIATE")
+		return struct{}{}, err
+	}); err != nil {
+		return err
+	}
+	began := conn.ended
+	state := func() txState {
+		if conn.ended != began {
+			return txEnded
+		}
+		return txOpen
+	}
+	if err := fn(db, state); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -280,13 +289,13 @@ func (e *sqliteEngine) inTx(ctx context.Context, fn func(storagedb.DBTX) error) 
 	return nil
 }
 
-// rollback returns the connection, or nil where it is not to be used again.
+// rollback ends the transaction, if there is one, and returns the connection, or nil where it is not to be used again.
 func (e *sqliteEngine) rollback(conn *sqliteConn) *sqliteConn {
 	_, err := conn.Exec(context.Background(), "ROLLBACK")
 	if err == nil || e.memory {
 		return conn
 	}
-	// The generic code means that SQLite has rolled back already, as it does when the disk is full.
+	// The generic code means that there is none: it never began, or SQLite has rolled back already.
 	if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code() == sqlite3.SQLITE_ERROR {
 		return conn
 	}
@@ -294,31 +303,15 @@ func (e *sqliteEngine) rollback(conn *sqliteConn) *sqliteConn {
 	return nil
 }
 
-// breaksTransaction: SQLite rolls a transaction back by itself when a statement is interrupted, the disk is full or it
-// cannot go on for other reasons (https://www.sqlite.org/lang_transaction.html). Whatever ran after that would commit
-// on its own, so all errors count but those of a statement alone.
-func (e *sqliteEngine) breaksTransaction(err error) bool {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return true
-	}
-	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
-		switch lite.Code() & 0xff {
-		case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG:
-			return false
-		}
-		return true
-	}
-	return false
-}
-
 func (e *sqliteEngine) db() storagedb.DBTX {
 	// The writer for all: sqlc sends INSERT ... RETURNING through QueryRow.
 	return borrowedDB{func(ctx context.Context) (storagedb.DBTX, func(), error) {
-		conn, err := e.take(ctx, e.writer)
+		conn, err := e.take(ctx, e.writer, time.Now().Add(e.patience))
 		if err != nil {
 			return nil, nil, err
 		}
-		return logged(conn, e.logger), func() { e.writer <- conn }, nil
+		// A BEGIN that somebody ran by hand ends here, or it would hold up every process.
+		return logged(conn, e.logger), func() { e.writer <- e.rollback(conn) }, nil
 	}}
 }
 

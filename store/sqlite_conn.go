@@ -28,6 +28,7 @@ type sqliteConn struct {
 	conn       driver.Conn
 	statements map[string]*sqliteStatement
 	prepared   int // how many statements were ever prepared, for the test that counts them
+	ended      int // how many transactions have ended, whoever ended them: SQLite itself does when a disk is full
 }
 
 // maxStatements bounds the cache. The store's own queries are some twenty; the rest is for a user's.
@@ -44,11 +45,18 @@ func openSQLiteConn(dsn string) (*sqliteConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sqliteConn{conn: conn, statements: make(map[string]*sqliteStatement)}, nil
+	c := &sqliteConn{conn: conn, statements: make(map[string]*sqliteStatement)}
+	hooks := conn.(sqlite.HookRegisterer)
+	hooks.RegisterCommitHook(func() int32 { c.ended++; return 0 })
+	hooks.RegisterRollbackHook(func() { c.ended++ })
+	return c, nil
 }
 
 func (c *sqliteConn) close() error {
 	c.dropStatements()
+	hooks := c.conn.(sqlite.HookRegisterer) // modernc keeps them in a table of its own
+	hooks.RegisterCommitHook(nil)
+	hooks.RegisterRollbackHook(nil)
 	return c.conn.Close()
 }
 
@@ -139,7 +147,7 @@ func (c *sqliteConn) query(ctx context.Context, text string, args []any) (*sqlit
 		statement.release()
 		return nil, err
 	}
-	return &sqliteRows{rows: rows, statement: statement, values: make([]driver.Value, len(rows.Columns()))}, nil
+	return &sqliteRows{ctx: ctx, rows: rows, statement: statement, values: make([]driver.Value, len(rows.Columns()))}, nil
 }
 
 // sqliteRow is the one row of a QueryRow.
@@ -168,6 +176,7 @@ func (r sqliteRow) Scan(dest ...any) error {
 
 // sqliteRows is pgx.Rows over a modernc result.
 type sqliteRows struct {
+	ctx       context.Context // modernc heeds it for the first row alone
 	rows      driver.Rows
 	statement *sqliteStatement
 	values    []driver.Value
@@ -177,6 +186,10 @@ type sqliteRows struct {
 
 func (r *sqliteRows) Next() bool {
 	if r.closed {
+		return false
+	}
+	if r.err = r.ctx.Err(); r.err != nil {
+		r.Close()
 		return false
 	}
 	if err := r.rows.Next(r.values); err != nil {
@@ -362,7 +375,7 @@ func scanNullable[T any](value driver.Value, dest **T, scan func(driver.Value, a
 // scanAny scans into the types of a user's own queries. database/sql has such a conversion, but keeps it to itself.
 func scanAny(value driver.Value, dest any) error {
 	if scanner, ok := dest.(sql.Scanner); ok {
-		return scanner.Scan(value)
+		return scanInto(scanner, value)
 	}
 	pointer := reflect.ValueOf(dest)
 	if pointer.Kind() != reflect.Pointer || pointer.IsNil() {
@@ -379,6 +392,10 @@ func scanAny(value driver.Value, dest any) error {
 	}
 	if into.Kind() == reflect.Interface && into.NumMethod() == 0 {
 		into.Set(reflect.ValueOf(&value).Elem())
+		return nil
+	}
+	if value == nil && into.Kind() == reflect.Slice { // such as sqlc's nullable bytea and jsonb
+		into.SetZero()
 		return nil
 	}
 	switch value := value.(type) {
@@ -417,6 +434,33 @@ func scanAny(value driver.Value, dest any) error {
 		return fmt.Errorf("cannot scan NULL into %s", into.Type())
 	}
 	return fmt.Errorf("cannot scan %T into %s", value, into.Type())
+}
+
+// scanInto also offers a scanner what the column means: pgtype's types, which sqlc's pgx flavour has by default, take a
+// time, a bool and a decimal number only as such, and SQLite has them as text and numbers.
+func scanInto(scanner sql.Scanner, value driver.Value) error {
+	err := scanner.Scan(value)
+	if err == nil {
+		return nil
+	}
+	var meanings []driver.Value
+	switch value := value.(type) {
+	case string:
+		var at time.Time
+		if scanSQLiteTime(value, &at) == nil {
+			meanings = append(meanings, at)
+		}
+	case int64:
+		meanings = append(meanings, value != 0, strconv.FormatInt(value, 10))
+	case float64:
+		meanings = append(meanings, strconv.FormatFloat(value, 'g', -1, 64))
+	}
+	for _, meaning := range meanings {
+		if scanner.Scan(meaning) == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 func scanSQLiteTime(value driver.Value, pointer any) error {

@@ -28,7 +28,7 @@ func openMemory(t *testing.T, opts Options) *Store {
 func writerOf(t *testing.T, s *Store) *sqliteConn {
 	t.Helper()
 	e := s.engine.(*sqliteEngine)
-	conn, err := e.take(t.Context(), e.writer)
+	conn, err := e.take(t.Context(), e.writer, time.Now().Add(time.Second))
 	is.New(t).NoErr(err)
 	t.Cleanup(func() { e.writer <- conn })
 	return conn
@@ -87,7 +87,7 @@ func TestNoStatementIsPreparedPerCall(t *testing.T) {
 	}
 	prepared := func() int {
 		e := s.engine.(*sqliteEngine)
-		conn, err := e.take(ctx, e.writer)
+		conn, err := e.take(ctx, e.writer, time.Now().Add(time.Second))
 		is.NoErr(err)
 		defer func() { e.writer <- conn }()
 		return conn.prepared

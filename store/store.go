@@ -10,9 +10,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -64,13 +66,13 @@ type Options struct {
 	// Migrate applies pending migrations before Open returns, as [Migrate] does.
 	Migrate bool
 
-	// MaxConns is the size of the connection pool. On PostgreSQL it counts all connections to one server; default 10,
+	// MaxConns is the size of the connection pool, at most 10,000. On PostgreSQL it counts all connections to one server; default 10,
 	// or pool_max_conns of the URL. On SQLite it counts the readers beside the one writer; default the number of
 	// processors, at least 4.
 	MaxConns int
 
 	// BusyTimeout is how long a call may wait for the writer, for a lock or for a connection before it returns ErrBusy;
-	// default 10 seconds.
+	// default 10 seconds, at least a millisecond. On PostgreSQL the wait for a connection and that for a lock count apart.
 	BusyTimeout time.Duration
 
 	// Now is the store's clock, for tests. Default: the machine's clock, on PostgreSQL set by the server's at Open and
@@ -84,6 +86,8 @@ type Options struct {
 
 const (
 	defaultBusyTimeout = 10 * time.Second
+	maxBusyTimeout     = math.MaxInt32 * time.Millisecond // what the engines hold: 24 days
+	maxMaxConns        = 10000
 	clockInterval      = time.Minute
 )
 
@@ -105,11 +109,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if opts.BusyTimeout < 0 {
 		return nil, invalid("BusyTimeout", "is negative")
 	}
-	if opts.BusyTimeout == 0 {
-		opts.BusyTimeout = defaultBusyTimeout
-	}
-	if opts.MaxConns < 0 {
-		return nil, invalid("MaxConns", "is negative")
+	opts.BusyTimeout = min(max(cmp.Or(opts.BusyTimeout, defaultBusyTimeout), time.Millisecond), maxBusyTimeout)
+	if opts.MaxConns < 0 || opts.MaxConns > maxMaxConns {
+		return nil, invalid("MaxConns", fmt.Sprintf("is not between 0 and %d", maxMaxConns))
 	}
 	t, err := parseURL(opts.URL)
 	if err != nil {
@@ -120,48 +122,57 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if clock.now == nil {
 		clock.now = time.Now
 	}
-	var serverNow func(context.Context) (time.Time, error)
 	switch t.engine {
 	case "sqlite":
-		if len(opts.ReplicaURLs) > 0 {
-			return nil, invalid("ReplicaURLs", "are for PostgreSQL alone")
-		}
-		s.engine, err = openSQLite(ctx, t, opts)
+		err = s.openSQLite(ctx, t, opts)
 	case "postgres":
-		var postgres *postgresEngine
-		if postgres, err = openPostgres(ctx, t, opts); err == nil {
-			s.engine = postgres
-			if opts.Now == nil {
-				serverNow = postgres.serverNow
-			}
-		}
+		err = s.openPostgres(ctx, t, opts, clock)
 	}
 	if err != nil {
+		if s.engine != nil {
+			s.engine.close()
+		}
 		return nil, err
 	}
 	s.operations = operations{session: s.engine, dialect: s.engine, clock: clock}
-	if err := s.start(ctx, t, opts.Migrate, serverNow); err != nil {
-		s.engine.close()
-		return nil, err
-	}
 	return s, nil
 }
 
-// start brings schema and clock in order.
-func (s *Store) start(ctx context.Context, t target, migrate bool, serverNow func(context.Context) (time.Time, error)) error {
-	if migrate {
-		if err := migrateTarget(ctx, t); err != nil {
+func (s *Store) openSQLite(ctx context.Context, t target, opts Options) error {
+	if len(opts.ReplicaURLs) > 0 {
+		return invalid("ReplicaURLs", "are for PostgreSQL alone")
+	}
+	if t.memory == "" {
+		if err := prepareSQLiteFile(t.path, opts.Migrate); err != nil {
 			return err
 		}
 	}
-	if err := checkSchema(ctx, s.engine, t); err != nil {
+	engine, err := newSQLiteEngine(ctx, t, opts)
+	if err != nil {
 		return err
 	}
-	if serverNow == nil {
+	s.engine = engine
+	// The schema first: a file that is not for us must stay as it is, and the writer brings it into WAL mode.
+	if err := bringSchemaInOrder(ctx, t, opts.Migrate); err != nil {
+		return err
+	}
+	return describe("open "+t.path, engine.openWriter(ctx))
+}
+
+func (s *Store) openPostgres(ctx context.Context, t target, opts Options, clock *clock) error {
+	engine, err := newPostgresEngine(ctx, t, opts)
+	if err != nil {
+		return err
+	}
+	s.engine = engine
+	if err := bringSchemaInOrder(ctx, t, opts.Migrate); err != nil {
+		return err
+	}
+	if opts.Now != nil {
 		return nil
 	}
-	if err := s.clock.follow(ctx, serverNow); err != nil {
-		return fmt.Errorf("store: ask the server for the time: %w", err)
+	if err := clock.follow(ctx, engine.serverNow); err != nil {
+		return describe("ask the server for the time", err)
 	}
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopClock = stop
@@ -172,7 +183,7 @@ func (s *Store) start(ctx context.Context, t target, migrate bool, serverNow fun
 				return
 			case <-time.After(clockInterval):
 				// A server that does not answer keeps the last offset; the next call will say what is wrong.
-				_ = s.clock.follow(following, serverNow)
+				_ = clock.follow(following, engine.serverNow)
 			}
 		}
 	})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -13,8 +15,11 @@ import (
 )
 
 // Tx is a transaction: the operations of a [Store] on one connection, all of which take effect together or not at all.
-// It sees its own writes. An operation that fails leaves the transaction as it was before that operation, and the
-// function may go on. Goroutines may share a Tx; its operations run one after the other.
+// It sees its own writes. Goroutines may share a Tx; its operations run one after the other.
+//
+// An operation that returns ErrNotFound, ErrConflict, ErrLeaseLost, a *ValidationError or a *TransitionError has changed
+// nothing, and the function may go on. Any other error, such as ErrBusy or the end of a context in the middle of a
+// statement, may have ended the transaction; InTx then returns it even if the function does not.
 type Tx struct {
 	operations
 	db *txDB
@@ -28,14 +33,18 @@ type Tx struct {
 // Options.BusyTimeout, as an ErrBusy. The same goes for an InTx inside fn. A Tx is of no use once InTx has returned;
 // its operations then return ErrClosed.
 func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
+	if fn == nil {
+		return invalid("fn", "is nil")
+	}
 	var fromFn error
-	err := s.engine.inTx(ctx, func(db storagedb.DBTX) error {
-		tx := s.newTx(db)
-		defer tx.db.end()
+	err := s.engine.inTx(ctx, func(db storagedb.DBTX, state func() txState) error {
+		guarded := &txDB{db: db, state: state}
+		defer guarded.end()
+		tx := &Tx{operations{session: &txSession{db: guarded}, dialect: s.engine, clock: s.clock}, guarded}
 		if fromFn = fn(tx); fromFn != nil {
 			return fromFn
 		}
-		return tx.db.failure()
+		return guarded.check()
 	})
 	if err != nil && fromFn == nil {
 		return describe("transaction", err)
@@ -43,13 +52,9 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	return err
 }
 
-func (s *Store) newTx(db storagedb.DBTX) *Tx {
-	guarded := &txDB{db: db, breaks: s.engine.breaksTransaction}
-	return &Tx{operations{session: &txSession{db: guarded}, dialect: s.engine, clock: s.clock}, guarded}
-}
-
-// DB is for queries of your own in the same transaction: sqlc's New takes it. It may not be used by two goroutines at
-// once, nor while an operation of the Tx runs.
+// DB is for queries of your own in the same transaction: sqlc's New takes it. Close each result and scan each row before
+// the function returns, and leave BEGIN, COMMIT and ROLLBACK to InTx. It may not be used by two goroutines at once, nor
+// while an operation of the Tx runs.
 func (tx *Tx) DB() storagedb.DBTX { return tx.db }
 
 // txSession runs everything on the transaction's connection, one after the other.
@@ -94,45 +99,111 @@ func (t *txSession) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) err
 	})
 }
 
-// txDB is the connection of a transaction for as long as there is one. What comes behind the end of the transaction,
-// or behind an error that ended it early, is refused: on SQLite it would commit on its own.
+// txState is what the engine says of a transaction.
+type txState int
+
+const (
+	txOpen   txState = iota
+	txFailed         // PostgreSQL: an error has made it one that can only be rolled back
+	txEnded          // there is none any more; what runs now would commit on its own
+)
+
+// txDB is the connection of a transaction for as long as there is one.
 type txDB struct {
-	db     storagedb.DBTX
-	breaks func(error) bool
+	db    storagedb.DBTX
+	state func() txState
 
 	running sync.Mutex // held while an operation runs, so that the transaction does not end under it
 
 	mu     sync.Mutex
-	failed error // why nothing may run any more
+	closed error           // set once InTx has returned
+	last   error           // the last error of a statement
+	open   map[*int]func() // closes the results that are open
 }
 
-func (t *txDB) failure() error {
+// usable tells whether a statement may run.
+func (t *txDB) usable() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.failed
+	if t.closed != nil {
+		return t.closed
+	}
+	if t.state() == txEnded {
+		return t.endedEarly()
+	}
+	return nil
+}
+
+// check tells, when the function has returned, whether all is as it should be for a commit.
+func (t *txDB) check() error {
+	if left := t.closeResults(); left > 0 {
+		return errors.New("a result of tx.DB() was left open: close its rows, or scan its row")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.state() != txOpen {
+		return t.endedEarly()
+	}
+	return nil
+}
+
+func (t *txDB) endedEarly() error {
+	if t.last == nil {
+		return errors.New("the transaction was ended by a statement of its own: leave COMMIT and ROLLBACK to InTx")
+	}
+	return fmt.Errorf("the transaction ended early, with an error that was passed over: %w", t.last)
 }
 
 func (t *txDB) note(err error) {
-	if err == nil || !t.breaks(err) {
+	if err == nil || errors.Is(err, pgx.ErrNoRows) {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.failed == nil {
-		t.failed = fmt.Errorf("the transaction ended early, with an error that was passed over: %w", err)
+	if t.last == nil || t.state() == txOpen {
+		t.last = err
 	}
+}
+
+// opened registers a result and returns what is to be called when it is closed.
+func (t *txDB) opened(closeResult func()) (closed func(error)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open == nil {
+		t.open = make(map[*int]func())
+	}
+	key := new(int)
+	t.open[key] = closeResult
+	return func(err error) {
+		t.mu.Lock()
+		delete(t.open, key)
+		t.mu.Unlock()
+		t.note(err)
+	}
+}
+
+// closeResults closes what is open, since a connection cannot commit or be used again with it.
+func (t *txDB) closeResults() (left int) {
+	t.mu.Lock()
+	results := slices.Collect(maps.Values(t.open))
+	t.mu.Unlock()
+	for _, closeResult := range results {
+		closeResult()
+	}
+	return len(results)
 }
 
 func (t *txDB) end() {
 	t.running.Lock()
 	defer t.running.Unlock()
+	t.closeResults()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.failed = fmt.Errorf("%w: the transaction has ended", ErrClosed)
+	t.closed = fmt.Errorf("%w: the transaction has ended", ErrClosed)
 }
 
 func (t *txDB) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	if err := t.failure(); err != nil {
+	if err := t.usable(); err != nil {
 		return pgconn.CommandTag{}, err
 	}
 	tag, err := t.db.Exec(ctx, sql, args...)
@@ -141,7 +212,7 @@ func (t *txDB) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comman
 }
 
 func (t *txDB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if err := t.failure(); err != nil {
+	if err := t.usable(); err != nil {
 		return nil, err
 	}
 	rows, err := t.db.Query(ctx, sql, args...)
@@ -149,12 +220,15 @@ func (t *txDB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 		t.note(err)
 		return rows, err
 	}
-	return &watchedRows{Rows: rows, done: t.note}, nil
+	watched := &watchedRows{Rows: rows}
+	watched.done = t.opened(watched.Close)
+	return watched, nil
 }
 
 func (t *txDB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	if err := t.failure(); err != nil {
+	if err := t.usable(); err != nil {
 		return failedRow{err}
 	}
-	return watchedRow{t.db.QueryRow(ctx, sql, args...), t.note}
+	row := t.db.QueryRow(ctx, sql, args...)
+	return watchedRow{row, t.opened(func() { _ = row.Scan() })} // a scan into nothing closes it
 }

@@ -66,7 +66,7 @@ func parseSQLiteURL(parsed *url.URL) (target, error) {
 		return target{}, errors.New("store: a SQLite URL takes no parameters; what a SQLite store needs is set by the store itself")
 	}
 	path := url.URL{Opaque: parsed.Opaque, Fragment: parsed.Fragment, RawFragment: parsed.RawFragment}
-	if parsed.Opaque == "" && parsed.Path != "" {
+	if parsed.Opaque == "" && parsed.Host+parsed.Path != "" {
 		unescaped, err := url.PathUnescape(parsed.Path) // a second time, as dbmate does
 		if err != nil {
 			return target{}, errUnparsableURL
@@ -79,11 +79,15 @@ func parseSQLiteURL(parsed *url.URL) (target, error) {
 	case ":memory:":
 		return target{engine: "sqlite", memory: "dgx-music-" + uuid.NewString()}, nil
 	default:
+		if strings.HasPrefix(file, "file:") || strings.Contains(file, "?") {
+			return target{}, errors.New("store: a SQLite URL holds the file's path itself: without file:, and without a question mark, which dbmate takes for the start of parameters")
+		}
 		return target{engine: "sqlite", path: file}, nil
 	}
 }
 
-// hasParameter tells whether a postgres:// URL or a connection string sets a parameter itself.
+// hasParameter tells whether a postgres URL sets a parameter itself.
 func hasParameter(text, name string) bool {
-	return strings.Contains(text, name+"=")
+	parsed, err := url.Parse(text)
+	return err == nil && parsed.Query().Has(name)
 }
