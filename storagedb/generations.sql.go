@@ -221,7 +221,7 @@ func (q *Queries) ListGenerations(ctx context.Context, arg ListGenerationsParams
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Generation
+	items := []Generation{}
 	for rows.Next() {
 		var i Generation
 		if err := rows.Scan(
@@ -288,7 +288,7 @@ func (q *Queries) ListGenerationsByModel(ctx context.Context, arg ListGeneration
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Generation
+	items := []Generation{}
 	for rows.Next() {
 		var i Generation
 		if err := rows.Scan(
@@ -356,7 +356,7 @@ func (q *Queries) ListGenerationsByStatus(ctx context.Context, arg ListGeneratio
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Generation
+	items := []Generation{}
 	for rows.Next() {
 		var i Generation
 		if err := rows.Scan(
@@ -426,7 +426,7 @@ func (q *Queries) ListGenerationsByStatusAndModel(ctx context.Context, arg ListG
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Generation
+	items := []Generation{}
 	for rows.Next() {
 		var i Generation
 		if err := rows.Scan(
@@ -479,7 +479,7 @@ func (q *Queries) PendingGenerations(ctx context.Context, rowLimit int64) ([]Gen
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Generation
+	items := []Generation{}
 	for rows.Next() {
 		var i Generation
 		if err := rows.Scan(

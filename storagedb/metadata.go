@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
 	"unicode/utf8"
 )
@@ -54,8 +55,8 @@ func NewMetadata(v any) (Metadata, error) {
 	if string(text) == "null" {
 		return Metadata("{}"), nil
 	}
-	// encoding/json writes a character that is already U+FFFD as itself, and this escape only for bytes that are not UTF-8.
-	if bytes.Contains(text, []byte(`\ufffd`)) {
+	// encoding/json writes this escape for bytes that are not UTF-8, so only then a look at the strings is needed.
+	if bytes.Contains(text, []byte(`\ufffd`)) && !validStrings(reflect.ValueOf(v)) {
 		return nil, invalidMetadata("has a string that is not valid UTF-8")
 	}
 	return Metadata(text).Canonical()
@@ -155,6 +156,9 @@ func (m Metadata) Canonical() (Metadata, error) {
 	if problem := check.value(0); problem != "" {
 		return nil, invalidMetadata(problem)
 	}
+	if len(text)+check.expanded > MaxStoredMetadataBytes {
+		return nil, invalidMetadata(fmt.Sprintf("is over %d bytes with its exponents written out, as PostgreSQL does", MaxStoredMetadataBytes))
+	}
 	if check.duplicateKeys {
 		return dropDuplicateKeys(text)
 	}
@@ -187,6 +191,38 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
 }
 
+// validStrings tells whether all strings in v are valid UTF-8. It need not stop at cycles: encoding/json has.
+func validStrings(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.String:
+		return utf8.ValidString(v.String())
+	case reflect.Interface, reflect.Pointer:
+		return v.IsNil() || validStrings(v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if !validStrings(v.Field(i)) {
+				return false
+			}
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			if !validStrings(key) || !validStrings(v.MapIndex(key)) {
+				return false
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return true // json.RawMessage, which Canonical checks, or base64
+		}
+		for i := range v.Len() {
+			if !validStrings(v.Index(i)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // dropDuplicateKeys goes the long way round, through maps, which keep the last value of a key; json.Number keeps digits.
 func dropDuplicateKeys(text []byte) (Metadata, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
@@ -203,6 +239,7 @@ type metadataCheck struct {
 	text          []byte
 	at            int
 	duplicateKeys bool
+	expanded      int // how many digits PostgreSQL will write in place of exponents
 }
 
 func (c *metadataCheck) space() {
@@ -338,6 +375,7 @@ func (c *metadataCheck) number() (problem string) {
 			return fmt.Sprintf("has a number with an exponent beyond %d", MaxMetadataExponent)
 		}
 		exponent = sign * size
+		c.expanded += size
 	}
 	if integer+exponent > maxIntegerDigits || fraction-exponent > maxFractionDigits {
 		return fmt.Sprintf("has a number with more than %d digits before the decimal point or %d behind it", maxIntegerDigits, maxFractionDigits)

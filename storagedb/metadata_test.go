@@ -27,6 +27,8 @@ func TestNewMetadata(t *testing.T) {
 		`{"given":1}`:                 storagedb.Metadata(`{ "given" : 1 }`),
 		"{\"r\":\"\ufffd\"}":          map[string]string{"r": "\ufffd"},
 		`{"escaped":"\ufffd"}`:        json.RawMessage(`{"escaped":"\ufffd"}`),
+		`{"p":"C:\\ufffd"}`:           map[string]string{"p": `C:\ufffd`},
+		`{"note":"\ufffd"}`:           storagedb.MusicMetadata{Extra: map[string]json.RawMessage{"note": json.RawMessage(`"\ufffd"`)}},
 		`{"k":2}`:                     storagedb.Metadata(`{"k":1,"k":2}`),
 		`{"deep":[{"k":[2]}],"z":[]}`: storagedb.Metadata(`{"deep":[{"k":1,"k":[2]}],"z":[]}`),
 	} {
@@ -40,7 +42,7 @@ func TestNewMetadata(t *testing.T) {
 	if err != nil || string(m) != "{}" {
 		t.Errorf("nil map: got %s, %v", m, err)
 	}
-	for _, bad := range []any{1, "text", []int{1}, true, make(chan int), map[string]string{"a": "\xff"}, []byte(`{}`), map[string]string{"a": "\x00"}} {
+	for _, bad := range []any{1, "text", []int{1}, true, make(chan int), map[string]string{"a": "\xff"}, map[string]string{"\xff": "a"}, map[string]any{"a": []any{&struct{ B [1]string }{[1]string{"\xff"}}}}, []byte(`{}`), map[string]string{"a": "\x00"}} {
 		_, err := storagedb.NewMetadata(bad)
 		wantInvalidMetadata(t, err)
 	}

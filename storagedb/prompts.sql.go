@@ -76,7 +76,7 @@ func (q *Queries) ListPrompts(ctx context.Context, arg ListPromptsParams) ([]Pro
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Prompt
+	items := []Prompt{}
 	for rows.Next() {
 		var i Prompt
 		if err := rows.Scan(

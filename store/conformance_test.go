@@ -594,6 +594,37 @@ func TestPing(t *testing.T) {
 	})
 }
 
+func TestListsWithoutRowsAreEmptyInJSON(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{})
+		is.NoErr(err)
+		text, err := json.Marshal(page)
+		is.NoErr(err)
+		is.Equal(string(text), `{"generations":[],"next":""}`)
+		prompts, err := s.ListPrompts(t.Context(), store.ListPromptsParams{})
+		is.NoErr(err)
+		is.True(prompts != nil)
+		pending, err := s.PendingGenerations(t.Context(), 0)
+		is.NoErr(err)
+		is.True(pending != nil)
+	})
+}
+
+func TestCursorsBefore1970(t *testing.T) {
+	clock := &testClock{time.Date(1955, 11, 5, 6, 15, 0, 0, time.UTC)}
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		create(t, s, "a")
+		create(t, s, "b")
+		page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{Limit: 1})
+		is.NoErr(err)
+		page, err = s.ListGenerations(t.Context(), store.ListGenerationsParams{Limit: 1, After: page.Next})
+		is.NoErr(err)
+		is.Equal(promptsOf(page.Generations), []string{"a"})
+	}, store.Options{Now: clock.Now})
+}
+
 func promptsOf(generations []store.Generation) (prompts []string) {
 	for _, g := range generations {
 		prompts = append(prompts, g.Prompt)

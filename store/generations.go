@@ -234,15 +234,17 @@ func (o *operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, s
 // CompleteGeneration records that the audio is there. The metadata given is merged over what is there, top-level key
 // by top-level key, as the Python dict.update did; an error message of an earlier attempt goes away.
 //
-// It returns ErrNotFound, a *TransitionError where the generation is finished already, ErrLeaseLost where the attempt
-// is not the one that holds the generation, and a *ValidationError for bad input.
+// It returns ErrNotFound, ErrLeaseLost where an attempt is given that does not hold the generation, whatever its status,
+// or none where one holds it, a *TransitionError where the generation is finished already, and a *ValidationError for
+// bad input.
 func (o *operations) CompleteGeneration(ctx context.Context, id uuid.UUID, params CompleteGenerationParams) (Generation, error) {
 	doing := "complete generation " + id.String()
 	params, err := params.checked()
 	if err != nil {
 		return Generation{}, describe(doing, err)
 	}
-	g, err := o.transition(ctx, transition{id, StatusCompleted, &params.Attempt}, func(db storagedb.DBTX) (Generation, error) {
+	t := transition{id: id, to: StatusCompleted, attempt: &params.Attempt, mayBeRefused: len(params.Metadata) > len("{}")}
+	g, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
 		return o.dialect.completeGeneration(ctx, db, id, params, o.clock.Now())
 	})
 	return g, describe(doing, err)
@@ -251,8 +253,8 @@ func (o *operations) CompleteGeneration(ctx context.Context, id uuid.UUID, param
 // FailGeneration records that the audio will not be there. Without an attempt that is final, as the Python mark_failed
 // is; UpdateGenerationStatus to pending tries again.
 //
-// It returns ErrNotFound, a *TransitionError where the generation is finished already, ErrLeaseLost where the attempt
-// is not the one that holds the generation, and a *ValidationError for a message with invalid UTF-8 or a NUL byte.
+// It returns ErrNotFound, ErrLeaseLost and a *TransitionError as CompleteGeneration does, and a *ValidationError for a
+// message with invalid UTF-8 or a NUL byte: strings.ToValidUTF8 makes text of what a program has printed.
 func (o *operations) FailGeneration(ctx context.Context, id uuid.UUID, params FailGenerationParams) (Generation, error) {
 	doing := "fail generation " + id.String()
 	if err := checkErrorMessage(params.ErrorMessage); err != nil {
@@ -261,7 +263,7 @@ func (o *operations) FailGeneration(ctx context.Context, id uuid.UUID, params Fa
 	if err := checkAttempt(params.Attempt); err != nil {
 		return Generation{}, describe(doing, err)
 	}
-	g, err := o.transition(ctx, transition{id, StatusFailed, &params.Attempt}, func(db storagedb.DBTX) (Generation, error) {
+	g, err := o.transition(ctx, transition{id: id, to: StatusFailed, attempt: &params.Attempt}, func(db storagedb.DBTX) (Generation, error) {
 		now := o.clock.Now()
 		return storagedb.New(db).FailGeneration(ctx, storagedb.FailGenerationParams{
 			ErrorMessage: nullIfEmpty(params.ErrorMessage), CompletedAt: &now, ID: id, Attempt: params.Attempt,
@@ -279,7 +281,7 @@ func (o *operations) MergeMetadata(ctx context.Context, id uuid.UUID, metadata M
 		return Generation{}, describe(doing, err)
 	}
 	var g Generation
-	err = o.session.write(ctx, func(db storagedb.DBTX) (err error) {
+	err = o.session.writeAtomic(ctx, func(db storagedb.DBTX) (err error) { // the result may be too large
 		g, err = o.dialect.mergeMetadata(ctx, db, id, patch)
 		return err
 	})
@@ -307,9 +309,10 @@ var predecessors = map[Status][]Status{
 
 // transition is a change of status that is asked for.
 type transition struct {
-	id      uuid.UUID
-	to      Status
-	attempt *int64 // the fence; nil: whoever asks ends any claim
+	id           uuid.UUID
+	to           Status
+	attempt      *int64 // the fence; nil: whoever asks ends any claim
+	mayBeRefused bool   // by the schema, because merged metadata may be too large
 }
 
 // allowedFor returns why g cannot make the transition, or nil where it can.
@@ -335,7 +338,11 @@ func (t transition) allowedFor(g Generation) error {
 func (o *operations) transition(ctx context.Context, t transition, change func(storagedb.DBTX) (Generation, error)) (Generation, error) {
 	const tries = 10
 	var g Generation
-	err := o.session.write(ctx, func(db storagedb.DBTX) (err error) {
+	write := o.session.write
+	if t.mayBeRefused {
+		write = o.session.writeAtomic
+	}
+	err := write(ctx, func(db storagedb.DBTX) (err error) {
 		for range tries {
 			if g, err = change(db); !errors.Is(err, pgx.ErrNoRows) {
 				return err

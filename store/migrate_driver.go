@@ -96,7 +96,7 @@ func openMigrationConn(ctx context.Context, t target, settings ...string) (*migr
 		}
 		return m, nil
 	}
-	conn, err := openSQLiteWhenFree(ctx, t.sqliteDSN(settings...), time.Second) // lock waits longer
+	conn, err := openSQLiteWhenFree(ctx, time.Now().Add(maxBusyTimeout), t.sqliteDSN(settings...), time.Second) // lock waits longer
 	if err != nil {
 		return nil, describe("open "+t.path, err)
 	}

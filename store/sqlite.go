@@ -190,9 +190,7 @@ func (e *sqliteEngine) take(ctx context.Context, pool chan *sqliteConn, deadline
 	if pool != e.writer {
 		dsn += sqliteReaderSettings
 	}
-	conn, err := waitUntil(ctx, deadline, "another process to let go of the database", func(ctx context.Context) (*sqliteConn, error) {
-		return openSQLiteWhenFree(ctx, dsn, e.patience)
-	})
+	conn, err := openSQLiteWhenFree(ctx, deadline, dsn, e.patience)
 	if err != nil {
 		pool <- nil
 		return nil, err
@@ -201,9 +199,9 @@ func (e *sqliteEngine) take(ctx context.Context, pool chan *sqliteConn, deadline
 }
 
 // openSQLiteWhenFree opens a connection, again and again while another process has the file to itself: SQLite does not
-// always wait for that, busy_timeout or not, where it changes the journal mode or recovers the log. From then on the
-// connection waits for locks as long as patience and its calls' contexts allow.
-func openSQLiteWhenFree(ctx context.Context, dsn string, patience time.Duration) (*sqliteConn, error) {
+// always wait for that, busy_timeout or not, where it changes the journal mode or recovers the log. It gives up at the
+// deadline. From then on the connection waits for locks as long as patience and its calls' contexts allow.
+func openSQLiteWhenFree(ctx context.Context, deadline time.Time, dsn string, patience time.Duration) (*sqliteConn, error) {
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -217,6 +215,9 @@ func openSQLiteWhenFree(ctx context.Context, dsn string, patience time.Duration)
 		}
 		if !errors.Is(classify(err), ErrBusy) {
 			return nil, err
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("waited as long as BusyTimeout allows for another process to let go of the database: %w", classify(err))
 		}
 		select {
 		case <-ctx.Done():

@@ -64,6 +64,7 @@ func badCreations() map[string]struct {
 		"metadata exponent":        metadata(`{"a":1e1001}`),
 		"metadata small exponent":  metadata(`{"a":1e-1001}`),
 		"metadata huge exponent":   metadata(`{"a":1e99999999999999999999}`),
+		"metadata that expands":    metadata(`{"a":[` + strings.Repeat("1e1000,", 17000) + `1]}`),
 		"metadata digits":          metadata(`{"a":0.` + strings.Repeat("1", 16384) + `}`),
 		"metadata integer digits":  metadata(`{"a":` + strings.Repeat("1", 131073) + `}`),
 	}
@@ -199,7 +200,7 @@ func TestWhatIsJustWithinTheLimitsIsAccepted(t *testing.T) {
 				p.Metadata = store.Metadata(`{"a":[` + strings.Repeat("1,", 1<<19-10) + `1]}`)
 			},
 			func(p *store.CreateGenerationParams) {
-				p.Metadata = store.Metadata(`{"a":[` + strings.Repeat("1e1000,", 140000) + `1]}`)
+				p.Metadata = store.Metadata(`{"a":[` + strings.Repeat("1e1000,", 16000) + `1]}`)
 			},
 		}
 		for i, change := range changes {
@@ -310,13 +311,13 @@ func randomText(bytes int) string {
 }
 
 func TestBadOptionsAreRefused(t *testing.T) {
-	for field, opts := range map[string]store.Options{
-		"MaxConns":    {MaxConns: -1},
-		"BusyTimeout": {BusyTimeout: -1},
-		"ReplicaURLs": {ReplicaURLs: []string{"postgres://localhost/x"}},
-	} {
+	for _, opts := range []store.Options{{MaxConns: -1}, {MaxConns: math.MaxInt}} {
 		opts.URL = "sqlite::memory:"
 		_, err := store.Open(context.Background(), opts)
-		wantInvalid(t, err, field)
+		wantInvalid(t, err, "MaxConns")
 	}
+	_, err := store.Open(context.Background(), store.Options{URL: "sqlite::memory:", BusyTimeout: -1})
+	wantInvalid(t, err, "BusyTimeout")
+	_, err = store.Open(context.Background(), store.Options{URL: "sqlite::memory:", ReplicaURLs: []string{"postgres://localhost/x"}})
+	wantInvalid(t, err, "ReplicaURLs")
 }

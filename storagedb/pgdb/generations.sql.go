@@ -141,7 +141,7 @@ func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsPa
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Generation
+	items := []Generation{}
 	for rows.Next() {
 		var i Generation
 		if err := rows.Scan(

@@ -7,7 +7,8 @@
 --
 -- STRICT makes SQLite keep the declared types: without it a REAL column takes any text.
 --
--- Constraints are named <table>_<column>_check: the store tells from that name which field was refused.
+-- Constraints are named <table>_<column>_check: the store tells from that name which field was refused. A migration of
+-- rows that they refuse changes nothing.
 -- Times are UTC text of fixed width, so that they sort; the store's clock writes them, never SQL.
 
 -- migrate:up
@@ -28,15 +29,15 @@ CREATE TABLE prompts_new (
 	CONSTRAINT prompts_last_used_at_check CHECK (last_used_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
 ) STRICT;
 
--- The time expressions bring "2025-11-07 09:00:22" and any fraction to six digits; they recur because SQLite has no
--- functions of one's own in SQL.
+-- The time expressions bring "2025-11-07 09:00:22" and any fraction to six digits, and leave what is longer, such as a
+-- time with a zone, for the CHECK to refuse. They recur because SQLite has no functions of one's own in SQL.
 INSERT INTO prompts_new (id, text, used_count, first_used_at, last_used_at)
 SELECT
 	id,
 	text,
 	used_count,
-	substr(replace(first_used_at, 'T', ' ') || CASE WHEN instr(first_used_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26),
-	substr(replace(last_used_at, 'T', ' ') || CASE WHEN instr(last_used_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26)
+	CASE WHEN length(first_used_at) <= 26 THEN substr(replace(first_used_at, 'T', ' ') || CASE WHEN instr(first_used_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE first_used_at END,
+	CASE WHEN length(last_used_at) <= 26 THEN substr(replace(last_used_at, 'T', ' ') || CASE WHEN instr(last_used_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE last_used_at END
 FROM prompts;
 
 -- A prompt that was never tracked gets its row, counted by the generations that use it.
@@ -44,12 +45,12 @@ INSERT INTO prompts_new (text, used_count, first_used_at, last_used_at)
 SELECT
 	prompt,
 	count(*),
-	substr(replace(min(created_at), 'T', ' ') || CASE WHEN instr(min(created_at), '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26),
-	substr(replace(max(created_at), 'T', ' ') || CASE WHEN instr(max(created_at), '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26)
+	min(CASE WHEN length(created_at) <= 26 THEN substr(replace(created_at, 'T', ' ') || CASE WHEN instr(created_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE created_at END),
+	max(CASE WHEN length(created_at) <= 26 THEN substr(replace(created_at, 'T', ' ') || CASE WHEN instr(created_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE created_at END)
 FROM generations
 WHERE prompt NOT IN (SELECT text FROM prompts)
 GROUP BY prompt
-ORDER BY min(created_at), prompt;
+ORDER BY 3, prompt;
 
 DROP TABLE prompts;
 ALTER TABLE prompts_new RENAME TO prompts;
@@ -113,8 +114,8 @@ INSERT INTO generations_new (
 SELECT
 	g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path,
 	g.file_size_bytes, g.status,
-	substr(replace(g.created_at, 'T', ' ') || CASE WHEN instr(g.created_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26),
-	substr(replace(g.completed_at, 'T', ' ') || CASE WHEN instr(g.completed_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26),
+	CASE WHEN length(g.created_at) <= 26 THEN substr(replace(g.created_at, 'T', ' ') || CASE WHEN instr(g.created_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE g.created_at END,
+	CASE WHEN length(g.completed_at) <= 26 THEN substr(replace(g.completed_at, 'T', ' ') || CASE WHEN instr(g.completed_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE g.completed_at END,
 	g.generation_time_seconds,
 	g.error_message,
 	-- The Python service reads NULL and broken JSON as an empty dict. What is no object is kept, verbatim, under legacy_raw.
@@ -124,7 +125,7 @@ SELECT
 		ELSE json_object('legacy_raw', g.metadata)
 	END,
 	p.id,
-	substr(replace(g.created_at, 'T', ' ') || CASE WHEN instr(g.created_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26)
+	CASE WHEN length(g.created_at) <= 26 THEN substr(replace(g.created_at, 'T', ' ') || CASE WHEN instr(g.created_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE g.created_at END
 FROM generations AS g
 JOIN prompts AS p ON p.text = g.prompt;
 

@@ -1,0 +1,388 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/dgx-music/storage/store"
+	"github.com/dgx-music/storage/store/storetest"
+)
+
+// Contexts that end at any moment, in the middle of BEGIN included, must leave nothing open behind them.
+func TestContextsThatEndAtAnyMoment(t *testing.T) {
+	for _, engine := range engines {
+		t.Run(engine.name, func(t *testing.T) {
+			is := is.New(t)
+			url := engine.url(t)
+			s, err := store.Open(t.Context(), store.Options{URL: url})
+			is.NoErr(err)
+			var group sync.WaitGroup
+			acknowledged := make([]int, 4)
+			for worker := range acknowledged {
+				group.Go(func() {
+					for range 500 {
+						ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(3000))*time.Microsecond)
+						_, err := s.CreateGeneration(ctx, beat("storm"))
+						cancel()
+						switch {
+						case err == nil:
+							acknowledged[worker]++
+						case !errors.Is(err, context.DeadlineExceeded):
+							t.Error(err)
+							return
+						}
+					}
+				})
+			}
+			group.Wait()
+			create(t, s, "after the storm")
+			is.NoErr(s.Close())
+
+			again, err := store.Open(t.Context(), store.Options{URL: url})
+			is.NoErr(err)
+			defer again.Close()
+			p, err := again.GetPromptByText(t.Context(), "storm")
+			is.NoErr(err)
+			page, err := again.ListGenerations(t.Context(), store.ListGenerationsParams{Limit: 10000})
+			is.NoErr(err)
+			is.Equal(int(p.UsedCount), len(page.Generations)-1) // each prompt counted with its generation
+			total := 0
+			for _, n := range acknowledged {
+				total += n
+			}
+			is.True(int(p.UsedCount) >= total) // PostgreSQL may have committed what nobody heard of
+			if engine.name == "sqlite" {
+				is.Equal(int(p.UsedCount), total)
+			}
+		})
+	}
+}
+
+func TestResultLeftOpenInATransaction(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		ctx := t.Context()
+		kept := create(t, s, "kept")
+		leave := map[string]func(tx *store.Tx){
+			"rows": func(tx *store.Tx) {
+				rows, err := tx.DB().Query(ctx, "SELECT text FROM prompts")
+				is.NoErr(err)
+				is.True(rows.Next())
+			},
+			"row": func(tx *store.Tx) {
+				tx.DB().QueryRow(ctx, "INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES ('gone', 1, $1, $1) RETURNING id", time.Now())
+			},
+		}
+		for name, open := range leave {
+			for _, returned := range []error{nil, errOops} {
+				err := s.InTx(ctx, func(tx *store.Tx) error { open(tx); return returned })
+				if returned != nil {
+					is.Equal(err, returned)
+				} else if err == nil || !strings.Contains(err.Error(), "left open") {
+					t.Errorf("%s: got %v", name, err)
+				}
+				wantOnly(t, s, kept)
+			}
+		}
+		create(t, s, "all is well")
+	})
+}
+
+func TestTransactionThatAStatementEnds(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		ctx := t.Context()
+		kept := create(t, s, "kept")
+		for _, end := range []string{"ROLLBACK", "COMMIT", "INSERT OR ROLLBACK INTO prompts SELECT * FROM prompts"} {
+			for _, returned := range []error{nil, errOops} {
+				err := s.InTx(ctx, func(tx *store.Tx) error {
+					_, _ = tx.DB().Exec(ctx, end) // the third is no SQL for PostgreSQL, which fails the transaction as well
+					_, err := tx.CreateGeneration(ctx, beat("gone"))
+					is.True(err != nil)
+					return returned
+				})
+				is.True(err != nil)
+				wantOnly(t, s, kept)
+			}
+		}
+		create(t, s, "all is well")
+	})
+}
+
+func TestBeginByHandDoesNotHoldUpOthers(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		_, err := s.DB().Exec(t.Context(), "BEGIN")
+		is.NoErr(err)
+		g := create(t, s, "x")
+		is.NoErr(s.Close())
+		_ = g
+	}, store.Options{MaxConns: 1})
+}
+
+func TestContextThatEndsInTheMiddleOfAList(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		rows, err := s.DB().Query(ctx, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000000) SELECT i FROM n")
+		is.NoErr(err)
+		is.True(rows.Next())
+		cancel()
+		read := 0
+		for rows.Next() {
+			read++
+		}
+		is.True(errors.Is(rows.Err(), context.Canceled))
+		is.True(read < 4000000)
+		create(t, s, "all is well")
+	})
+}
+
+func TestFileThatAnotherProcessHasToItself(t *testing.T) {
+	is := is.New(t)
+	path := filepath.Join(t.TempDir(), "x.db")
+	url := "sqlite://" + path
+	other, err := sql.Open("sqlite", path)
+	is.NoErr(err)
+	defer other.Close()
+	other.SetMaxOpenConns(1)
+	_, err = other.Exec("CREATE TABLE t (id INTEGER); BEGIN EXCLUSIVE")
+	is.NoErr(err)
+	for name, call := range map[string]func(context.Context) error{
+		"Open":    func(ctx context.Context) error { _, err := store.Open(ctx, store.Options{URL: url}); return err },
+		"Migrate": func(ctx context.Context) error { return store.Migrate(ctx, url) },
+		"Status":  func(ctx context.Context) error { _, err := store.MigrationStatus(ctx, url); return err },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		start := time.Now()
+		err := call(ctx)
+		cancel()
+		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > time.Second {
+			t.Errorf("%s: %v after %s", name, err, took)
+		}
+	}
+}
+
+func TestFileThatIsNotForUsStaysAsItIs(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "x.db")
+	other, err := sql.Open("sqlite", path)
+	is.NoErr(err)
+	_, err = other.Exec("CREATE TABLE generations (id VARCHAR NOT NULL PRIMARY KEY)") // as the Python service's init_db makes one
+	is.NoErr(err)
+	for _, migrate := range []bool{false, true} {
+		_, err = store.Open(ctx, store.Options{URL: "sqlite://" + path, Migrate: migrate})
+		is.True(err != nil && strings.Contains(err.Error(), "Python"))
+	}
+	is.True(store.Migrate(ctx, "sqlite://"+path) != nil)
+	is.True(store.Reset(ctx, "sqlite://"+path) != nil)
+	var mode string
+	is.NoErr(other.QueryRow("PRAGMA journal_mode").Scan(&mode))
+	is.Equal(mode, "delete")
+	is.NoErr(other.Close())
+}
+
+func TestGoroutinesEndWithTheStore(t *testing.T) {
+	for _, engine := range engines {
+		t.Run(engine.name, func(t *testing.T) {
+			is := is.New(t)
+			url := engine.url(t)
+			openAndClose := func() {
+				s, err := store.Open(t.Context(), store.Options{URL: url, Migrate: true})
+				is.NoErr(err)
+				create(t, s, "x")
+				is.NoErr(store.Rollback(t.Context(), url))
+				is.NoErr(store.Migrate(t.Context(), url))
+				is.NoErr(s.Close())
+			}
+			openAndClose()
+			before := runtime.NumGoroutine()
+			for range 5 {
+				openAndClose()
+			}
+			for range 100 { // those that end have a moment for it
+				if runtime.NumGoroutine() <= before {
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			t.Errorf("%d goroutines became %d", before, runtime.NumGoroutine())
+		})
+	}
+}
+
+func TestReplicaThatHangsCostsOneWait(t *testing.T) {
+	is := is.New(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	is.NoErr(err)
+	defer listener.Close()
+	s := storetest.OpenPostgres(t, store.Options{ReplicaURLs: []string{"postgres://nobody@" + listener.Addr().String() + "/none"}})
+	start := time.Now()
+	for range 5 {
+		_, err := s.Stats(t.Context())
+		is.NoErr(err)
+	}
+	is.True(time.Since(start) < 4*time.Second)
+}
+
+func TestConnectionsThatTheServerClosed(t *testing.T) {
+	is := is.New(t)
+	s := storetest.OpenPostgres(t)
+	ctx := t.Context()
+	var group sync.WaitGroup
+	for range 20 { // fill the pool
+		group.Go(func() {
+			if _, err := s.DB().Exec(ctx, "SELECT pg_sleep(0.05)"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
+		_, err := tx.DB().Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+		return err
+	}))
+	time.Sleep(50 * time.Millisecond)
+	for range 5 {
+		_, err := s.Stats(ctx)
+		is.NoErr(err)
+		is.NoErr(s.InTx(ctx, func(tx *store.Tx) error { _, err := tx.TrackPrompt(ctx, "x"); return err }))
+	}
+}
+
+func TestExtremesOfBusyTimeout(t *testing.T) {
+	for _, patience := range []time.Duration{time.Nanosecond, 1000 * time.Hour, 1<<63 - 1} {
+		for _, engine := range engines {
+			is := is.New(t)
+			s := engine.open(t, store.Options{BusyTimeout: patience})
+			create(t, s, "x")
+			if patience == time.Nanosecond {
+				is.True(errors.Is(s.InTx(t.Context(), func(tx *store.Tx) error {
+					_, err := tx.TrackPrompt(t.Context(), "x")
+					is.NoErr(err)
+					_, err = s.TrackPrompt(t.Context(), "x")
+					return err
+				}), store.ErrBusy))
+			}
+		}
+	}
+}
+
+func TestInTxWithoutAFunction(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		wantInvalid(t, s.InTx(t.Context(), nil), "fn")
+	})
+}
+
+func TestBusyTimeoutCountsOnceOnSQLite(t *testing.T) {
+	is := is.New(t)
+	url := storetest.URL(t)
+	const patience = 500 * time.Millisecond
+	s, err := store.Open(t.Context(), store.Options{URL: url, BusyTimeout: patience})
+	is.NoErr(err)
+	defer s.Close()
+	other, err := store.Open(t.Context(), store.Options{URL: url})
+	is.NoErr(err)
+	defer other.Close()
+	is.NoErr(other.InTx(t.Context(), func(*store.Tx) error { // another process's write, for which both wait in turn
+		var group sync.WaitGroup
+		for range 2 {
+			group.Go(func() {
+				start := time.Now()
+				_, err := s.TrackPrompt(t.Context(), "x")
+				if took := time.Since(start); !errors.Is(err, store.ErrBusy) || took > patience+300*time.Millisecond {
+					t.Errorf("%v after %s", err, took)
+				}
+			})
+			time.Sleep(patience / 2)
+		}
+		group.Wait()
+		return nil
+	}))
+}
+
+// What a database of the first version may hold comes through: the Python service wrote it.
+func TestRowsOfTheFirstVersion(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "x.db")
+	url := "sqlite://" + path
+	is.NoErr(store.Migrate(ctx, url))
+	is.NoErr(store.Rollback(ctx, url))
+	old, err := sql.Open("sqlite", path)
+	is.NoErr(err)
+	defer old.Close()
+	insert := func(id, prompt, status, createdAt string, completedAt, metadata any) {
+		t.Helper()
+		_, err := old.Exec(`INSERT INTO generations VALUES (?, ?, 'musicgen-small', NULL, 16.0, 32000, 2, 'outputs/x.wav', NULL, ?, ?, ?, NULL, NULL, ?)`,
+			id, prompt, status, createdAt, completedAt, metadata)
+		is.NoErr(err)
+	}
+	tooLong := strings.Repeat("long ", 1000)
+	ids := []string{
+		"30a36e6c-2456-415d-afcd-e84a490eb991", "30a36e6c-2456-415d-afcd-e84a490eb992", "30a36e6c-2456-415d-afcd-e84a490eb993",
+		"30a36e6c-2456-415d-afcd-e84a490eb994", "30a36e6c-2456-415d-afcd-e84a490eb995",
+	}
+	insert(ids[0], "tracked", "failed", "2025-11-07 09:00:22", nil, nil) // failed without completed_at
+	insert(ids[1], "untracked", "completed", "2025-11-07T09:00:22", "2025-11-07 09:00:23.5", `{"bpm": 12345678901234567890}`)
+	insert(ids[2], "untracked", "cancelled", "2025-11-07 08:00:22.123456", nil, " null ")
+	insert(ids[3], tooLong, "pending", "2025-11-07 09:00:22.1", nil, `[1, 2]`)
+	insert(ids[4], "untracked", "pending", "2025-11-07 09:00:22.1", nil, `{"broken`)
+	_, err = old.Exec("INSERT INTO prompts VALUES (7, 'tracked', 5, '2025-11-07 09:00:22', '2025-11-07 09:00:22.25')")
+	is.NoErr(err)
+
+	s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
+	is.NoErr(err)
+	defer s.Close()
+	page, err := s.ListGenerations(ctx, store.ListGenerationsParams{})
+	is.NoErr(err)
+	is.Equal(len(page.Generations), 5)
+	byID := make(map[string]store.Generation)
+	for _, g := range page.Generations {
+		byID[g.ID.String()] = g
+	}
+	at := func(text string) time.Time {
+		parsed, err := time.Parse("2006-01-02 15:04:05.999999", text)
+		is.NoErr(err)
+		return parsed
+	}
+	is.Equal(byID[ids[0]].CreatedAt, at("2025-11-07 09:00:22"))
+	is.Equal(byID[ids[0]].CompletedAt, nil)
+	is.Equal(string(byID[ids[0]].Metadata), "{}")
+	is.Equal(byID[ids[0]].PromptID, int64(7))
+	is.Equal(byID[ids[1]].CreatedAt, at("2025-11-07 09:00:22"))
+	is.Equal(*byID[ids[1]].CompletedAt, at("2025-11-07 09:00:23.5"))
+	is.Equal(string(byID[ids[1]].Metadata), `{"bpm": 12345678901234567890}`)
+	is.Equal(string(byID[ids[2]].Metadata), "{}")
+	is.True(byID[ids[2]].IsCancelled())
+	is.Equal(byID[ids[3]].Prompt, tooLong)
+	is.Equal(decode(t, byID[ids[3]].Metadata), map[string]any{"legacy_raw": "[1, 2]"})
+	is.Equal(decode(t, byID[ids[4]].Metadata), map[string]any{"legacy_raw": `{"broken`})
+	p, err := s.GetPromptByText(ctx, "tracked")
+	is.NoErr(err)
+	is.Equal(p.UsedCount, int64(5)) // never lowered
+	p, err = s.GetPromptByText(ctx, "untracked")
+	is.NoErr(err)
+	is.Equal(p.UsedCount, int64(3))
+	is.Equal(p.FirstUsedAt, at("2025-11-07 08:00:22.123456"))
+	is.Equal(p.LastUsedAt, at("2025-11-07 09:00:22.1"))
+	_, err = s.GetPromptByText(ctx, tooLong)
+	is.NoErr(err)
+	// Those that are there can be worked with; new ones of that length are refused.
+	_, err = s.CompleteGeneration(ctx, byID[ids[3]].ID, store.CompleteGenerationParams{Metadata: store.Metadata(`{"a":1}`)})
+	is.NoErr(err)
+	_, err = s.CreateGeneration(ctx, beat(tooLong))
+	wantInvalid(t, err, "prompt")
+}
