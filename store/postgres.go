@@ -239,11 +239,12 @@ func (e *postgresEngine) ping(ctx context.Context) error {
 	})
 }
 
-// serverNow asks the server for the time, on a connection that is there already: the wait for one is no part of the trip.
+// serverNow asks the server for the time, on a connection that is there already: the wait for one is no part of the
+// trip. It is the first call on a new pool, and has the default patience at least, since to connect is not to wait.
 func (e *postgresEngine) serverNow(ctx context.Context) (server time.Time, trip time.Duration, err error) {
-	err = e.read(ctx, func(db storagedb.DBTX) error {
+	err = e.on(ctx, e.pool, max(e.patience, defaultBusyTimeout), func(conn *pgxpool.Conn) error {
 		asked := time.Now()
-		err := db.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&server)
+		err := conn.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&server)
 		trip = time.Since(asked)
 		return err
 	})
