@@ -1,6 +1,9 @@
 # Everything a developer of this project runs. "make" alone explains.
 
-DATABASE_URL ?= sqlite:data/generations.db
+# An empty one means the default, as for the store.
+ifeq ($(strip $(DATABASE_URL)),)
+override DATABASE_URL := sqlite:data/generations.db
+endif
 export DATABASE_URL
 
 # sqlc and staticcheck run as Go tools, pinned in tools/go.mod, so that nobody who imports the module gets their
@@ -15,11 +18,14 @@ WITH_DBMATE = DBMATE=$(wildcard $(DBMATE))
 ifneq ($(filter sqlite%,$(DATABASE_URL)),)
 ENGINE := sqlite
 SCHEMA := db/schema.sql
+DATABASE := $(DATABASE_URL)
 else
 ENGINE := postgres
 SCHEMA := db/schema.postgres.sql
+DATABASE := a PostgreSQL URL
 endif
-RUN_DBMATE = umask 077 && $(DBMATE) --migrations-dir db/migrations/$(ENGINE) --schema-file $(SCHEMA)
+# The dumps belong to make generate: a database at hand may be at another version, or hold other tables.
+RUN_DBMATE = umask 077 && $(DBMATE) --migrations-dir db/migrations/$(ENGINE) --schema-file $(SCHEMA) --no-dump-schema
 
 .DEFAULT_GOAL := help
 
@@ -27,7 +33,7 @@ RUN_DBMATE = umask 077 && $(DBMATE) --migrations-dir db/migrations/$(ENGINE) --s
 help: ## explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  DATABASE_URL=$$(echo "$$DATABASE_URL" | sed 's,//[^@/]*@,//***@,')"
+	@echo "  DATABASE_URL is $(DATABASE)"
 
 .PHONY: demo
 demo: ## generate some forty pieces of music on DATABASE_URL and show what the store knows of them
@@ -42,13 +48,13 @@ test-race: ## run the tests under the race detector
 	$(WITH_DBMATE) go test -race ./...
 
 .PHONY: cover
-cover: ## print the coverage of store and of storagedb's hand-written part
+cover: ## print the coverage of store and of storagedb's hand-written part, and fail below 90 %
 	$(WITH_DBMATE) go test -coverpkg=./store,./storagedb -coverprofile=coverage.out ./store ./storagedb
 	@grep -vE '\.sql\.go:|storagedb/(db|models)\.go:' coverage.out > coverage.hand.out
 	@for package in store storagedb; do \
 		{ head -n 1 coverage.hand.out; grep "storage/$$package/" coverage.hand.out; } > coverage.package.out; \
-		go tool cover -func=coverage.package.out | awk -v p=$$package '/^total:/ { print p ": " $$3 " of statements covered" }'; \
-	done; rm coverage.hand.out coverage.package.out
+		go tool cover -func=coverage.package.out | awk -v p=$$package '/^total:/ { print p ": " $$3 " of statements covered"; exit ($$3 + 0 < 90) }' || status=1; \
+	done; rm coverage.hand.out coverage.package.out; exit $${status:-0}
 
 .PHONY: fuzz
 fuzz: ## look for metadata that breaks the reader, for a minute
@@ -75,17 +81,18 @@ verify: $(DBMATE) ## fail where generated code, schema dumps or go.mod are stale
 	@if LC_ALL=C grep -rn --include='*.sql' '[^ -~	]' db; then echo "the lines above are not ASCII: sqlc would cut the query short"; exit 1; fi
 	$(TOOL) sqlc compile
 	$(TOOL) sqlc diff
-	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 ./db
+	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 -run 'TestSchemaDumps|TestEveryStatement' ./db ./storagedb
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
 	cd bench && go mod tidy -diff
 
 .PHONY: db-new
 db-new: $(DBMATE) ## begin a migration for both engines: make db-new NAME=add_favorites
-	@test -n "$(NAME)" || { echo "say what it is about: make db-new NAME=add_favorites"; exit 1; }
-	@$(DBMATE) --migrations-dir db/migrations/sqlite new "$(NAME)"
-	@file=$$(ls db/migrations/sqlite | tail -n 1) && cp "db/migrations/sqlite/$$file" db/migrations/postgres/ && \
-		echo "the same for PostgreSQL:  db/migrations/postgres/$$file"
+	@echo '$(NAME)' | grep -qE '^[a-z0-9_]+$$' || { echo "name it in small letters, digits and _: make db-new NAME=add_favorites"; exit 1; }
+	@created=$$($(DBMATE) --migrations-dir db/migrations/sqlite new '$(NAME)' | sed -n 's/^Creating migration: //p') && \
+		test -n "$$created" && \
+		cp -n "$$created" db/migrations/postgres/ && \
+		echo "created $$created" && echo "created db/migrations/postgres/$$(basename "$$created")"
 
 .PHONY: db-init
 db-init: $(DBMATE) db-folder ## create the database and apply all migrations
@@ -106,10 +113,10 @@ db-status: $(DBMATE) db-folder ## show which migrations are applied
 # dbmate deletes a SQLite file, but not the log beside it, which SQLite would play back into the new file.
 .PHONY: db-reset
 db-reset: $(DBMATE) db-folder ## delete the database with ALL DATA and make it anew; asks first
-	@printf 'This deletes ALL DATA in %s. Type yes to go on: ' "$$(echo "$$DATABASE_URL" | sed 's,//[^@/]*@,//***@,')"; \
+	@printf 'This deletes ALL DATA in %s. Stop whoever uses it first. Type yes to go on: ' '$(DATABASE)'; \
 		read -r answer; test "$$answer" = yes || { echo "nothing was changed"; exit 1; }
-	@dropped=$$($(RUN_DBMATE) drop | sed -n 's/^Dropping: //p') && \
-		if [ $(ENGINE) = sqlite ]; then rm -f "$$dropped-wal" "$$dropped-shm"; fi
+	@output=$$($(RUN_DBMATE) drop) && \
+		if [ $(ENGINE) = sqlite ]; then file=$$(echo "$$output" | sed -n 's/^Dropping: //p') && rm -f "$$file-wal" "$$file-shm"; fi
 	@$(RUN_DBMATE) up
 
 # As the store does: the folder of a relative SQLite path is made.
@@ -121,5 +128,5 @@ db-folder:
 	esac
 
 $(DBMATE): tools/go.mod
-	go build -modfile=tools/go.mod -tags sqlite_fts5 -o $@ github.com/amacneil/dbmate/v2
+	CGO_ENABLED=1 go build -modfile=tools/go.mod -tags sqlite_fts5 -o $@ github.com/amacneil/dbmate/v2
 	@touch $@

@@ -30,7 +30,11 @@ func main() {
 	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx); err != nil {
+	err := run(ctx)
+	if ctx.Err() != nil {
+		log.Fatal("interrupted; run it again to go on")
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
 }
@@ -134,7 +138,12 @@ func workOff(ctx context.Context, s *store.Store) error {
 		return err
 	}
 	bar := newBar("generating", int(waiting))
-	defer bar.finish()
+	err = workOffAll(ctx, s, bar.step)
+	bar.finish(err == nil)
+	return err
+}
+
+func workOffAll(ctx context.Context, s *store.Store, done func()) error {
 	for {
 		due, err := s.PendingGenerations(ctx, 10)
 		if err != nil || len(due) == 0 {
@@ -144,7 +153,7 @@ func workOff(ctx context.Context, s *store.Store) error {
 			if err := generate(ctx, s, g); err != nil {
 				return err
 			}
-			bar.step()
+			done()
 		}
 	}
 }

@@ -57,11 +57,15 @@ func (b *bar) step() {
 	}
 }
 
-func (b *bar) finish() {
+func (b *bar) finish(succeeded bool) {
 	if b.tracker == nil {
 		return
 	}
-	b.tracker.MarkAsDone()
+	if succeeded {
+		b.tracker.MarkAsDone()
+	} else {
+		b.tracker.MarkAsErrored()
+	}
 	time.Sleep(2 * 50 * time.Millisecond) // one more picture, of the full bar
 	b.writer.Stop()
 	<-b.rendered

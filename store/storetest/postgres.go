@@ -44,8 +44,8 @@ func postgresServer(t testing.TB) *server {
 	t.Helper()
 	postgres.once.Do(func() { postgres.server, postgres.err = newServer(context.Background()) })
 	if postgres.err != nil {
-		if os.Getenv("REQUIRE_POSTGRES") != "" {
-			t.Fatalf("REQUIRE_POSTGRES is set, and there is no PostgreSQL: %v", postgres.err)
+		if os.Getenv("REQUIRE_POSTGRES") != "" || os.Getenv("TEST_POSTGRES_URL") != "" {
+			t.Fatalf("REQUIRE_POSTGRES or TEST_POSTGRES_URL is set, and there is no PostgreSQL: %v", postgres.err)
 		}
 		t.Skipf("no PostgreSQL: %v", postgres.err)
 	}
@@ -61,8 +61,8 @@ func newServer(ctx context.Context) (*server, error) {
 		}
 	}
 	parsed, err := url.Parse(text)
-	if err != nil {
-		return nil, errors.New("TEST_POSTGRES_URL cannot be parsed")
+	if err != nil || !strings.HasPrefix(parsed.Scheme, "postgres") {
+		return nil, errors.New("TEST_POSTGRES_URL is no postgres:// URL")
 	}
 	s := &server{url: parsed}
 	return s, s.prepareTemplate(ctx)
@@ -167,8 +167,17 @@ func startServer(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	folder, err := os.MkdirTemp("", "storetest-postgres-")
+	parent := os.TempDir()
+	if len(parent) > 60 { // the path of a Unix socket holds some hundred bytes
+		parent = "/tmp"
+	}
+	folder, err := os.MkdirTemp(parent, "storetest-postgres-")
 	if err != nil {
+		return "", err
+	}
+	// This process may be killed at any time, so a child of its own stops the server once the pipe to it closes.
+	if postgres.leash, err = startWatcher(filepath.Join(bin, "pg_ctl"), folder); err != nil {
+		os.RemoveAll(folder)
 		return "", err
 	}
 	run := func(program string, args ...string) error {
@@ -184,12 +193,6 @@ func startServer(ctx context.Context) (string, error) {
 	}
 	data := filepath.Join(folder, "data")
 	if err := run("initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync"); err != nil {
-		os.RemoveAll(folder)
-		return "", err
-	}
-	// The test process may be killed at any time, so a child of its own stops the server once the pipe to it closes.
-	if postgres.leash, err = startWatcher(filepath.Join(bin, "pg_ctl"), folder); err != nil {
-		os.RemoveAll(folder)
 		return "", err
 	}
 	settings := []string{"listen_addresses=", "unix_socket_directories=" + folder, "max_connections=200", "fsync=off", "full_page_writes=off", "synchronous_commit=off"}
@@ -198,7 +201,8 @@ func startServer(ctx context.Context) (string, error) {
 		options += " -c " + strconv.Quote(setting)
 	}
 	if err := run("pg_ctl", "start", "--wait", "--timeout", strconv.Itoa(int(time.Minute.Seconds())), "--pgdata", data, "--log", filepath.Join(folder, "log"), "--options", options); err != nil {
-		return "", err
+		log, _ := os.ReadFile(filepath.Join(folder, "log")) // where there is none, err says enough
+		return "", fmt.Errorf("%w: %s", err, log)
 	}
 	return "postgres:///postgres?" + url.Values{"host": {folder}, "user": {"postgres"}}.Encode(), nil
 }

@@ -40,7 +40,9 @@ func asServerUser(cmd *exec.Cmd, folder string) error {
 // about, then stops the server and deletes the folder. It is in a group of its own, so that Ctrl-C at the terminal does
 // not end it first.
 func startWatcher(pgCtl, folder string) (leash io.Closer, err error) {
-	const script = `read -r forever; "$0" stop --pgdata "$1/data" --mode immediate --silent; rm -rf "$1"`
+	// Twice, because initdb or the start may still be under way when this process is killed.
+	const script = `read -r forever; for round in 1 2; do
+		"$0" stop --pgdata "$1/data" --mode immediate --silent 2> /dev/null; rm -rf "$1"; [ $round = 2 ] || sleep 3; done`
 	cmd := exec.Command("/bin/sh", "-c", script, pgCtl, folder)
 	if err := asServerUser(cmd, folder); err != nil {
 		return nil, err

@@ -8,10 +8,12 @@ package storetest
 
 import (
 	"context"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/dgx-music/storage/store"
 )
@@ -26,12 +28,14 @@ func Open(t testing.TB, opts ...store.Options) *store.Store {
 // OpenPostgres gives a migrated, empty store on a PostgreSQL database of its own, which is dropped when the test ends.
 // The options, of which at most one may be given, are those of store.Open; their URL is set here.
 //
-// The server is that of $TEST_POSTGRES_URL, whose user must be allowed to create databases. Without it, one is started
+// The server is that of $TEST_POSTGRES_URL, a postgres:// URL whose user must be allowed to create databases; a migrated
+// template stays there for the next run. Without it, one is started
 // from the binaries that are installed (initdb and pg_ctl, from $PATH or Debian's folders), as the user postgres or
 // nobody where the tests run as root, and stopped when the test process ends, even when it is killed. It listens on a
 // Unix socket alone, and does not wait for the disk.
 //
-// Without a server the test is skipped, and fails where REQUIRE_POSTGRES is set.
+// Without a server the test is skipped; it fails where REQUIRE_POSTGRES is set, and where $TEST_POSTGRES_URL is set but
+// cannot be used.
 func OpenPostgres(t testing.TB, opts ...store.Options) *store.Store {
 	t.Helper()
 	return open(t, PostgresURL(t), opts)
@@ -44,7 +48,17 @@ func URL(t testing.TB) string {
 	if err := os.WriteFile(path, sqliteTemplate(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return "sqlite://" + path
+	return sqliteURL(path)
+}
+
+// sqliteURL is the URL of an absolute path. On Unix it is unescaped twice, by net/url and as dbmate does; a path of
+// Windows, with its drive letter, is taken as it is.
+func sqliteURL(path string) string {
+	if filepath.VolumeName(path) != "" {
+		return "sqlite:" + filepath.ToSlash(path)
+	}
+	once := (&url.URL{Path: path}).EscapedPath()
+	return "sqlite://" + (&url.URL{Path: once}).EscapedPath()
 }
 
 // PostgresURL gives the URL of a migrated, empty PostgreSQL database as [OpenPostgres] does, for tests that open it
@@ -71,8 +85,24 @@ func open(t testing.TB, url string, opts []store.Options) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() { closeInTime(t, s) })
 	return s
+}
+
+// closeInTime fails the test where Close does not come to an end, rather than letting the test binary run into its
+// time limit.
+func closeInTime(t testing.TB, s *store.Store) {
+	t.Helper()
+	closed := make(chan struct{})
+	go func() {
+		s.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("storetest: the store does not close: a result of DB().Query was not closed, a row not scanned, or an InTx still runs")
+	}
 }
 
 var template struct {
@@ -99,7 +129,7 @@ func makeSQLiteTemplate() ([]byte, error) {
 	defer os.RemoveAll(folder)
 	path := filepath.Join(folder, "template.db")
 	// Migrate closes the file, which brings the log back into it: the one file is the whole database.
-	if err := store.Migrate(context.Background(), "sqlite://"+path); err != nil {
+	if err := store.Migrate(context.Background(), sqliteURL(path)); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(path)
