@@ -32,7 +32,7 @@ func (c *clock) follow(ctx context.Context, serverNow func(context.Context) (ser
 		}
 		if shortest < 0 || trip < shortest {
 			shortest = trip
-			c.offset.Store(int64(server.Add(trip / 2).Sub(time.Now())))
+			c.offset.Store(int64(time.Until(server.Add(trip / 2))))
 		}
 	}
 	return nil

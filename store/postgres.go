@@ -219,9 +219,6 @@ func rollbackPostgres(ctx context.Context, tx pgx.Tx) {
 	_ = tx.Rollback(ctx)
 }
 
-// breaksTransaction is for SQLite to say: PostgreSQL itself refuses every statement behind one that failed.
-func (e *postgresEngine) breaksTransaction(error) bool { return false }
-
 func (e *postgresEngine) db() storagedb.DBTX {
 	return borrowedDB{func(ctx context.Context) (storagedb.DBTX, func(), error) {
 		conn, err := e.acquire(ctx, e.pool, e.patience)
