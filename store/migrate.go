@@ -74,10 +74,7 @@ func inspect(ctx context.Context, t target) ([]Migration, error) {
 		return nil, err
 	}
 	defer conn.close()
-	migrations, err := conn.migrations()
-	if err == nil {
-		err = conn.refuse(migrations)
-	}
+	migrations, err := conn.inspect()
 	return migrations, describe("read the schema version", err)
 }
 

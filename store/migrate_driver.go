@@ -59,11 +59,8 @@ func underMigrationLock(ctx context.Context, t target, fn func(*dbmate.DB) error
 	m.MigrationsDir = []string{"."}
 	m.AutoDumpSchema = false
 	m.Log = io.Discard
-	migrations, err := conn.migrations()
-	if err == nil {
-		err = conn.refuse(migrations) // once more: another process may have changed something before it let go of the lock
-	}
-	if err == nil {
+	// Once more: another process may have changed something before it let go of the lock.
+	if _, err = conn.inspect(); err == nil {
 		err = fn(m)
 	}
 	if unlockErr := conn.unlock(err == nil); err == nil {
@@ -148,7 +145,8 @@ func (m *migrationConn) unlock(succeeded bool) error {
 			m.exec("ROLLBACK")
 			return err
 		}
-		_, err := m.exec("COMMIT")
+		// Not to be cut off half way: an error must mean that nothing was changed.
+		_, err := m.conn.(driver.ExecerContext).ExecContext(context.WithoutCancel(m.ctx), "COMMIT", nil)
 		return err
 	}
 	// Closing the connection would roll back as well, so an error here changes nothing.
@@ -200,16 +198,21 @@ func (m *migrationConn) migrations() ([]Migration, error) {
 	return withApplied(known, applied), err
 }
 
-// refuse tells why a database is to be left alone: a newer program made it, or one that keeps no versions.
-func (m *migrationConn) refuse(migrations []Migration) error {
-	if slices.ContainsFunc(migrations, func(m Migration) bool { return m.Applied }) {
-		return checkNotAhead(migrations)
-	}
+// inspect also refuses a database that is to be left alone: a newer program made it, or one that keeps no versions. It
+// looks for the table first: where another process is migrating, the version comes with the table, not before it.
+func (m *migrationConn) inspect() ([]Migration, error) {
 	exists, err := m.tableExists("generations")
-	if err == nil && exists {
-		err = errNotOurs
+	if err != nil {
+		return nil, err
 	}
-	return err
+	migrations, err := m.migrations()
+	if err != nil {
+		return nil, err
+	}
+	if exists && !slices.ContainsFunc(migrations, func(m Migration) bool { return m.Applied }) {
+		return nil, errNotOurs
+	}
+	return migrations, checkNotAhead(migrations)
 }
 
 var errNotOurs = errors.New("the database has a table generations, but no version in schema_migrations, as one that the Python service made; this release does not adopt such a database, and has changed nothing")

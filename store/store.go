@@ -207,10 +207,10 @@ func (s *Store) Ping(ctx context.Context) error {
 	return describe("ping", s.engine.ping(ctx))
 }
 
-// DB is for queries of your own: sqlc's New takes it. Each statement runs by itself, on a connection that is borrowed
-// until its result is closed or scanned, so do either, and commits by itself; see [Tx.DB] for several together. On SQLite all go to
-// the one writer, since sqlc sends INSERT ... RETURNING through QueryRow: read long results in a transaction of your
-// own making, or by the store's methods.
+// DB is for queries of your own: sqlc's New takes it. Each statement runs and commits by itself, on a connection that is
+// borrowed until its result is closed or scanned, so do either; see [Tx.DB] for several together. Their errors are the
+// driver's own, but for ErrBusy and ErrClosed where no connection was to be had. On SQLite all run on the one writer,
+// since sqlc sends INSERT ... RETURNING through QueryRow; while a result is open, writers wait.
 func (s *Store) DB() storagedb.DBTX { return s.engine.db() }
 
 // operations are the methods of Store and Tx alike.
