@@ -18,8 +18,8 @@ import (
 // It sees its own writes. Goroutines may share a Tx; its operations run one after the other.
 //
 // An operation that returns ErrNotFound, ErrConflict, ErrLeaseLost, a *ValidationError or a *TransitionError has changed
-// nothing, and the function may go on. Any other error, such as ErrBusy or the end of a context in the middle of a
-// statement, may have ended the transaction; InTx then returns it even if the function does not.
+// nothing, and the function may go on. The end of a context in an operation ends the transaction, and any other error,
+// such as ErrBusy, may have ended it; InTx then returns that error even if the function does not.
 type Tx struct {
 	operations
 	db *txDB
@@ -88,6 +88,9 @@ func (t *txSession) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) err
 			_, err = db.Exec(ctx, "RELEASE SAVEPOINT operation")
 			return err
 		}
+		if t.db.usable() != nil { // there is nothing left to go back to
+			return err
+		}
 		ctx := context.WithoutCancel(ctx)
 		if _, rollbackErr := db.Exec(ctx, "ROLLBACK TO SAVEPOINT operation"); rollbackErr != nil {
 			return errors.Join(err, rollbackErr)
@@ -117,7 +120,8 @@ type txDB struct {
 
 	mu     sync.Mutex
 	closed error           // set once InTx has returned
-	last   error           // the last error of a statement
+	last   error           // the last error of a statement, or the one that ended the transaction
+	cutOff bool            // by the end of a statement's context: whether that took effect is not known
 	open   map[*int]func() // closes the results that are open
 }
 
@@ -128,7 +132,7 @@ func (t *txDB) usable() error {
 	if t.closed != nil {
 		return t.closed
 	}
-	if t.state() == txEnded {
+	if t.cutOff || t.state() == txEnded {
 		return t.endedEarly()
 	}
 	return nil
@@ -141,7 +145,7 @@ func (t *txDB) check() error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.state() != txOpen {
+	if t.cutOff || t.state() != txOpen {
 		return t.endedEarly()
 	}
 	return nil
@@ -160,9 +164,13 @@ func (t *txDB) note(err error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.cutOff {
+		return
+	}
 	if t.last == nil || t.state() == txOpen {
 		t.last = err
 	}
+	t.cutOff = errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // opened registers a result and returns what is to be called when it is closed.

@@ -129,6 +129,11 @@ func TestCancelledContextRollsBack(t *testing.T) {
 
 // SQLite rolls the whole transaction back when it interrupts a statement; what followed would commit by itself.
 func TestOperationCutOffInsideATransactionIsNotPassedOver(t *testing.T) {
+	t.Run("in the middle", func(t *testing.T) { testOperationCutOff(t, true) })
+	t.Run("before it began", func(t *testing.T) { testOperationCutOff(t, false) })
+}
+
+func testOperationCutOff(t *testing.T, middle bool) {
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -138,7 +143,12 @@ func TestOperationCutOffInsideATransactionIsNotPassedOver(t *testing.T) {
 			is.NoErr(err)
 			short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 			defer cancel()
-			_, err = tx.DB().Exec(short, endless)
+			if middle {
+				_, err = tx.DB().Exec(short, endless)
+			} else {
+				<-short.Done()
+				_, err = tx.TrackPrompt(short, "kept")
+			}
 			is.True(err != nil)
 			_, err = tx.TrackPrompt(ctx, "gone, too")
 			is.True(err != nil)
