@@ -66,10 +66,10 @@ func (o *operations) CreateGeneration(ctx context.Context, params CreateGenerati
 }
 
 // CreateGenerations creates all of the generations or none, and returns them in the order of the parameters. Of two
-// created together the earlier one is claimed first. None at all is no error.
+// whose IDs the store draws the earlier one is claimed first. None at all is no error.
 //
-// It returns a *ValidationError for bad input, wrapped in an error that tells its place in the list, and ErrConflict where one of the IDs
-// exists already or is given twice.
+// It returns a *ValidationError for bad input, wrapped in an error that tells its place in the list, and ErrConflict
+// where one of the IDs exists already or is given twice.
 func (o *operations) CreateGenerations(ctx context.Context, params []CreateGenerationParams) ([]Generation, error) {
 	if len(params) == 0 {
 		return nil, nil
@@ -93,7 +93,10 @@ func (o *operations) createGenerations(ctx context.Context, doing string, params
 		created, err = o.dialect.createGenerations(ctx, db, rows, o.clock.Now())
 		return err
 	})
-	return created, describe(doing, err)
+	if err != nil {
+		return nil, describe(doing, err)
+	}
+	return created, nil
 }
 
 // GetGeneration returns ErrNotFound where there is no such generation.
