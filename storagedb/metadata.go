@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"strconv"
 	"unicode/utf8"
 )
@@ -40,9 +39,12 @@ type Metadata json.RawMessage
 // nil and a nil map make the empty object, as metadata=None did in Python. It returns a *ValidationError where v is
 // something else, or where the store would refuse it.
 func NewMetadata(v any) (Metadata, error) {
+	isMusic := false
 	switch given := v.(type) {
 	case nil:
 		return Metadata("{}"), nil
+	case MusicMetadata:
+		isMusic = given.validStrings() // Extra may hold the escape itself, as it came
 	case Metadata:
 		return given.Canonical()
 	case json.RawMessage:
@@ -55,8 +57,7 @@ func NewMetadata(v any) (Metadata, error) {
 	if string(text) == "null" {
 		return Metadata("{}"), nil
 	}
-	// encoding/json writes this escape for bytes that are not UTF-8, so only then a look at the strings is needed.
-	if bytes.Contains(text, []byte(`\ufffd`)) && !validStrings(reflect.ValueOf(v)) {
+	if replacesInvalidUTF8(text) && !isMusic {
 		return nil, invalidMetadata("has a string that is not valid UTF-8")
 	}
 	return Metadata(text).Canonical()
@@ -191,36 +192,20 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
 }
 
-// validStrings tells whether all strings in v are valid UTF-8. It need not stop at cycles: encoding/json has.
-func validStrings(v reflect.Value) bool {
-	switch v.Kind() {
-	case reflect.String:
-		return utf8.ValidString(v.String())
-	case reflect.Interface, reflect.Pointer:
-		return v.IsNil() || validStrings(v.Elem())
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if !validStrings(v.Field(i)) {
-				return false
-			}
+// replacesInvalidUTF8 tells whether encoding/json put the escape \ufffd in place of bytes that are not UTF-8. It writes
+// a character that is U+FFFD already as itself, so the escape, which is none behind another backslash, comes from
+// nowhere else but a json.RawMessage.
+func replacesInvalidUTF8(text []byte) bool {
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			continue
 		}
-	case reflect.Map:
-		for _, key := range v.MapKeys() {
-			if !validStrings(key) || !validStrings(v.MapIndex(key)) {
-				return false
-			}
+		if bytes.HasPrefix(text[i:], []byte(`\ufffd`)) {
+			return true
 		}
-	case reflect.Slice, reflect.Array:
-		if v.Type().Elem().Kind() == reflect.Uint8 {
-			return true // json.RawMessage, which Canonical checks, or base64
-		}
-		for i := range v.Len() {
-			if !validStrings(v.Index(i)) {
-				return false
-			}
-		}
+		i++ // what is escaped
 	}
-	return true
+	return false
 }
 
 // dropDuplicateKeys goes the long way round, through maps, which keep the last value of a key; json.Number keeps digits.

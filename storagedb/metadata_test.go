@@ -42,10 +42,21 @@ func TestNewMetadata(t *testing.T) {
 	if err != nil || string(m) != "{}" {
 		t.Errorf("nil map: got %s, %v", m, err)
 	}
-	for _, bad := range []any{1, "text", []int{1}, true, make(chan int), map[string]string{"a": "\xff"}, map[string]string{"\xff": "a"}, map[string]any{"a": []any{&struct{ B [1]string }{[1]string{"\xff"}}}}, []byte(`{}`), map[string]string{"a": "\x00"}} {
+	for _, bad := range []any{1, "text", []int{1}, true, make(chan int), map[string]string{"a": "\xff"}, map[string]string{"\xff": "a"}, map[string]any{"a": []any{&struct{ B [1]string }{[1]string{"\xff"}}}}, storagedb.MusicMetadata{Instruments: []string{"\xff"}}, cyclicButForJSON(), []byte(`{}`), map[string]string{"a": "\x00"}} {
 		_, err := storagedb.NewMetadata(bad)
 		wantInvalidMetadata(t, err)
 	}
+}
+
+// cyclicButForJSON is a value that encoding/json can encode, and that a walk over all fields would never end on.
+func cyclicButForJSON() any {
+	type node struct {
+		Parent *node `json:"-"`
+		Name   string
+	}
+	n := &node{Name: "bad \xff byte"}
+	n.Parent = n
+	return n
 }
 
 func wantInvalidMetadata(t *testing.T, err error) {

@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"unicode/utf8"
 )
 
 // MusicMetadata is the metadata that the Python service documents, typed. All of it is optional, and whatever else is
-// there is kept in Extra:
+// there is kept in Extra. Its numbers are float64; decode into a struct with json.Number fields for more digits.
 //
 //	music, err := storagedb.DecodeMetadata[storagedb.MusicMetadata](generation.Metadata)
 //	metadata, err := storagedb.NewMetadata(storagedb.MusicMetadata{BPM: 140, Genre: "trap"})
@@ -22,6 +23,16 @@ type MusicMetadata struct {
 
 	// Extra holds all other keys, as they were. A documented key whose value means absent, such as null, is among them.
 	Extra map[string]json.RawMessage
+}
+
+// validStrings tells whether the fields are valid UTF-8; Extra is JSON, and checked as such.
+func (m MusicMetadata) validStrings() bool {
+	for _, text := range append([]string{m.Key, m.Tempo, m.Genre}, m.Instruments...) {
+		if !utf8.ValidString(text) {
+			return false
+		}
+	}
+	return true
 }
 
 // MarshalJSON writes the keys that are present, over those of Extra.

@@ -27,16 +27,21 @@ func (b borrowedDB) Exec(ctx context.Context, sql string, args ...any) (pgconn.C
 	return db.Exec(ctx, sql, args...)
 }
 
-func (b borrowedDB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+func (b borrowedDB) Query(ctx context.Context, sql string, args ...any) (rows pgx.Rows, err error) {
 	db, giveBack, err := b.borrow(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.Query(ctx, sql, args...)
-	if err != nil {
-		giveBack()
+	lent := false
+	defer func() { // also when an argument panics
+		if !lent {
+			giveBack()
+		}
+	}()
+	if rows, err = db.Query(ctx, sql, args...); err != nil {
 		return rows, err
 	}
+	lent = true
 	return &watchedRows{Rows: rows, done: func(error) { giveBack() }}, nil
 }
 
@@ -45,7 +50,15 @@ func (b borrowedDB) QueryRow(ctx context.Context, sql string, args ...any) pgx.R
 	if err != nil {
 		return failedRow{err}
 	}
-	return watchedRow{db.QueryRow(ctx, sql, args...), func(error) { giveBack() }}
+	lent := false
+	defer func() { // also when an argument panics
+		if !lent {
+			giveBack()
+		}
+	}()
+	row := db.QueryRow(ctx, sql, args...)
+	lent = true
+	return &watchedRow{row, func(error) { giveBack() }}
 }
 
 // watchedRows calls done once, when the result is closed or has no more rows.
@@ -70,16 +83,20 @@ func (r *watchedRows) Close() {
 	}
 }
 
-// watchedRow calls done when the row has been scanned.
+// watchedRow calls done when the row has been scanned, also when a destination panics.
 type watchedRow struct {
-	pgx.Row
-	done func(error)
+	row  pgx.Row
+	done func(error) // nil once that has happened
 }
 
-func (r watchedRow) Scan(dest ...any) error {
-	err := r.Row.Scan(dest...)
-	r.done(err)
-	return err
+func (r *watchedRow) Scan(dest ...any) (err error) {
+	if r.done == nil {
+		return errors.New("store: the row has been scanned already")
+	}
+	done := r.done
+	r.done = nil
+	defer func() { done(err) }()
+	return r.row.Scan(dest...)
 }
 
 // failedRow is the row of a query that never ran.

@@ -51,7 +51,7 @@ func (l loggedDB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows,
 
 func (l loggedDB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	start := time.Now()
-	return watchedRow{l.DBTX.QueryRow(ctx, sql, args...), func(err error) { l.log(ctx, sql, start, err) }}
+	return &watchedRow{l.DBTX.QueryRow(ctx, sql, args...), func(err error) { l.log(ctx, sql, start, err) }}
 }
 
 func (l loggedDB) log(ctx context.Context, sql string, start time.Time, err error) {

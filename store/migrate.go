@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/amacneil/dbmate/v2/pkg/dbmate"
 
@@ -39,11 +40,12 @@ func Migrate(ctx context.Context, url string) error {
 			return err
 		}
 	}
-	return migrateTarget(ctx, t)
+	return migrateTarget(ctx, t, maxBusyTimeout)
 }
 
-func migrateTarget(ctx context.Context, t target) error {
-	migrations, err := inspect(ctx, t)
+// migrateTarget waits for a file that another process has to itself as long as patience, for its migration until ctx ends.
+func migrateTarget(ctx context.Context, t target, patience time.Duration) error {
+	migrations, err := inspect(ctx, t, patience)
 	if err != nil {
 		return err
 	}
@@ -54,13 +56,13 @@ func migrateTarget(ctx context.Context, t target) error {
 }
 
 // bringSchemaInOrder migrates where that is asked for, and checks that the schema is the one this program knows.
-func bringSchemaInOrder(ctx context.Context, t target, migrate bool) error {
-	if migrate {
-		if err := migrateTarget(ctx, t); err != nil {
+func bringSchemaInOrder(ctx context.Context, t target, opts Options) error {
+	if opts.Migrate {
+		if err := migrateTarget(ctx, t, opts.BusyTimeout); err != nil {
 			return err
 		}
 	}
-	migrations, err := inspect(ctx, t)
+	migrations, err := inspect(ctx, t, opts.BusyTimeout)
 	if err != nil {
 		return err
 	}
@@ -68,8 +70,8 @@ func bringSchemaInOrder(ctx context.Context, t target, migrate bool) error {
 }
 
 // inspect looks at a database without changing it, and refuses one that this program must leave alone.
-func inspect(ctx context.Context, t target) ([]Migration, error) {
-	conn, err := openToLook(ctx, t)
+func inspect(ctx context.Context, t target, patience time.Duration) ([]Migration, error) {
+	conn, err := openToLook(ctx, t, patience)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +81,8 @@ func inspect(ctx context.Context, t target) ([]Migration, error) {
 }
 
 // openToLook opens a connection which changes nothing, the journal mode of a file included.
-func openToLook(ctx context.Context, t target) (*migrationConn, error) {
-	return openMigrationConn(ctx, t, "query_only(ON)")
+func openToLook(ctx context.Context, t target, patience time.Duration) (*migrationConn, error) {
+	return openMigrationConn(ctx, t, patience, "query_only(ON)")
 }
 
 // Rollback takes back the latest migration, with whatever only it could hold. It returns ErrNotFound where none is
@@ -88,6 +90,14 @@ func openToLook(ctx context.Context, t target) (*migrationConn, error) {
 func Rollback(ctx context.Context, url string) error {
 	t, err := parseURL(url)
 	if err != nil {
+		return err
+	}
+	if t.path != "" {
+		if _, err := os.Stat(t.path); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("store: roll back: %w: there is no database at %s", ErrNotFound, t.path)
+		}
+	}
+	if _, err := inspect(ctx, t, maxBusyTimeout); err != nil {
 		return err
 	}
 	return underMigrationLock(ctx, t, func(m *dbmate.DB) error {
@@ -111,6 +121,9 @@ func Reset(ctx context.Context, url string) error {
 		if err := prepareSQLiteFile(t.path, true); err != nil {
 			return err
 		}
+	}
+	if _, err := inspect(ctx, t, maxBusyTimeout); err != nil {
+		return err
 	}
 	return underMigrationLock(ctx, t, func(m *dbmate.DB) error {
 		for {
@@ -136,7 +149,7 @@ func MigrationStatus(ctx context.Context, url string) ([]Migration, error) {
 			return knownMigrations(t.engine)
 		}
 	}
-	conn, err := openToLook(ctx, t)
+	conn, err := openToLook(ctx, t, maxBusyTimeout)
 	if err != nil {
 		return nil, err
 	}

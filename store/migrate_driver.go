@@ -43,7 +43,7 @@ func underMigrationLock(ctx context.Context, t target, fn func(*dbmate.DB) error
 		return err
 	}
 	// Foreign keys are off, as in the dbmate CLI: with them, dropping a table deletes the rows that refer to it.
-	conn, err := openMigrationConn(ctx, t, append([]string{"foreign_keys(OFF)"}, durableSettings...)...)
+	conn, err := openMigrationConn(ctx, t, maxBusyTimeout, append([]string{"foreign_keys(OFF)"}, durableSettings...)...)
 	if err != nil {
 		return err
 	}
@@ -79,21 +79,25 @@ type migrationConn struct {
 	inTx   bool        // SQLite: the transaction that is the lock
 }
 
-// openMigrationConn opens a connection, on SQLite with the settings given.
-func openMigrationConn(ctx context.Context, t target, settings ...string) (*migrationConn, error) {
+// openMigrationConn opens a connection. On SQLite it has the settings given, and waits as long as patience where another
+// process has the file to itself.
+func openMigrationConn(ctx context.Context, t target, patience time.Duration, settings ...string) (*migrationConn, error) {
 	m := &migrationConn{ctx: ctx, engine: t.engine}
 	if t.engine == "postgres" {
 		config, parseErr := pgx.ParseConfig(t.url)
 		if parseErr != nil {
 			return nil, errUnparsablePostgresURL
 		}
+		// A migration takes as long as it takes, and so does the wait for another's, whatever the URL says of statements.
+		config.RuntimeParams["lock_timeout"] = "0"
+		config.RuntimeParams["statement_timeout"] = "0"
 		var err error
 		if m.conn, err = stdlib.GetConnector(*config).Connect(ctx); err != nil {
 			return nil, describe("connect", err)
 		}
 		return m, nil
 	}
-	conn, err := openSQLiteWhenFree(ctx, time.Now().Add(maxBusyTimeout), t.sqliteDSN(settings...), time.Second) // lock waits longer
+	conn, err := openSQLiteWhenFree(ctx, time.Now().Add(patience), t.sqliteDSN(settings...), patience)
 	if err != nil {
 		return nil, describe("open "+t.path, err)
 	}
@@ -201,9 +205,13 @@ func (m *migrationConn) migrations() ([]Migration, error) {
 // inspect also refuses a database that is to be left alone: a newer program made it, or one that keeps no versions. It
 // looks for the table first: where another process is migrating, the version comes with the table, not before it.
 func (m *migrationConn) inspect() ([]Migration, error) {
-	exists, err := m.tableExists("generations")
-	if err != nil {
-		return nil, err
+	exists := false
+	for _, table := range []string{"generations", "prompts"} {
+		found, err := m.tableExists(table)
+		if err != nil {
+			return nil, err
+		}
+		exists = exists || found
 	}
 	migrations, err := m.migrations()
 	if err != nil {
@@ -215,7 +223,7 @@ func (m *migrationConn) inspect() ([]Migration, error) {
 	return migrations, checkNotAhead(migrations)
 }
 
-var errNotOurs = errors.New("the database has a table generations, but no version in schema_migrations, as one that the Python service made; this release does not adopt such a database, and has changed nothing")
+var errNotOurs = errors.New("the database has a table generations or prompts, but no version in schema_migrations, as one that the Python service made; this release does not adopt such a database, and has changed nothing")
 
 // The rest is dbmate.Driver. The statements are those of dbmate's own drivers, so that its CLI agrees.
 

@@ -202,7 +202,7 @@ func TestMigrateHonoursItsContext(t *testing.T) {
 	})
 }
 
-func TestMigrateOnATableThatIsNotOurs(t *testing.T) {
+func TestMigrateOnADatabaseThatDoesNotExist(t *testing.T) {
 	is := is.New(t)
 	url := storetest.EmptyPostgresURL(t)
 	err := store.Migrate(t.Context(), strings.Replace(url, "storetest_", "no_such_database_", 1))

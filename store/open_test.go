@@ -74,6 +74,9 @@ func TestBadURLs(t *testing.T) {
 		"postgresql+psycopg2://u:s3cret@host/x":                   "write postgresql:",
 		"postgres://u:pa@s3cret@127.0.0.1:1/x":                    "cannot be parsed",
 		"postgres://u:x@s3cret/more@127.0.0.1:1/x":                "cannot be parsed",
+		"postgres://u%3As3cret@127.0.0.1:1/x":                     "cannot be parsed",
+		"postgres://u:a@b?s3cret@host/db":                         "cannot be parsed",
+		"s3cret:foo@127.0.0.1/x":                                  "scheme",
 		"postgres://u:#s3cret@127.0.0.1:1/x":                      "cannot be parsed",
 		"Postgres://u:s3cret@127.0.0.1:1/x":                       "127.0.0.1",
 		"sqlite:///no/such/folder/x.db":                           "sqlite:no/such/folder/x.db", // what an SQLAlchemy user meant

@@ -87,7 +87,7 @@ func newPostgresPool(ctx context.Context, url string, opts Options) (*pgxpool.Po
 	}
 	switch {
 	case opts.MaxConns > 0:
-		config.MaxConns = int32(min(opts.MaxConns, 1<<30))
+		config.MaxConns = int32(opts.MaxConns)
 	case !hasParameter(url, "pool_max_conns"):
 		config.MaxConns = defaultPostgresConns
 	}

@@ -1,11 +1,15 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -13,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/matryer/is"
 
 	"github.com/dgx-music/storage/store"
@@ -159,6 +164,10 @@ func TestFileThatAnotherProcessHasToItself(t *testing.T) {
 	other.SetMaxOpenConns(1)
 	_, err = other.Exec("CREATE TABLE t (id INTEGER); BEGIN EXCLUSIVE")
 	is.NoErr(err)
+	start := time.Now()
+	_, err = store.Open(t.Context(), store.Options{URL: url, BusyTimeout: 200 * time.Millisecond})
+	is.True(errors.Is(err, store.ErrBusy))
+	is.True(time.Since(start) < time.Second)
 	for name, call := range map[string]func(context.Context) error{
 		"Open":    func(ctx context.Context) error { _, err := store.Open(ctx, store.Options{URL: url}); return err },
 		"Migrate": func(ctx context.Context) error { return store.Migrate(ctx, url) },
@@ -178,20 +187,25 @@ func TestFileThatIsNotForUsStaysAsItIs(t *testing.T) {
 	is := is.New(t)
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "x.db")
+	url := "sqlite://" + path
 	other, err := sql.Open("sqlite", path)
 	is.NoErr(err)
 	_, err = other.Exec("CREATE TABLE generations (id VARCHAR NOT NULL PRIMARY KEY)") // as the Python service's init_db makes one
 	is.NoErr(err)
-	for _, migrate := range []bool{false, true} {
-		_, err = store.Open(ctx, store.Options{URL: "sqlite://" + path, Migrate: migrate})
-		is.True(err != nil && strings.Contains(err.Error(), "Python"))
-	}
-	is.True(store.Migrate(ctx, "sqlite://"+path) != nil)
-	is.True(store.Reset(ctx, "sqlite://"+path) != nil)
-	var mode string
-	is.NoErr(other.QueryRow("PRAGMA journal_mode").Scan(&mode))
-	is.Equal(mode, "delete")
 	is.NoErr(other.Close())
+	before, err := os.ReadFile(path)
+	is.NoErr(err)
+	_, openErr := store.Open(ctx, store.Options{URL: url})
+	for name, err := range map[string]error{
+		"Open": openErr, "Open and migrate": openError(url), "Migrate": store.Migrate(ctx, url), "Rollback": store.Rollback(ctx, url), "Reset": store.Reset(ctx, url),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "Python") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	after, err := os.ReadFile(path)
+	is.NoErr(err)
+	is.Equal(bytes.Equal(before, after), true)
 }
 
 func TestGoroutinesEndWithTheStore(t *testing.T) {
@@ -239,26 +253,157 @@ func TestReplicaThatHangsCostsOneWait(t *testing.T) {
 
 func TestConnectionsThatTheServerClosed(t *testing.T) {
 	is := is.New(t)
-	s := storetest.OpenPostgres(t)
 	ctx := t.Context()
-	var group sync.WaitGroup
-	for range 20 { // fill the pool
-		group.Go(func() {
-			if _, err := s.DB().Exec(ctx, "SELECT pg_sleep(0.05)"); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	group.Wait()
-	is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
-		_, err := tx.DB().Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
-		return err
-	}))
-	time.Sleep(50 * time.Millisecond)
-	for range 5 {
-		_, err := s.Stats(ctx)
+	url := storetest.PostgresURL(t)
+	s, err := store.Open(ctx, store.Options{URL: url})
+	is.NoErr(err)
+	defer s.Close()
+	operator, err := pgx.Connect(ctx, url)
+	is.NoErr(err)
+	defer operator.Close(ctx)
+	for round := range 3 {
+		var group sync.WaitGroup
+		for range 20 { // fill the pool
+			group.Go(func() {
+				if _, err := s.DB().Exec(ctx, "SELECT pg_sleep(0.05)"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		_, err = operator.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 		is.NoErr(err)
-		is.NoErr(s.InTx(ctx, func(tx *store.Tx) error { _, err := tx.TrackPrompt(ctx, "x"); return err }))
+		time.Sleep(50 * time.Millisecond)
+		switch round {
+		case 0:
+			_, err = s.Stats(ctx)
+		case 1:
+			_, err = s.TrackPrompt(ctx, "x")
+		case 2:
+			err = s.InTx(ctx, func(tx *store.Tx) error { _, err := tx.TrackPrompt(ctx, "x"); return err })
+		}
+		is.NoErr(err)
+	}
+}
+
+// retryable is an error as pgx makes one where nothing was sent.
+type retryable struct{ error }
+
+func (retryable) SafeToRetry() bool { return true }
+
+func TestFunctionOfATransactionRunsOnce(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		runs := 0
+		err := s.InTx(t.Context(), func(*store.Tx) error { runs++; return retryable{errOops} })
+		is.True(errors.Is(err, errOops) || err == retryable{errOops})
+		is.Equal(runs, 1)
+	})
+}
+
+func TestTxThatAGoroutineStillUses(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		ctx := t.Context()
+		for range 50 {
+			create(t, s, "x")
+		}
+		for range 20 {
+			var group sync.WaitGroup
+			is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
+				group.Go(func() {
+					for {
+						if _, err := tx.ListGenerations(ctx, store.ListGenerationsParams{}); err != nil {
+							if !errors.Is(err, store.ErrClosed) {
+								t.Error(err)
+							}
+							return
+						}
+					}
+				})
+				time.Sleep(300 * time.Microsecond)
+				return nil
+			}))
+			group.Wait()
+		}
+	})
+}
+
+func TestRowThatIsScannedTwice(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		row := s.DB().QueryRow(t.Context(), "SELECT 1")
+		is.NoErr(row.Scan(new(int64)))
+		is.NoErr(s.InTx(t.Context(), func(tx *store.Tx) error {
+			is.True(row.Scan(new(int64)) != nil)
+			_, err := tx.TrackPrompt(t.Context(), "x")
+			return err
+		}))
+		create(t, s, "all is well")
+	})
+}
+
+type bomb struct{}
+
+func (bomb) Scan(any) error               { panic(errOops) }
+func (bomb) Value() (driver.Value, error) { panic(errOops) }
+
+func TestPanicInOwnTypesGivesTheConnectionBack(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		survive := func(call func()) {
+			defer func() { is.Equal(recover(), errOops) }()
+			call()
+		}
+		survive(func() { _ = s.DB().QueryRow(t.Context(), "SELECT 'x'").Scan(&bomb{}) })
+		survive(func() { _ = s.DB().QueryRow(t.Context(), "SELECT $1", bomb{}).Scan(new(string)) })
+		survive(func() { _, _ = s.DB().Query(t.Context(), "SELECT $1", bomb{}) })
+		survive(func() { _, _ = s.DB().Exec(t.Context(), "SELECT $1", bomb{}) })
+		create(t, s, "all is well")
+	}, store.Options{MaxConns: 1, BusyTimeout: time.Second})
+}
+
+// cancelOn cancels when it sees a statement in the log.
+type cancelOn struct {
+	slog.Handler
+	query  string
+	cancel context.CancelFunc
+}
+
+func (c *cancelOn) Enabled(context.Context, slog.Level) bool { return true }
+func (c *cancelOn) Handle(_ context.Context, record slog.Record) error {
+	record.Attrs(func(a slog.Attr) bool {
+		if a.Key == "query" && a.Value.String() == c.query {
+			c.cancel()
+		}
+		return true
+	})
+	return nil
+}
+
+// A context that ends right behind a statement that took effect: what the operation says must be what is committed.
+func TestContextThatEndsBehindAStatement(t *testing.T) {
+	for engine, query := range map[string]string{"sqlite": "InsertGeneration", "postgres": "CreateGenerations"} {
+		t.Run(engine, func(t *testing.T) {
+			is := is.New(t)
+			handler := &cancelOn{query: query, cancel: func() {}}
+			opts := store.Options{Logger: slog.New(handler)}
+			open := storetest.Open
+			if engine == "postgres" {
+				open = storetest.OpenPostgres
+			}
+			s := open(t, opts)
+			ctx, cancel := context.WithCancel(t.Context())
+			handler.cancel = cancel
+			var created error
+			inTx := s.InTx(t.Context(), func(tx *store.Tx) error {
+				_, created = tx.CreateGeneration(ctx, beat("x"))
+				return nil
+			})
+			count, err := s.CountGenerations(t.Context(), "")
+			is.NoErr(err)
+			is.Equal(count == 1, created == nil && inTx == nil)
+		})
 	}
 }
 

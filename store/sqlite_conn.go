@@ -9,6 +9,7 @@ import (
 	"io"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -77,7 +78,9 @@ func (c *sqliteConn) prepare(ctx context.Context, text string) (*sqliteStatement
 	if known != nil && !known.inUse {
 		return known, nil
 	}
-	prepared, err := c.conn.(driver.ConnPrepareContext).PrepareContext(ctx, text)
+	// modernc takes what stands behind a semicolon for a second statement, and then prepares both at every call.
+	single := strings.TrimRight(text, "; \t\r\n")
+	prepared, err := c.conn.(driver.ConnPrepareContext).PrepareContext(ctx, single)
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +184,7 @@ type sqliteRows struct {
 	statement *sqliteStatement
 	values    []driver.Value
 	err       error
+	started   bool
 	closed    bool
 }
 
@@ -188,10 +192,14 @@ func (r *sqliteRows) Next() bool {
 	if r.closed {
 		return false
 	}
-	if r.err = r.ctx.Err(); r.err != nil {
-		r.Close()
-		return false
+	// The first row is there already, and with it what the statement changed.
+	if r.started {
+		if r.err = r.ctx.Err(); r.err != nil {
+			r.Close()
+			return false
+		}
 	}
+	r.started = true
 	if err := r.rows.Next(r.values); err != nil {
 		if !errors.Is(err, io.EOF) {
 			r.err = err

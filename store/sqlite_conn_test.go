@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -40,8 +42,10 @@ func validParams(prompt string) CreateGenerationParams {
 
 func TestNoStatementIsPreparedPerCall(t *testing.T) {
 	is := is.New(t)
-	s := openMemory(t, Options{})
 	ctx := t.Context()
+	s, err := Open(ctx, Options{URL: "sqlite://" + filepath.Join(t.TempDir(), "x.db"), Migrate: true, MaxConns: 1}) // one writer, one reader
+	is.NoErr(err)
+	defer s.Close()
 	everything := func() {
 		g, err := s.CreateGeneration(ctx, validParams("x"))
 		is.NoErr(err)
@@ -85,12 +89,21 @@ func TestNoStatementIsPreparedPerCall(t *testing.T) {
 		is.NoErr(s.DeletePrompt(ctx, g.PromptID))
 		is.NoErr(s.Ping(ctx))
 	}
-	prepared := func() int {
+	prepared := func() (count int) {
 		e := s.engine.(*sqliteEngine)
-		conn, err := e.take(ctx, e.writer, time.Now().Add(time.Second))
-		is.NoErr(err)
-		defer func() { e.writer <- conn }()
-		return conn.prepared
+		for _, pool := range []chan *sqliteConn{e.writer, e.readers} {
+			conn, err := e.take(ctx, pool, time.Now().Add(time.Second))
+			is.NoErr(err)
+			count += conn.prepared
+			for text, statement := range conn.statements {
+				// modernc keeps a statement prepared unless something stands behind it.
+				if reflect.ValueOf(statement.Stmt).Elem().FieldByName("pstmt").IsZero() {
+					t.Errorf("prepared at every call: %s", text)
+				}
+			}
+			pool <- conn
+		}
+		return count
 	}
 	everything()
 	first := prepared()

@@ -153,7 +153,7 @@ func (s *Store) openSQLite(ctx context.Context, t target, opts Options) error {
 	}
 	s.engine = engine
 	// The schema first: a file that is not for us must stay as it is, and the writer brings it into WAL mode.
-	if err := bringSchemaInOrder(ctx, t, opts.Migrate); err != nil {
+	if err := bringSchemaInOrder(ctx, t, opts); err != nil {
 		return err
 	}
 	return describe("open "+t.path, engine.openWriter(ctx))
@@ -165,7 +165,7 @@ func (s *Store) openPostgres(ctx context.Context, t target, opts Options, clock 
 		return err
 	}
 	s.engine = engine
-	if err := bringSchemaInOrder(ctx, t, opts.Migrate); err != nil {
+	if err := bringSchemaInOrder(ctx, t, opts); err != nil {
 		return err
 	}
 	if opts.Now != nil {

@@ -39,12 +39,12 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	var fromFn error
 	err := s.engine.inTx(ctx, func(db storagedb.DBTX, state func() txState) error {
 		guarded := &txDB{db: db, state: state}
-		defer guarded.end()
+		defer guarded.finish() // when fn returns an error or panics
 		tx := &Tx{operations{session: &txSession{db: guarded}, dialect: s.engine, clock: s.clock}, guarded}
 		if fromFn = fn(tx); fromFn != nil {
 			return fromFn
 		}
-		return guarded.check()
+		return guarded.finish()
 	})
 	if err != nil && fromFn == nil {
 		return describe("transaction", err)
@@ -83,21 +83,24 @@ func (t *txSession) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) err
 		if _, err := db.Exec(ctx, "SAVEPOINT operation"); err != nil {
 			return err
 		}
+		// Not to be cut off from here on: whether the operation is part of the transaction must be certain.
+		ctx := context.WithoutCancel(ctx)
 		err := fn(db)
 		if err == nil {
-			_, err = db.Exec(ctx, "RELEASE SAVEPOINT operation")
-			return err
+			if _, err = db.Exec(ctx, "RELEASE SAVEPOINT operation"); err == nil {
+				return nil
+			}
 		}
 		if t.db.usable() != nil { // there is nothing left to go back to
 			return err
 		}
-		ctx := context.WithoutCancel(ctx)
 		if _, rollbackErr := db.Exec(ctx, "ROLLBACK TO SAVEPOINT operation"); rollbackErr != nil {
 			return errors.Join(err, rollbackErr)
 		}
 		if _, releaseErr := db.Exec(ctx, "RELEASE SAVEPOINT operation"); releaseErr != nil {
 			return errors.Join(err, releaseErr)
 		}
+		t.db.forgive()
 		return err
 	})
 }
@@ -138,13 +141,21 @@ func (t *txDB) usable() error {
 	return nil
 }
 
-// check tells, when the function has returned, whether all is as it should be for a commit.
-func (t *txDB) check() error {
-	if left := t.closeResults(); left > 0 {
-		return errors.New("a result of tx.DB() was left open: close its rows, or scan its row")
-	}
+// finish waits for the operation that runs, lets no other begin, and tells whether all is as it should be for a commit.
+// A second time it does nothing.
+func (t *txDB) finish() error {
+	t.running.Lock()
+	defer t.running.Unlock()
+	left := t.closeResults()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.closed != nil {
+		return nil
+	}
+	t.closed = fmt.Errorf("%w: the transaction has ended", ErrClosed)
+	if left > 0 {
+		return errors.New("a result of tx.DB() was left open: close its rows, or scan its row")
+	}
 	if t.cutOff || t.state() != txOpen {
 		return t.endedEarly()
 	}
@@ -201,13 +212,11 @@ func (t *txDB) closeResults() (left int) {
 	return len(results)
 }
 
-func (t *txDB) end() {
-	t.running.Lock()
-	defer t.running.Unlock()
-	t.closeResults()
+// forgive forgets an error that was taken back with its savepoint.
+func (t *txDB) forgive() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.closed = fmt.Errorf("%w: the transaction has ended", ErrClosed)
+	t.last = nil
 }
 
 func (t *txDB) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
@@ -238,5 +247,5 @@ func (t *txDB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 		return failedRow{err}
 	}
 	row := t.db.QueryRow(ctx, sql, args...)
-	return watchedRow{row, t.opened(func() { _ = row.Scan() })} // a scan into nothing closes it
+	return &watchedRow{row, t.opened(func() { _ = row.Scan() })} // a scan into nothing closes it
 }

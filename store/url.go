@@ -44,6 +44,9 @@ func parseURL(text string) (target, error) {
 	case "":
 		return target{}, errors.New("store: the database URL has no scheme: it starts with sqlite: or postgres://")
 	}
+	if !strings.Contains(text, "://") { // what stands before a colon may be anything
+		return target{}, errors.New("store: the database URL's scheme is none of sqlite, postgres and postgresql")
+	}
 	if base, driver, found := strings.Cut(parsed.Scheme, "+"); found {
 		return target{}, fmt.Errorf("store: the database URL's scheme %q names a Python driver: write %s: instead", base+"+"+driver, base)
 	}
@@ -54,7 +57,13 @@ func parseURL(text string) (target, error) {
 // password, and would come back in an error as the name of a host or a database.
 func parsePostgresURL(parsed *url.URL, text string) (target, error) {
 	withoutQuery, _, _ := strings.Cut(text, "?")
-	if strings.Count(withoutQuery, "@") > 1 || parsed.User == nil && strings.Contains(text, "@") {
+	stray := strings.Count(withoutQuery, "@") > 1 || strings.Contains(parsed.User.Username(), ":")
+	if parsed.User == nil {
+		stray = stray || strings.Contains(text, "@")
+	} else {
+		stray = stray || strings.Contains(parsed.RawQuery, "@")
+	}
+	if stray {
 		return target{}, errUnparsableURL
 	}
 	// pgx knows the scheme in small letters alone.
