@@ -117,7 +117,7 @@ func waitUntil[T any](ctx context.Context, deadline time.Time, what string, get 
 		return got, err
 	}
 	if err := classify(err); errors.Is(err, ErrBusy) {
-		return got, fmt.Errorf("waited as long as BusyTimeout allows for %s: %w", what, err)
+		return got, fmt.Errorf("while waiting for %s: %w", what, err)
 	}
 	if waiting.Err() != nil {
 		return got, fmt.Errorf("%w: waited as long as BusyTimeout allows for %s", ErrBusy, what)
