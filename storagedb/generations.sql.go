@@ -16,7 +16,7 @@ const countGenerations = `-- name: CountGenerations :one
 SELECT count(*) FROM generations
 `
 
-// Counts entries of the smallest index, not rows.
+// Reads one whole index, on PostgreSQL as many pages as the table has where no index is smaller: it grows with history.
 func (q *Queries) CountGenerations(ctx context.Context) (int64, error) {
 	row := q.db.QueryRow(ctx, countGenerations)
 	var count int64
@@ -636,7 +636,8 @@ type StatsRow struct {
 	TotalPrompts          int64 `json:"total_prompts"`
 }
 
-// One statement, so that the numbers belong to one moment. Each count is a range of idx_generations_status.
+// One statement, so that the numbers belong to one moment. Each count reads its range of an index that begins with the
+// status, so this grows with history, too.
 func (q *Queries) Stats(ctx context.Context) (StatsRow, error) {
 	row := q.db.QueryRow(ctx, stats)
 	var i StatsRow

@@ -46,7 +46,7 @@ ORDER BY priority, scheduled_at, id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: CountGenerations :one
--- Counts entries of the smallest index, not rows.
+-- Reads one whole index, on PostgreSQL as many pages as the table has where no index is smaller: it grows with history.
 SELECT count(*) FROM generations;
 
 -- name: CountGenerationsByStatus :one
@@ -102,7 +102,8 @@ RETURNING *;
 DELETE FROM generations WHERE id = @id;
 
 -- name: Stats :one
--- One statement, so that the numbers belong to one moment. Each count is a range of idx_generations_status.
+-- One statement, so that the numbers belong to one moment. Each count reads its range of an index that begins with the
+-- status, so this grows with history, too.
 SELECT
 	(SELECT count(*) FROM generations WHERE status = 'pending') AS pending_generations,
 	(SELECT count(*) FROM generations WHERE status = 'processing') AS processing_generations,
