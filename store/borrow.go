@@ -77,9 +77,9 @@ func (r *watchedRows) Next() bool {
 
 func (r *watchedRows) Close() {
 	r.Rows.Close()
-	if r.done != nil {
-		r.done(r.Err())
+	if done := r.done; done != nil {
 		r.done = nil
+		done(r.Err())
 	}
 }
 

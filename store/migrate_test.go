@@ -213,7 +213,7 @@ func TestMigrateOnADatabaseThatDoesNotExist(t *testing.T) {
 func TestDbmateCLIAgrees(t *testing.T) {
 	dbmate := os.Getenv("DBMATE")
 	if dbmate == "" {
-		t.Skip("DBMATE names no dbmate binary; make test builds it")
+		t.Skip("DBMATE names no dbmate binary; make verify builds it, and make test uses it from then on")
 	}
 	for _, empty := range emptyDatabases {
 		t.Run(empty.name, func(t *testing.T) {
