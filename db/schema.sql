@@ -37,7 +37,11 @@ CREATE TABLE IF NOT EXISTS "generations" (
 	attempt INTEGER NOT NULL DEFAULT 0,
 	max_attempts INTEGER NOT NULL DEFAULT 3,
 	worker TEXT,
-	lease_expires_at TEXT,
+	lease_expires_at TEXT, batch_id TEXT
+	CONSTRAINT generations_batch_id_check CHECK (batch_id GLOB '????????-????-????-????-????????????' AND batch_id NOT GLOB '*[^-0-9a-f]*'), progress_step TEXT NOT NULL DEFAULT 'queued'
+	CONSTRAINT generations_progress_step_check CHECK (progress_step <> '' AND instr(progress_step, char(0)) = 0 AND length(CAST(progress_step AS BLOB)) <= 255), progress_fraction REAL NOT NULL DEFAULT 0
+	CONSTRAINT generations_progress_fraction_check CHECK (progress_fraction >= 0 AND progress_fraction <= 1), cancel_requested_at TEXT
+	CONSTRAINT generations_cancel_requested_at_check CHECK (cancel_requested_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
 	CONSTRAINT generations_pkey PRIMARY KEY (id),
 	CONSTRAINT generations_prompt_id_fkey FOREIGN KEY (prompt_id) REFERENCES prompts (id) ON DELETE CASCADE,
 	CONSTRAINT generations_id_check CHECK (id GLOB '????????-????-????-????-????????????' AND id NOT GLOB '*[^-0-9a-f]*'),
@@ -83,7 +87,30 @@ WHEN length(CAST(NEW.prompt AS BLOB)) > 2000
 BEGIN
 	SELECT RAISE(ABORT, 'generations_prompt_check: a prompt is at most 2000 bytes');
 END;
+CREATE INDEX idx_generations_batch_id ON generations (batch_id, status, created_at, id) WHERE batch_id IS NOT NULL;
+CREATE TABLE generation_errors (
+	generation_id TEXT NOT NULL,
+	attempt INTEGER NOT NULL,
+	worker TEXT NOT NULL,
+	error TEXT NOT NULL,
+	failed_at TEXT NOT NULL,
+	-- In this order it serves the list of a generation's errors, and the cascade.
+	CONSTRAINT generation_errors_pkey PRIMARY KEY (generation_id, attempt),
+	CONSTRAINT generation_errors_generation_id_fkey FOREIGN KEY (generation_id) REFERENCES generations (id) ON DELETE CASCADE,
+	CONSTRAINT generation_errors_attempt_check CHECK (attempt >= 1),
+	CONSTRAINT generation_errors_worker_check CHECK (worker <> '' AND instr(worker, char(0)) = 0),
+	CONSTRAINT generation_errors_error_check CHECK (instr(error, char(0)) = 0 AND length(CAST(error AS BLOB)) <= 1048576),
+	CONSTRAINT generation_errors_failed_at_check CHECK (failed_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
+) STRICT;
+CREATE TABLE queue (
+	id INTEGER NOT NULL,
+	paused_at TEXT,
+	CONSTRAINT queue_pkey PRIMARY KEY (id),
+	CONSTRAINT queue_id_check CHECK (id = 1),
+	CONSTRAINT queue_paused_at_check CHECK (paused_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
+) STRICT;
 -- Dbmate schema migrations
 INSERT INTO "schema_migrations" (version) VALUES
   ('20251107000001'),
-  ('20261123000001');
+  ('20261123000001'),
+  ('20261123191137');

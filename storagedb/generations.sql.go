@@ -48,76 +48,26 @@ func (q *Queries) DeleteGeneration(ctx context.Context, id uuid.UUID) (int64, er
 	return result.RowsAffected(), nil
 }
 
-const failGeneration = `-- name: FailGeneration :one
-UPDATE generations SET
-	status = 'failed',
-	error_message = $1,
-	completed_at = $2,
-	lease_expires_at = NULL
-WHERE id = $3 AND status IN ('pending', 'processing')
-	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST($4 AS BIGINT)
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at
-`
-
-type FailGenerationParams struct {
-	ErrorMessage *string    `json:"error_message"`
-	CompletedAt  *time.Time `json:"completed_at"`
-	ID           uuid.UUID  `json:"id"`
-	Attempt      int64      `json:"attempt"`
-}
-
-// @attempt is the fence: the attempt of the claim that is held, or 0 where nobody holds one.
-func (q *Queries) FailGeneration(ctx context.Context, arg FailGenerationParams) (Generation, error) {
-	row := q.db.QueryRow(ctx, failGeneration,
-		arg.ErrorMessage,
-		arg.CompletedAt,
-		arg.ID,
-		arg.Attempt,
-	)
-	var i Generation
-	err := row.Scan(
-		&i.ID,
-		&i.Prompt,
-		&i.ModelName,
-		&i.ModelVersion,
-		&i.DurationSeconds,
-		&i.SampleRate,
-		&i.Channels,
-		&i.FilePath,
-		&i.FileSizeBytes,
-		&i.Status,
-		&i.CreatedAt,
-		&i.CompletedAt,
-		&i.GenerationTimeSeconds,
-		&i.ErrorMessage,
-		&i.Metadata,
-		&i.PromptID,
-		&i.Priority,
-		&i.ScheduledAt,
-		&i.StartedAt,
-		&i.Attempt,
-		&i.MaxAttempts,
-		&i.Worker,
-		&i.LeaseExpiresAt,
-	)
-	return i, err
-}
-
 const finishGeneration = `-- name: FinishGeneration :one
 UPDATE generations SET
 	status = $1,
 	completed_at = $2,
 	error_message = $3,
-	lease_expires_at = NULL
-WHERE id = $4 AND status IN ('pending', 'processing')
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at
+	progress_step = COALESCE($4, progress_step),
+	progress_fraction = COALESCE($5, progress_fraction),
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
+WHERE id = $6 AND status IN ('pending', 'processing')
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
 `
 
 type FinishGenerationParams struct {
-	Status       Status     `json:"status"`
-	CompletedAt  *time.Time `json:"completed_at"`
-	ErrorMessage *string    `json:"error_message"`
-	ID           uuid.UUID  `json:"id"`
+	Status           Status     `json:"status"`
+	CompletedAt      *time.Time `json:"completed_at"`
+	ErrorMessage     *string    `json:"error_message"`
+	ProgressStep     *string    `json:"progress_step"`
+	ProgressFraction *float64   `json:"progress_fraction"`
+	ID               uuid.UUID  `json:"id"`
 }
 
 // To completed, failed or cancelled.
@@ -126,6 +76,8 @@ func (q *Queries) FinishGeneration(ctx context.Context, arg FinishGenerationPara
 		arg.Status,
 		arg.CompletedAt,
 		arg.ErrorMessage,
+		arg.ProgressStep,
+		arg.ProgressFraction,
 		arg.ID,
 	)
 	var i Generation
@@ -153,12 +105,16 @@ func (q *Queries) FinishGeneration(ctx context.Context, arg FinishGenerationPara
 		&i.MaxAttempts,
 		&i.Worker,
 		&i.LeaseExpiresAt,
+		&i.BatchID,
+		&i.ProgressStep,
+		&i.ProgressFraction,
+		&i.CancelRequestedAt,
 	)
 	return i, err
 }
 
 const getGeneration = `-- name: GetGeneration :one
-SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at FROM generations WHERE id = $1
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at FROM generations WHERE id = $1
 `
 
 func (q *Queries) GetGeneration(ctx context.Context, id uuid.UUID) (Generation, error) {
@@ -188,12 +144,16 @@ func (q *Queries) GetGeneration(ctx context.Context, id uuid.UUID) (Generation, 
 		&i.MaxAttempts,
 		&i.Worker,
 		&i.LeaseExpiresAt,
+		&i.BatchID,
+		&i.ProgressStep,
+		&i.ProgressFraction,
+		&i.CancelRequestedAt,
 	)
 	return i, err
 }
 
 const listGenerations = `-- name: ListGenerations :many
-SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at FROM generations
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at FROM generations
 WHERE created_at <= $1 AND (created_at < $1 OR id < $2)
 ORDER BY created_at DESC, id DESC
 LIMIT CAST($4 AS BIGINT) OFFSET CAST($3 AS BIGINT)
@@ -248,6 +208,10 @@ func (q *Queries) ListGenerations(ctx context.Context, arg ListGenerationsParams
 			&i.MaxAttempts,
 			&i.Worker,
 			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -260,7 +224,7 @@ func (q *Queries) ListGenerations(ctx context.Context, arg ListGenerationsParams
 }
 
 const listGenerationsByModel = `-- name: ListGenerationsByModel :many
-SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at FROM generations
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at FROM generations
 WHERE model_name = $1
 	AND created_at <= $2 AND (created_at < $2 OR id < $3)
 ORDER BY created_at DESC, id DESC
@@ -315,6 +279,10 @@ func (q *Queries) ListGenerationsByModel(ctx context.Context, arg ListGeneration
 			&i.MaxAttempts,
 			&i.Worker,
 			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -327,7 +295,7 @@ func (q *Queries) ListGenerationsByModel(ctx context.Context, arg ListGeneration
 }
 
 const listGenerationsByStatus = `-- name: ListGenerationsByStatus :many
-SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at FROM generations
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at FROM generations
 WHERE status = $1
 	AND created_at <= $2 AND (created_at < $2 OR id < $3)
 ORDER BY created_at DESC, id DESC
@@ -383,6 +351,10 @@ func (q *Queries) ListGenerationsByStatus(ctx context.Context, arg ListGeneratio
 			&i.MaxAttempts,
 			&i.Worker,
 			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -395,7 +367,7 @@ func (q *Queries) ListGenerationsByStatus(ctx context.Context, arg ListGeneratio
 }
 
 const listGenerationsByStatusAndModel = `-- name: ListGenerationsByStatusAndModel :many
-SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at FROM generations
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at FROM generations
 WHERE status = $1 AND model_name = $2
 	AND created_at <= $3 AND (created_at < $3 OR id < $4)
 ORDER BY created_at DESC, id DESC
@@ -453,6 +425,10 @@ func (q *Queries) ListGenerationsByStatusAndModel(ctx context.Context, arg ListG
 			&i.MaxAttempts,
 			&i.Worker,
 			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -465,7 +441,7 @@ func (q *Queries) ListGenerationsByStatusAndModel(ctx context.Context, arg ListG
 }
 
 const pendingGenerations = `-- name: PendingGenerations :many
-SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at FROM generations
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at FROM generations
 WHERE status = 'pending'
 ORDER BY priority, scheduled_at, id
 LIMIT CAST($1 AS BIGINT)
@@ -506,6 +482,10 @@ func (q *Queries) PendingGenerations(ctx context.Context, rowLimit int64) ([]Gen
 			&i.MaxAttempts,
 			&i.Worker,
 			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -524,9 +504,12 @@ UPDATE generations SET
 	started_at = NULL,
 	completed_at = NULL,
 	error_message = $2,
-	lease_expires_at = NULL
+	progress_step = 'queued',
+	progress_fraction = 0,
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
 WHERE id = $3 AND status IN ('processing', 'failed', 'cancelled')
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
 `
 
 type RequeueGenerationParams struct {
@@ -563,6 +546,10 @@ func (q *Queries) RequeueGeneration(ctx context.Context, arg RequeueGenerationPa
 		&i.MaxAttempts,
 		&i.Worker,
 		&i.LeaseExpiresAt,
+		&i.BatchID,
+		&i.ProgressStep,
+		&i.ProgressFraction,
+		&i.CancelRequestedAt,
 	)
 	return i, err
 }
@@ -572,10 +559,9 @@ UPDATE generations SET
 	status = 'processing',
 	started_at = $1,
 	completed_at = NULL,
-	error_message = $2,
-	lease_expires_at = NULL
+	error_message = $2
 WHERE id = $3 AND status = 'pending'
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
 `
 
 type StartGenerationParams struct {
@@ -584,7 +570,7 @@ type StartGenerationParams struct {
 	ID           uuid.UUID  `json:"id"`
 }
 
-// The status is checked and set in one statement, here and in the three that follow: of two callers who race, one
+// The status is checked and set in one statement, here and in the two that follow: of two callers who race, one
 // changes no row. Whoever sets a status by hand ends a claim: the lease goes, and with it the fence.
 func (q *Queries) StartGeneration(ctx context.Context, arg StartGenerationParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, startGeneration, arg.StartedAt, arg.ErrorMessage, arg.ID)
@@ -613,6 +599,10 @@ func (q *Queries) StartGeneration(ctx context.Context, arg StartGenerationParams
 		&i.MaxAttempts,
 		&i.Worker,
 		&i.LeaseExpiresAt,
+		&i.BatchID,
+		&i.ProgressStep,
+		&i.ProgressFraction,
+		&i.CancelRequestedAt,
 	)
 	return i, err
 }

@@ -58,6 +58,28 @@ type Generation struct {
 	Worker *string `json:"worker"`
 	// How long the claim holds; NULL: not under a claim.
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`
+	// What it was asked for together with; NULL: on its own.
+	BatchID *uuid.UUID `json:"batch_id"`
+	// What its worker is at: queued, loading_model, ... or any text.
+	ProgressStep string `json:"progress_step"`
+	// How much of the work is done, 0 to 1.
+	ProgressFraction float64 `json:"progress_fraction"`
+	// When its worker was asked to stop; NULL: nobody asked, or it has stopped.
+	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+}
+
+// GenerationError is why an attempt failed.
+type GenerationError struct {
+	// The generation's; deleting that deletes this.
+	GenerationID uuid.UUID `json:"generation_id"`
+	// Which claim of the generation it was, from 1.
+	Attempt int64 `json:"attempt"`
+	// Who held the claim.
+	Worker string `json:"worker"`
+	// What the worker said, or that its lease ran out.
+	Error string `json:"error"`
+	// When it failed.
+	FailedAt time.Time `json:"failed_at"`
 }
 
 // Prompt is a text that people asked for, and how often.
@@ -72,4 +94,12 @@ type Prompt struct {
 	FirstUsedAt time.Time `json:"first_used_at"`
 	// When it was used last.
 	LastUsedAt time.Time `json:"last_used_at"`
+}
+
+// Queue is the switch of the whole queue, in one row.
+type Queue struct {
+	// Always 1.
+	ID int64 `json:"id"`
+	// Since when nothing is claimed; NULL: the queue runs.
+	PausedAt *time.Time `json:"paused_at"`
 }

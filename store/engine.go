@@ -7,6 +7,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dgx-music/storage/storagedb"
+	"github.com/dgx-music/storage/storagedb/pgdb"
+	"github.com/dgx-music/storage/storagedb/sqlitedb"
 )
 
 // dialect is the list of what the engines say differently in SQL. Whatever is not in it is said once, in the shared
@@ -18,6 +20,11 @@ type dialect interface {
 	// Metadata is merged by JSONB's || on PostgreSQL. SQLite's json_patch means something else; see its query.
 	completeGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params CompleteGenerationParams, now time.Time) (Generation, error)
 	mergeMetadata(ctx context.Context, db storagedb.DBTX, id uuid.UUID, patch Metadata) (Generation, error)
+	// Workers pass by each other with SKIP LOCKED on PostgreSQL; SQLite has one writer. The generations come in claim order.
+	claimGenerations(ctx context.Context, db storagedb.DBTX, params ClaimParams, now time.Time) ([]Generation, error)
+	// A failure changes two tables: one statement on PostgreSQL, two on SQLite, which has no INSERT inside WITH.
+	failGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params FailGenerationParams, now, retryAt time.Time) (Generation, error)
+	rescueGenerations(ctx context.Context, db storagedb.DBTX, limit int, now time.Time) ([]Generation, error)
 }
 
 // session runs statements: the store's on connections of its own choice, a transaction's on its one connection.
@@ -31,6 +38,10 @@ type session interface {
 	// writeAtomic runs fn, whose statements take effect together or not at all; where they do not, a transaction around
 	// them goes on.
 	writeAtomic(ctx context.Context, fn func(storagedb.DBTX) error) error
+	// announce tells those who wait for work, in all processes, that there may be some.
+	announce()
+	// announced is closed at the next such word; nil where none will come.
+	announced() <-chan struct{}
 }
 
 // engine is an open database.
@@ -43,4 +54,13 @@ type engine interface {
 	db() storagedb.DBTX
 	ping(ctx context.Context) error
 	close()
+}
+
+// generationsOf are an engine's rows as those of the shared queries.
+func generationsOf[Row pgdb.Generation | sqlitedb.Generation](rows []Row) []Generation {
+	generations := make([]Generation, len(rows))
+	for i, row := range rows {
+		generations[i] = Generation(row)
+	}
+	return generations
 }

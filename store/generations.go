@@ -2,12 +2,10 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
+	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/dgx-music/storage/storagedb"
 )
@@ -23,6 +21,10 @@ type CreateGenerationParams struct {
 	Channels        int64     // 1 mono, 2 stereo
 	FilePath        string    // where the audio will be; 1 to 4,096 bytes
 	Metadata        Metadata  // a JSON object of at most 1 MiB; zero: the empty one
+	Priority        int64     // lower is claimed first, as in River
+	ScheduledAt     time.Time // not to be claimed before; zero: now. In the past, it is claimed before what came later
+	MaxAttempts     int64     // how often it may be tried, at most 2,147,483,647; 0: 3
+	BatchID         uuid.UUID // what it is asked for together with, see BatchStats and CancelBatch; zero: on its own
 }
 
 // CompleteGenerationParams is what is known once the audio is there.
@@ -35,8 +37,10 @@ type CompleteGenerationParams struct {
 
 // FailGenerationParams is why it did not work.
 type FailGenerationParams struct {
-	ErrorMessage string // at most 1 MiB
-	Attempt      int64  // the attempt of the claim that the worker holds; 0: not under a claim
+	ErrorMessage string        // at most 1 MiB
+	Attempt      int64         // the attempt of the claim that the worker holds; 0: not under a claim
+	RetryAfter   time.Duration // when to try again; 0: after 1, 2, 4 ... seconds by the attempt, at most 10 minutes
+	NoRetry      bool          // the failure is final, whatever attempts are left
 }
 
 // ListGenerationsParams chooses a page. The zero value is the first page of everything.
@@ -96,6 +100,7 @@ func (o *operations) createGenerations(ctx context.Context, doing string, params
 	if err != nil {
 		return nil, describe(doing, err)
 	}
+	o.announceDue(created...)
 	return created, nil
 }
 
@@ -228,9 +233,17 @@ func (o *operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, s
 		case StatusProcessing:
 			return queries.StartGeneration(ctx, storagedb.StartGenerationParams{StartedAt: &now, ErrorMessage: message, ID: id})
 		default:
-			return queries.FinishGeneration(ctx, storagedb.FinishGenerationParams{Status: status, CompletedAt: &now, ErrorMessage: message, ID: id})
+			finish := storagedb.FinishGenerationParams{Status: status, CompletedAt: &now, ErrorMessage: message, ID: id}
+			switch status {
+			case StatusCompleted:
+				finish.ProgressStep, finish.ProgressFraction = new(StepCompleted), new(1.0)
+			case StatusFailed:
+				finish.ProgressStep = new(StepFailed)
+			}
+			return queries.FinishGeneration(ctx, finish)
 		}
 	})
+	o.announceDue(g)
 	return g, describe(doing, err)
 }
 
@@ -246,31 +259,9 @@ func (o *operations) CompleteGeneration(ctx context.Context, id uuid.UUID, param
 	if err != nil {
 		return Generation{}, describe(doing, err)
 	}
-	t := transition{id: id, to: StatusCompleted, attempt: &params.Attempt, mayBeRefused: len(params.Metadata) > len("{}")}
+	t := transition{id: id, to: StatusCompleted, attempt: &params.Attempt, atomic: len(params.Metadata) > len("{}")} // merged, it may be too large
 	g, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
 		return o.dialect.completeGeneration(ctx, db, id, params, o.clock.Now())
-	})
-	return g, describe(doing, err)
-}
-
-// FailGeneration records that the audio will not be there. Without an attempt that is final, as the Python mark_failed
-// is; UpdateGenerationStatus to pending tries again.
-//
-// It returns ErrNotFound, ErrLeaseLost and a *TransitionError as CompleteGeneration does, and a *ValidationError for a
-// message with invalid UTF-8 or a NUL byte: strings.ToValidUTF8 makes text of what a program has printed.
-func (o *operations) FailGeneration(ctx context.Context, id uuid.UUID, params FailGenerationParams) (Generation, error) {
-	doing := "fail generation " + id.String()
-	if err := checkErrorMessage(params.ErrorMessage); err != nil {
-		return Generation{}, describe(doing, err)
-	}
-	if err := checkAttempt(params.Attempt); err != nil {
-		return Generation{}, describe(doing, err)
-	}
-	g, err := o.transition(ctx, transition{id: id, to: StatusFailed, attempt: &params.Attempt}, func(db storagedb.DBTX) (Generation, error) {
-		now := o.clock.Now()
-		return storagedb.New(db).FailGeneration(ctx, storagedb.FailGenerationParams{
-			ErrorMessage: nullIfEmpty(params.ErrorMessage), CompletedAt: &now, ID: id, Attempt: params.Attempt,
-		})
 	})
 	return g, describe(doing, err)
 }
@@ -300,72 +291,6 @@ func (o *operations) DeleteGeneration(ctx context.Context, id uuid.UUID) error {
 	return describe("delete generation "+id.String(), err)
 }
 
-// predecessors are the legal transitions, by their end. The queries check the same, in the statement that writes; this
-// table explains to a caller why nothing was written.
-var predecessors = map[Status][]Status{
-	StatusPending:    {StatusProcessing, StatusFailed, StatusCancelled},
-	StatusProcessing: {StatusPending},
-	StatusCompleted:  {StatusPending, StatusProcessing},
-	StatusFailed:     {StatusPending, StatusProcessing},
-	StatusCancelled:  {StatusPending, StatusProcessing},
-}
-
-// transition is a change of status that is asked for.
-type transition struct {
-	id           uuid.UUID
-	to           Status
-	attempt      *int64 // the fence; nil: whoever asks ends any claim
-	mayBeRefused bool   // by the schema, because merged metadata may be too large
-}
-
-// allowedFor returns why g cannot make the transition, or nil where it can.
-func (t transition) allowedFor(g Generation) error {
-	if t.attempt != nil {
-		holder := int64(0)
-		if g.LeaseExpiresAt != nil {
-			holder = g.Attempt
-		}
-		if *t.attempt != holder {
-			return fmt.Errorf("%w: attempt %d does not hold the generation", ErrLeaseLost, *t.attempt)
-		}
-	}
-	if !slices.Contains(predecessors[t.to], g.Status) {
-		return &TransitionError{ID: t.id, From: g.Status, To: t.to}
-	}
-	return nil
-}
-
-// transition runs change, which checks and writes in one statement, and finds out why where it changed no row. On
-// PostgreSQL the row can become one that allows the transition between the statement and the look; then the change is
-// tried again, and every further try needs another such coincidence.
-func (o *operations) transition(ctx context.Context, t transition, change func(storagedb.DBTX) (Generation, error)) (Generation, error) {
-	const tries = 10
-	var g Generation
-	write := o.session.write
-	if t.mayBeRefused {
-		write = o.session.writeAtomic
-	}
-	err := write(ctx, func(db storagedb.DBTX) (err error) {
-		for range tries {
-			if g, err = change(db); !errors.Is(err, pgx.ErrNoRows) {
-				return err
-			}
-			current, err := storagedb.New(db).GetGeneration(ctx, t.id)
-			if err != nil {
-				return err
-			}
-			if err := t.allowedFor(current); err != nil {
-				return err
-			}
-		}
-		return fmt.Errorf("%w: the generation's status kept changing", ErrBusy)
-	})
-	if err != nil {
-		return Generation{}, err
-	}
-	return g, nil
-}
-
 // foundOne makes an ErrNotFound of a statement that affected no row.
 func foundOne(rows int64, err error) error {
 	if err == nil && rows == 0 {
@@ -379,4 +304,19 @@ func nullIfEmpty(text string) *string {
 		return nil
 	}
 	return &text
+}
+
+// scheduledAt is when a new generation is due.
+func (p CreateGenerationParams) scheduledAt(now time.Time) time.Time {
+	if p.ScheduledAt.IsZero() {
+		return now
+	}
+	return p.ScheduledAt
+}
+
+func (p CreateGenerationParams) batchID() *uuid.UUID {
+	if p.BatchID == uuid.Nil {
+		return nil
+	}
+	return &p.BatchID
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -15,20 +16,35 @@ import (
 
 // TestMain lets the test binary be started again as a process of its own, for what only processes can show.
 func TestMain(m *testing.M) {
-	if url := os.Getenv("STORE_TEST_OPEN_AND_MIGRATE"); url != "" {
-		s, err := store.Open(context.Background(), store.Options{URL: url, Migrate: true})
-		if err == nil {
-			_, err = s.CreateGeneration(context.Background(), beat("made by a process"))
-		}
-		if err != nil {
+	if role := os.Getenv("STORE_TEST_ROLE"); role != "" {
+		if err := roles[role](context.Background(), os.Getenv("STORE_TEST_URL")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		s.Close()
 		os.Exit(0)
 	}
 	os.Setenv("DATABASE_URL", "sqlite::memory:") // for the examples, which open the default
 	os.Exit(m.Run())
+}
+
+// roles are what the test binary does as a process of its own.
+var roles = map[string]func(ctx context.Context, url string) error{
+	"open and migrate": openAndMigrate,
+	"work":             workUntilKilled,
+	"wait and claim":   waitAndClaim,
+}
+
+// inProcess is the test binary in a role, to be started.
+func inProcess(t testing.TB, role, url string) *exec.Cmd {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), "STORE_TEST_ROLE="+role, "STORE_TEST_URL="+url)
+	cmd.Stderr = os.Stderr
+	return cmd
 }
 
 // engines are what the conformance suite runs on.

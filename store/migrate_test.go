@@ -175,10 +175,8 @@ func TestTenProcessesOpenAndMigrateAtOnce(t *testing.T) {
 		var group sync.WaitGroup
 		for range processes {
 			group.Go(func() {
-				cmd := exec.Command(os.Args[0])
-				cmd.Env = append(os.Environ(), "STORE_TEST_OPEN_AND_MIGRATE="+url)
-				if output, err := cmd.CombinedOutput(); err != nil {
-					t.Errorf("%v: %s", err, output)
+				if err := inProcess(t, "open and migrate", url).Run(); err != nil {
+					t.Error(err)
 				}
 			})
 		}
@@ -190,6 +188,16 @@ func TestTenProcessesOpenAndMigrateAtOnce(t *testing.T) {
 		is.NoErr(err)
 		is.Equal(count, int64(processes))
 	})
+}
+
+func openAndMigrate(ctx context.Context, url string) error {
+	s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	_, err = s.CreateGeneration(ctx, beat("made by a process"))
+	return err
 }
 
 func TestMigrateHonoursItsContext(t *testing.T) {

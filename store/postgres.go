@@ -1,10 +1,13 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -32,6 +35,8 @@ type postgresEngine struct {
 	closed   atomic.Bool
 	patience time.Duration
 	logger   *slog.Logger
+	alarm    *alarm
+	notifier notifier
 }
 
 // replica is passed over for a while after it did not answer.
@@ -50,6 +55,8 @@ const defaultPostgresConns = 10
 
 func newPostgresEngine(ctx context.Context, t target, opts Options) (*postgresEngine, error) {
 	e := &postgresEngine{patience: opts.BusyTimeout, logger: opts.Logger}
+	e.alarm = newAlarm(e.listen)
+	e.notifier.send = e.notify
 	var err error
 	if e.pool, err = newPostgresPool(ctx, t.url, opts); err != nil {
 		return nil, err
@@ -219,6 +226,13 @@ func rollbackPostgres(ctx context.Context, tx pgx.Tx) {
 	_ = tx.Rollback(ctx)
 }
 
+func (e *postgresEngine) announce() {
+	e.alarm.ring()
+	e.notifier.poke()
+}
+
+func (e *postgresEngine) announced() <-chan struct{} { return e.alarm.next() }
+
 func (e *postgresEngine) db() storagedb.DBTX {
 	return borrowedDB{func(ctx context.Context) (storagedb.DBTX, func(), error) {
 		conn, err := e.acquire(ctx, e.pool, e.patience)
@@ -249,7 +263,9 @@ func (e *postgresEngine) serverNow(ctx context.Context) (server time.Time, trip 
 }
 
 func (e *postgresEngine) close() {
+	e.notifier.close() // first: it needs the pool
 	e.closed.Store(true)
+	e.alarm.close()
 	e.pool.Close()
 	for _, replica := range e.replicas {
 		replica.pool.Close()
@@ -273,6 +289,10 @@ func (e *postgresEngine) createGenerations(ctx context.Context, db storagedb.DBT
 		params.Channels = append(params.Channels, row.Channels)
 		params.FilePaths = append(params.FilePaths, row.FilePath)
 		params.Metadata = append(params.Metadata, row.Metadata)
+		params.Priorities = append(params.Priorities, row.Priority)
+		params.ScheduledAts = append(params.ScheduledAts, row.scheduledAt(now))
+		params.MaxAttempts = append(params.MaxAttempts, row.MaxAttempts)
+		params.BatchIds = append(params.BatchIds, row.BatchID)
 		place[row.ID] = i
 	}
 	inserted, err := pgdb.New(db).CreateGenerations(ctx, params)
@@ -302,4 +322,40 @@ func (e *postgresEngine) completeGeneration(ctx context.Context, db storagedb.DB
 func (e *postgresEngine) mergeMetadata(ctx context.Context, db storagedb.DBTX, id uuid.UUID, patch Metadata) (Generation, error) {
 	updated, err := pgdb.New(db).MergeMetadata(ctx, pgdb.MergeMetadataParams{Metadata: patch, ID: id})
 	return Generation(updated), err
+}
+
+func (e *postgresEngine) claimGenerations(ctx context.Context, db storagedb.DBTX, params ClaimParams, now time.Time) ([]Generation, error) {
+	expires := now.Add(params.Lease).Truncate(timePrecision)
+	claimed, err := pgdb.New(db).ClaimGenerations(ctx, pgdb.ClaimGenerationsParams{
+		Worker:         &params.Worker,
+		StartedAt:      &now,
+		LeaseExpiresAt: &expires,
+		Now:            now,
+		ModelNames:     append([]string{}, params.ModelNames...), // not nil, which would be NULL
+		RowLimit:       int64(params.Limit),
+	})
+	// RETURNING promises no order.
+	slices.SortFunc(claimed, func(a, b pgdb.Generation) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), a.ScheduledAt.Compare(b.ScheduledAt), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	return generationsOf(claimed), err
+}
+
+func (e *postgresEngine) failGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params FailGenerationParams, now, retryAt time.Time) (Generation, error) {
+	failed, err := pgdb.New(db).FailGeneration(ctx, pgdb.FailGenerationParams{
+		Final:   params.NoRetry || params.Attempt == 0,
+		RetryAt: retryAt,
+		Now:     now,
+		Error:   params.ErrorMessage,
+		ID:      id,
+		Attempt: params.Attempt,
+	})
+	return Generation(failed), err
+}
+
+func (e *postgresEngine) rescueGenerations(ctx context.Context, db storagedb.DBTX, limit int, now time.Time) ([]Generation, error) {
+	rescued, err := pgdb.New(db).RescueGenerations(ctx, pgdb.RescueGenerationsParams{
+		FailedAt: now, Error: leaseExpired, Now: &now, RowLimit: int64(limit),
+	})
+	return generationsOf(rescued), err
 }

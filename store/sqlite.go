@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,6 +39,7 @@ type sqliteEngine struct {
 	readers chan *sqliteConn
 	closed  chan struct{}
 	memory  bool // the readers are the writer: a database in memory has one connection
+	alarm   *alarm
 }
 
 func sqliteReaders(maxConns int) int {
@@ -59,9 +61,11 @@ func newSQLiteEngine(ctx context.Context, t target, opts Options) (*sqliteEngine
 	}
 	e.writer <- nil
 	if e.memory {
+		e.alarm = newAlarm(nil) // there are no other processes
 		e.readers = e.writer
 		return e, e.openWriter(ctx)
 	}
+	e.alarm = newAlarm(e.watchOtherProcesses)
 	readers := sqliteReaders(opts.MaxConns)
 	e.readers = make(chan *sqliteConn, readers)
 	for range readers {
@@ -304,6 +308,9 @@ func (e *sqliteEngine) rollback(conn *sqliteConn) *sqliteConn {
 	return nil
 }
 
+func (e *sqliteEngine) announce()                  { e.alarm.ring() }
+func (e *sqliteEngine) announced() <-chan struct{} { return e.alarm.next() }
+
 func (e *sqliteEngine) db() storagedb.DBTX {
 	// The writer for all: sqlc sends INSERT ... RETURNING through QueryRow.
 	return borrowedDB{func(ctx context.Context) (storagedb.DBTX, func(), error) {
@@ -327,6 +334,7 @@ func (e *sqliteEngine) ping(ctx context.Context) error {
 // back into the file, and readers may not write.
 func (e *sqliteEngine) close() {
 	close(e.closed)
+	e.alarm.close()
 	pools := []chan *sqliteConn{e.readers, e.writer}
 	if e.memory {
 		pools = pools[1:]
@@ -360,7 +368,10 @@ func (e *sqliteEngine) createGenerations(ctx context.Context, db storagedb.DBTX,
 			CreatedAt:       now,
 			Metadata:        row.Metadata,
 			PromptID:        prompt.ID,
-			ScheduledAt:     now,
+			Priority:        row.Priority,
+			ScheduledAt:     row.scheduledAt(now),
+			MaxAttempts:     row.MaxAttempts,
+			BatchID:         row.batchID(),
 		})
 		if err != nil {
 			return nil, err
@@ -403,4 +414,59 @@ func (e *sqliteEngine) mergedMetadata(ctx context.Context, db storagedb.DBTX, id
 		return nil, err
 	}
 	return stored.Merge(patch)
+}
+
+func (e *sqliteEngine) claimGenerations(ctx context.Context, db storagedb.DBTX, params ClaimParams, now time.Time) ([]Generation, error) {
+	models, err := json.Marshal(append([]string{}, params.ModelNames...))
+	if err != nil {
+		return nil, err
+	}
+	queries := sqlitedb.New(db)
+	due, err := queries.DueGenerations(ctx, sqlitedb.DueGenerationsParams{Now: now, ModelNames: string(models), RowLimit: int64(params.Limit)})
+	if err != nil {
+		return nil, err
+	}
+	expires := now.Add(params.Lease).Truncate(timePrecision)
+	claimed := make([]Generation, len(due))
+	for i, id := range due {
+		g, err := queries.ClaimGeneration(ctx, sqlitedb.ClaimGenerationParams{
+			Worker: &params.Worker, StartedAt: &now, LeaseExpiresAt: &expires, ID: id,
+		})
+		if err != nil {
+			return nil, err
+		}
+		claimed[i] = Generation(g)
+	}
+	return claimed, nil
+}
+
+func (e *sqliteEngine) failGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params FailGenerationParams, now, retryAt time.Time) (Generation, error) {
+	queries := sqlitedb.New(db)
+	if err := queries.KeepGenerationError(ctx, sqlitedb.KeepGenerationErrorParams{
+		Error: params.ErrorMessage, FailedAt: now, ID: id, Attempt: params.Attempt,
+	}); err != nil {
+		return Generation{}, err
+	}
+	failed, err := queries.FailGeneration(ctx, sqlitedb.FailGenerationParams{
+		Final:        params.NoRetry || params.Attempt == 0,
+		RetryAt:      retryAt,
+		Now:          &now,
+		ErrorMessage: nullIfEmpty(params.ErrorMessage),
+		ID:           id,
+		Attempt:      params.Attempt,
+	})
+	return Generation(failed), err
+}
+
+func (e *sqliteEngine) rescueGenerations(ctx context.Context, db storagedb.DBTX, limit int, now time.Time) ([]Generation, error) {
+	queries := sqlitedb.New(db)
+	if err := queries.KeepExpiredLeases(ctx, sqlitedb.KeepExpiredLeasesParams{
+		Error: leaseExpired, FailedAt: now, Now: &now, RowLimit: int64(limit),
+	}); err != nil {
+		return nil, err
+	}
+	rescued, err := queries.RescueGenerations(ctx, sqlitedb.RescueGenerationsParams{
+		CompletedAt: &now, ErrorMessage: new(leaseExpired), Now: &now, RowLimit: int64(limit),
+	})
+	return generationsOf(rescued), err
 }

@@ -25,6 +25,10 @@ func (o *operations) Stats(ctx context.Context) (Stats, error) {
 		row, err = storagedb.New(db).Stats(ctx)
 		return err
 	})
+	return statsOf(row), describe("stats", err)
+}
+
+func statsOf(row storagedb.StatsRow) Stats {
 	return Stats{
 		TotalGenerations: row.PendingGenerations + row.ProcessingGenerations + row.CompletedGenerations +
 			row.FailedGenerations + row.CancelledGenerations,
@@ -34,5 +38,5 @@ func (o *operations) Stats(ctx context.Context) (Stats, error) {
 		FailedGenerations:     row.FailedGenerations,
 		CancelledGenerations:  row.CancelledGenerations,
 		TotalPrompts:          row.TotalPrompts,
-	}, describe("stats", err)
+	}
 }

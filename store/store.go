@@ -66,8 +66,8 @@ type Options struct {
 	// Migrate applies pending migrations before Open returns, as [Migrate] does.
 	Migrate bool
 
-	// MaxConns is the size of the connection pool, at most 10,000. On PostgreSQL it counts all connections to one server; default 10,
-	// or pool_max_conns of the URL. On SQLite it counts the readers beside the one writer; default the number of
+	// MaxConns is the size of the connection pool, at most 10,000. On PostgreSQL it counts the connections to one server,
+	// but for the one that listens where this process waits for work; default 10, or pool_max_conns of the URL. On SQLite it counts the readers beside the one writer; default the number of
 	// processors, at least 4.
 	MaxConns int
 
@@ -96,6 +96,7 @@ type Store struct {
 	operations
 	engine    engine
 	closing   sync.Once
+	logger    *slog.Logger
 	stopClock context.CancelFunc
 	running   sync.WaitGroup // the goroutine that follows the server's clock
 }
@@ -117,7 +118,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{stopClock: func() {}}
+	s := &Store{logger: opts.Logger, stopClock: func() {}}
 	clock := &clock{now: opts.Now}
 	if clock.now == nil {
 		clock.now = time.Now

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -37,15 +38,19 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 		return invalid("fn", "is nil")
 	}
 	var fromFn error
+	var announced atomic.Bool
 	err := s.engine.inTx(ctx, func(db storagedb.DBTX, state func() txState) error {
 		guarded := &txDB{db: db, state: state}
 		defer guarded.finish() // when fn returns an error or panics
-		tx := &Tx{operations{session: &txSession{db: guarded}, dialect: s.engine, clock: s.clock}, guarded}
+		tx := &Tx{operations{session: &txSession{db: guarded, said: &announced}, dialect: s.engine, clock: s.clock}, guarded}
 		if fromFn = fn(tx); fromFn != nil {
 			return fromFn
 		}
 		return guarded.finish()
 	})
+	if err == nil && announced.Load() {
+		s.engine.announce()
+	}
 	if err != nil && fromFn == nil {
 		return describe("transaction", err)
 	}
@@ -59,8 +64,14 @@ func (tx *Tx) DB() storagedb.DBTX { return tx.db }
 
 // txSession runs everything on the transaction's connection, one after the other.
 type txSession struct {
-	db *txDB
+	db   *txDB
+	said *atomic.Bool // whether there is something to announce once the transaction has committed
 }
+
+func (t *txSession) announce() { t.said.Store(true) }
+
+// announced is silent: what the transaction sees does not depend on it.
+func (t *txSession) announced() <-chan struct{} { return nil }
 
 func (t *txSession) read(_ context.Context, fn func(storagedb.DBTX) error) error {
 	t.db.running.Lock()

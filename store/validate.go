@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -17,11 +18,20 @@ const (
 	MaxModelVersionBytes = 255
 	MaxFilePathBytes     = 4096
 	MaxErrorMessageBytes = 1 << 20
+	MaxWorkerBytes       = 255
+	MaxProgressStepBytes = 255
+)
+
+// How long a claim may hold without being extended.
+const (
+	MinLease = time.Second
+	MaxLease = 24 * time.Hour
 )
 
 const (
 	defaultListLimit       = 100
 	defaultMostUsedPrompts = 10
+	defaultMaxAttempts     = 3
 )
 
 func invalid(field, problem string) error {
@@ -116,6 +126,16 @@ func (p CreateGenerationParams) checked() (CreateGenerationParams, error) {
 	if err := checkRequiredText("file_path", p.FilePath, MaxFilePathBytes); err != nil {
 		return p, err
 	}
+	switch {
+	case p.MaxAttempts == 0:
+		p.MaxAttempts = defaultMaxAttempts
+	case p.MaxAttempts < 0 || p.MaxAttempts > math.MaxInt32: // a release adds one, so there must be room
+		return p, invalid("max_attempts", fmt.Sprintf("is not between 1 and %d; 0 means %d", math.MaxInt32, defaultMaxAttempts))
+	}
+	if year := p.ScheduledAt.UTC().Year(); year < 1 || year > 9999 { // SQLite stores four digits
+		return p, invalid("scheduled_at", "is not between the years 1 and 9999")
+	}
+	p.ScheduledAt = p.ScheduledAt.UTC().Truncate(timePrecision)
 	var err error
 	if p.Metadata, err = p.Metadata.Canonical(); err != nil {
 		return p, err
@@ -141,4 +161,64 @@ func (p CompleteGenerationParams) checked() (CompleteGenerationParams, error) {
 	var err error
 	p.Metadata, err = p.Metadata.Canonical()
 	return p, err
+}
+
+func (p FailGenerationParams) checked() error {
+	if err := checkErrorMessage(p.ErrorMessage); err != nil {
+		return err
+	}
+	if p.RetryAfter < 0 {
+		return invalid("retry_after", "is negative")
+	}
+	return checkAttempt(p.Attempt)
+}
+
+func (p ClaimParams) checked() error {
+	if err := checkRequiredText("worker", p.Worker, MaxWorkerBytes); err != nil {
+		return err
+	}
+	if err := checkClaimLimit(p.Limit); err != nil {
+		return err
+	}
+	if err := checkLease(p.Lease); err != nil {
+		return err
+	}
+	return checkModelNames(p.ModelNames)
+}
+
+func (p Progress) checked() error {
+	if !(p.Fraction >= 0 && p.Fraction <= 1) { // so written, NaN is refused too
+		return invalid("progress_fraction", "is not between 0 and 1")
+	}
+	return checkText("progress_step", p.Step, MaxProgressStepBytes)
+}
+
+func checkClaimLimit(limit int) error {
+	if limit < 1 {
+		return invalid("limit", "is below 1")
+	}
+	return nil
+}
+
+func checkLease(lease time.Duration) error {
+	if lease < MinLease || lease > MaxLease {
+		return invalid("lease", "is not between a second and a day")
+	}
+	return nil
+}
+
+func checkModelNames(names []string) error {
+	for _, name := range names {
+		if err := checkRequiredText("model_name", name, MaxModelNameBytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkBatchID(id uuid.UUID) error {
+	if id == uuid.Nil {
+		return invalid("batch_id", "is zero")
+	}
+	return nil
 }

@@ -54,14 +54,13 @@ SELECT count(*) FROM generations;
 SELECT count(*) FROM generations WHERE status = @status;
 
 -- name: StartGeneration :one
--- The status is checked and set in one statement, here and in the three that follow: of two callers who race, one
+-- The status is checked and set in one statement, here and in the two that follow: of two callers who race, one
 -- changes no row. Whoever sets a status by hand ends a claim: the lease goes, and with it the fence.
 UPDATE generations SET
 	status = 'processing',
 	started_at = @started_at,
 	completed_at = NULL,
-	error_message = sqlc.narg('error_message'),
-	lease_expires_at = NULL
+	error_message = sqlc.narg('error_message')
 WHERE id = @id AND status = 'pending'
 RETURNING *;
 
@@ -71,7 +70,10 @@ UPDATE generations SET
 	status = @status,
 	completed_at = @completed_at,
 	error_message = sqlc.narg('error_message'),
-	lease_expires_at = NULL
+	progress_step = COALESCE(sqlc.narg('progress_step'), progress_step),
+	progress_fraction = COALESCE(sqlc.narg('progress_fraction'), progress_fraction),
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
 WHERE id = @id AND status IN ('pending', 'processing')
 RETURNING *;
 
@@ -83,19 +85,11 @@ UPDATE generations SET
 	started_at = NULL,
 	completed_at = NULL,
 	error_message = sqlc.narg('error_message'),
-	lease_expires_at = NULL
+	progress_step = 'queued',
+	progress_fraction = 0,
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
 WHERE id = @id AND status IN ('processing', 'failed', 'cancelled')
-RETURNING *;
-
--- name: FailGeneration :one
--- @attempt is the fence: the attempt of the claim that is held, or 0 where nobody holds one.
-UPDATE generations SET
-	status = 'failed',
-	error_message = @error_message,
-	completed_at = @completed_at,
-	lease_expires_at = NULL
-WHERE id = @id AND status IN ('pending', 'processing')
-	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST(@attempt AS BIGINT)
 RETURNING *;
 
 -- name: DeleteGeneration :execrows

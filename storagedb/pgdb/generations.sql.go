@@ -21,10 +21,13 @@ UPDATE generations SET
 	file_size_bytes = $3,
 	error_message = NULL,
 	metadata = metadata || $4,
-	lease_expires_at = NULL
+	progress_step = 'completed',
+	progress_fraction = 1,
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
 WHERE id = $5 AND status IN ('pending', 'processing')
 	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST($6 AS BIGINT)
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
 `
 
 type CompleteGenerationParams struct {
@@ -71,6 +74,10 @@ func (q *Queries) CompleteGeneration(ctx context.Context, arg CompleteGeneration
 		&i.MaxAttempts,
 		&i.Worker,
 		&i.LeaseExpiresAt,
+		&i.BatchID,
+		&i.ProgressStep,
+		&i.ProgressFraction,
+		&i.CancelRequestedAt,
 	)
 	return i, err
 }
@@ -86,7 +93,11 @@ WITH input AS (
 		unnest($7::BIGINT[]) AS sample_rate,
 		unnest($8::BIGINT[]) AS channels,
 		unnest($9::TEXT[]) AS file_path,
-		unnest($10::JSONB[]) AS metadata
+		unnest($10::JSONB[]) AS metadata,
+		unnest($11::BIGINT[]) AS priority,
+		unnest($12::TIMESTAMPTZ[]) AS scheduled_at,
+		unnest($13::BIGINT[]) AS max_attempts,
+		unnest($14::UUID[]) AS batch_id
 ), used AS (
 	INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
 	SELECT prompt, count(*), $1::TIMESTAMPTZ, $1::TIMESTAMPTZ FROM input GROUP BY prompt ORDER BY prompt
@@ -97,14 +108,15 @@ WITH input AS (
 )
 INSERT INTO generations (
 	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, status, created_at,
-	metadata, prompt_id, scheduled_at
+	metadata, prompt_id, priority, scheduled_at, max_attempts, batch_id
 )
 SELECT
 	input.id, input.prompt, input.model_name, NULLIF(input.model_version, ''), input.duration_seconds, input.sample_rate,
-	input.channels, input.file_path, 'pending', $1, input.metadata, used.id, $1
+	input.channels, input.file_path, 'pending', $1, input.metadata, used.id, input.priority,
+	input.scheduled_at, input.max_attempts, NULLIF(input.batch_id, '00000000-0000-0000-0000-000000000000')
 FROM input
 JOIN used ON used.text = input.prompt
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
 `
 
 type CreateGenerationsParams struct {
@@ -118,12 +130,17 @@ type CreateGenerationsParams struct {
 	Channels         []int64              `json:"channels"`
 	FilePaths        []string             `json:"file_paths"`
 	Metadata         []storagedb.Metadata `json:"metadata"`
+	Priorities       []int64              `json:"priorities"`
+	ScheduledAts     []time.Time          `json:"scheduled_ats"`
+	MaxAttempts      []int64              `json:"max_attempts"`
+	BatchIds         []uuid.UUID          `json:"batch_ids"`
 }
 
 // Any number of generations and their prompts in one statement: one round trip, one commit. The arrays are unnested in
 // one select list, where they advance together. Prompts are upserted in the order of their text, so that two such
 // statements lock the rows that they share in the same order and cannot deadlock. A missing model
-// version travels as an empty text, which the store never stores: a Go slice of strings holds no NULL.
+// version travels as an empty text and a missing batch as a UUID of zeros, which the store never stores: the Go slices
+// hold no NULL.
 func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, createGenerations,
 		arg.CreatedAt,
@@ -136,6 +153,10 @@ func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsPa
 		arg.Channels,
 		arg.FilePaths,
 		arg.Metadata,
+		arg.Priorities,
+		arg.ScheduledAts,
+		arg.MaxAttempts,
+		arg.BatchIds,
 	)
 	if err != nil {
 		return nil, err
@@ -168,6 +189,10 @@ func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsPa
 			&i.MaxAttempts,
 			&i.Worker,
 			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -180,7 +205,7 @@ func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsPa
 }
 
 const mergeMetadata = `-- name: MergeMetadata :one
-UPDATE generations SET metadata = metadata || $1 WHERE id = $2 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at
+UPDATE generations SET metadata = metadata || $1 WHERE id = $2 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
 `
 
 type MergeMetadataParams struct {
@@ -215,6 +240,10 @@ func (q *Queries) MergeMetadata(ctx context.Context, arg MergeMetadataParams) (G
 		&i.MaxAttempts,
 		&i.Worker,
 		&i.LeaseExpiresAt,
+		&i.BatchID,
+		&i.ProgressStep,
+		&i.ProgressFraction,
+		&i.CancelRequestedAt,
 	)
 	return i, err
 }

@@ -59,4 +59,12 @@ type Generation struct {
 	Worker *string `json:"worker"`
 	// How long the claim holds; NULL: not under a claim.
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`
+	// What it was asked for together with; NULL: on its own.
+	BatchID *uuid.UUID `json:"batch_id"`
+	// What its worker is at: queued, loading_model, ... or any text.
+	ProgressStep string `json:"progress_step"`
+	// How much of the work is done, 0 to 1.
+	ProgressFraction float64 `json:"progress_fraction"`
+	// When its worker was asked to stop; NULL: nobody asked, or it has stopped.
+	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
 }

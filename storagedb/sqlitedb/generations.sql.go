@@ -21,10 +21,13 @@ UPDATE generations SET
 	file_size_bytes = ?3,
 	error_message = NULL,
 	metadata = ?4,
-	lease_expires_at = NULL
+	progress_step = 'completed',
+	progress_fraction = 1,
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
 WHERE id = ?5 AND status IN ('pending', 'processing')
 	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST(?6 AS INTEGER)
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
 `
 
 type CompleteGenerationParams struct {
@@ -72,6 +75,10 @@ func (q *Queries) CompleteGeneration(ctx context.Context, arg CompleteGeneration
 		&i.MaxAttempts,
 		&i.Worker,
 		&i.LeaseExpiresAt,
+		&i.BatchID,
+		&i.ProgressStep,
+		&i.ProgressFraction,
+		&i.CancelRequestedAt,
 	)
 	return i, err
 }
@@ -90,13 +97,13 @@ func (q *Queries) GetMetadata(ctx context.Context, id uuid.UUID) (storagedb.Meta
 const insertGeneration = `-- name: InsertGeneration :one
 INSERT INTO generations (
 	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, status, created_at,
-	metadata, prompt_id, scheduled_at
+	metadata, prompt_id, priority, scheduled_at, max_attempts, batch_id
 )
 VALUES (
 	?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending', ?9,
-	?10, ?11, ?12
+	?10, ?11, ?12, ?13, ?14, ?15
 )
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
 `
 
 type InsertGenerationParams struct {
@@ -111,7 +118,10 @@ type InsertGenerationParams struct {
 	CreatedAt       time.Time          `json:"created_at"`
 	Metadata        storagedb.Metadata `json:"metadata"`
 	PromptID        int64              `json:"prompt_id"`
+	Priority        int64              `json:"priority"`
 	ScheduledAt     time.Time          `json:"scheduled_at"`
+	MaxAttempts     int64              `json:"max_attempts"`
+	BatchID         *uuid.UUID         `json:"batch_id"`
 }
 
 // PostgreSQL creates prompts and generations in one statement; SQLite has no INSERT inside WITH. In SQLite a statement
@@ -129,7 +139,10 @@ func (q *Queries) InsertGeneration(ctx context.Context, arg InsertGenerationPara
 		arg.CreatedAt,
 		arg.Metadata,
 		arg.PromptID,
+		arg.Priority,
 		arg.ScheduledAt,
+		arg.MaxAttempts,
+		arg.BatchID,
 	)
 	var i Generation
 	err := row.Scan(
@@ -156,12 +169,16 @@ func (q *Queries) InsertGeneration(ctx context.Context, arg InsertGenerationPara
 		&i.MaxAttempts,
 		&i.Worker,
 		&i.LeaseExpiresAt,
+		&i.BatchID,
+		&i.ProgressStep,
+		&i.ProgressFraction,
+		&i.CancelRequestedAt,
 	)
 	return i, err
 }
 
 const setMetadata = `-- name: SetMetadata :one
-UPDATE generations SET metadata = ?1 WHERE id = ?2 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at
+UPDATE generations SET metadata = ?1 WHERE id = ?2 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
 `
 
 type SetMetadataParams struct {
@@ -196,6 +213,10 @@ func (q *Queries) SetMetadata(ctx context.Context, arg SetMetadataParams) (Gener
 		&i.MaxAttempts,
 		&i.Worker,
 		&i.LeaseExpiresAt,
+		&i.BatchID,
+		&i.ProgressStep,
+		&i.ProgressFraction,
+		&i.CancelRequestedAt,
 	)
 	return i, err
 }

@@ -35,4 +35,8 @@ type Generation struct {
 	MaxAttempts           int64              `json:"max_attempts"`
 	Worker                *string            `json:"worker"`
 	LeaseExpiresAt        *time.Time         `json:"lease_expires_at"`
+	BatchID               *uuid.UUID         `json:"batch_id"`
+	ProgressStep          string             `json:"progress_step"`
+	ProgressFraction      float64            `json:"progress_fraction"`
+	CancelRequestedAt     *time.Time         `json:"cancel_requested_at"`
 }

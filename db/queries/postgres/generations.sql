@@ -2,7 +2,8 @@
 -- Any number of generations and their prompts in one statement: one round trip, one commit. The arrays are unnested in
 -- one select list, where they advance together. Prompts are upserted in the order of their text, so that two such
 -- statements lock the rows that they share in the same order and cannot deadlock. A missing model
--- version travels as an empty text, which the store never stores: a Go slice of strings holds no NULL.
+-- version travels as an empty text and a missing batch as a UUID of zeros, which the store never stores: the Go slices
+-- hold no NULL.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -13,7 +14,11 @@ WITH input AS (
 		unnest(@sample_rates::BIGINT[]) AS sample_rate,
 		unnest(@channels::BIGINT[]) AS channels,
 		unnest(@file_paths::TEXT[]) AS file_path,
-		unnest(@metadata::JSONB[]) AS metadata
+		unnest(@metadata::JSONB[]) AS metadata,
+		unnest(@priorities::BIGINT[]) AS priority,
+		unnest(@scheduled_ats::TIMESTAMPTZ[]) AS scheduled_at,
+		unnest(@max_attempts::BIGINT[]) AS max_attempts,
+		unnest(@batch_ids::UUID[]) AS batch_id
 ), used AS (
 	INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
 	SELECT prompt, count(*), @created_at::TIMESTAMPTZ, @created_at::TIMESTAMPTZ FROM input GROUP BY prompt ORDER BY prompt
@@ -24,11 +29,12 @@ WITH input AS (
 )
 INSERT INTO generations (
 	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, status, created_at,
-	metadata, prompt_id, scheduled_at
+	metadata, prompt_id, priority, scheduled_at, max_attempts, batch_id
 )
 SELECT
 	input.id, input.prompt, input.model_name, NULLIF(input.model_version, ''), input.duration_seconds, input.sample_rate,
-	input.channels, input.file_path, 'pending', @created_at, input.metadata, used.id, @created_at
+	input.channels, input.file_path, 'pending', @created_at, input.metadata, used.id, input.priority,
+	input.scheduled_at, input.max_attempts, NULLIF(input.batch_id, '00000000-0000-0000-0000-000000000000')
 FROM input
 JOIN used ON used.text = input.prompt
 RETURNING *;
@@ -42,7 +48,10 @@ UPDATE generations SET
 	file_size_bytes = @file_size_bytes,
 	error_message = NULL,
 	metadata = metadata || @metadata,
-	lease_expires_at = NULL
+	progress_step = 'completed',
+	progress_fraction = 1,
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
 WHERE id = @id AND status IN ('pending', 'processing')
 	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST(@attempt AS BIGINT)
 RETURNING *;

@@ -3,11 +3,11 @@
 -- costs no round trip, so the store tracks the prompt with the shared query and inserts the row with this one.
 INSERT INTO generations (
 	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, status, created_at,
-	metadata, prompt_id, scheduled_at
+	metadata, prompt_id, priority, scheduled_at, max_attempts, batch_id
 )
 VALUES (
 	@id, @prompt, @model_name, @model_version, @duration_seconds, @sample_rate, @channels, @file_path, 'pending', @created_at,
-	@metadata, @prompt_id, @scheduled_at
+	@metadata, @prompt_id, @priority, @scheduled_at, @max_attempts, @batch_id
 )
 RETURNING *;
 
@@ -21,7 +21,10 @@ UPDATE generations SET
 	file_size_bytes = @file_size_bytes,
 	error_message = NULL,
 	metadata = @metadata,
-	lease_expires_at = NULL
+	progress_step = 'completed',
+	progress_fraction = 1,
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
 WHERE id = @id AND status IN ('pending', 'processing')
 	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST(@attempt AS INTEGER)
 RETURNING *;

@@ -1,0 +1,97 @@
+-- name: ClaimGenerations :many
+-- SKIP LOCKED lets claimers pass by each other; SQLite, which has one writer, neither has it nor needs it.
+--
+-- The priorities at which something waits are found one by one, each by one probe of idx_generations_pending, and what is
+-- due at each of them is one range of it. A plain ORDER BY priority, scheduled_at would read past everything that is
+-- scheduled for later, at each claim. The priorities come in their order, since each row of the recursion makes the next,
+-- and the join with LATERAL can only be a loop over them; so LIMIT stops it, and no row is locked that is not claimed.
+--
+-- The array, and not a join, keeps the planner from reading the whole table for what it takes to be many rows.
+WITH RECURSIVE priorities (priority) AS (
+	SELECT (
+		SELECT first.priority FROM generations AS first
+		WHERE first.status = 'pending' AND NOT EXISTS (SELECT 1 FROM queue WHERE paused_at IS NOT NULL)
+		ORDER BY first.priority
+		LIMIT 1
+	)
+	UNION ALL
+	SELECT (
+		SELECT next.priority FROM generations AS next
+		WHERE next.status = 'pending' AND next.priority > priorities.priority
+		ORDER BY next.priority
+		LIMIT 1
+	)
+	FROM priorities
+	WHERE priorities.priority IS NOT NULL
+), due AS (
+	SELECT candidates.id
+	FROM priorities
+	CROSS JOIN LATERAL (
+		SELECT g.id FROM generations AS g
+		WHERE g.status = 'pending' AND g.priority = priorities.priority AND g.scheduled_at <= @now
+			AND (cardinality(@model_names::TEXT[]) = 0 OR g.model_name = ANY(@model_names::TEXT[]))
+		ORDER BY g.scheduled_at, g.id
+		LIMIT CAST(@row_limit AS BIGINT)
+		FOR UPDATE SKIP LOCKED
+	) AS candidates
+	LIMIT CAST(@row_limit AS BIGINT)
+)
+UPDATE generations SET
+	status = 'processing',
+	attempt = attempt + 1,
+	worker = @worker,
+	started_at = @started_at,
+	lease_expires_at = @lease_expires_at,
+	error_message = NULL
+WHERE generations.id = ANY(ARRAY(SELECT due.id FROM due))
+RETURNING *;
+
+-- name: FailGeneration :one
+-- @attempt is the fence: the attempt of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside
+-- WITH; there these are two statements of one transaction.
+WITH held AS (
+	SELECT g.id, g.attempt, g.worker, g.lease_expires_at FROM generations AS g
+	WHERE g.id = @id AND g.status IN ('pending', 'processing')
+		AND CASE WHEN g.lease_expires_at IS NULL THEN 0 ELSE g.attempt END = CAST(@attempt AS BIGINT)
+	FOR UPDATE
+), kept AS (
+	INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
+	SELECT held.id, held.attempt, held.worker, CAST(@error AS TEXT), CAST(@now AS TIMESTAMPTZ) FROM held WHERE held.lease_expires_at IS NOT NULL
+)
+UPDATE generations SET
+	status = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN 'failed' ELSE 'pending' END,
+	scheduled_at = CASE WHEN cancel_requested_at IS NOT NULL OR CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN scheduled_at ELSE @retry_at END,
+	started_at = CASE WHEN cancel_requested_at IS NOT NULL OR CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN started_at END,
+	completed_at = CASE WHEN cancel_requested_at IS NOT NULL OR CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN CAST(@now AS TIMESTAMPTZ) END,
+	progress_step = CASE WHEN cancel_requested_at IS NOT NULL THEN progress_step WHEN CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN 'failed' ELSE 'queued' END,
+	progress_fraction = CASE WHEN cancel_requested_at IS NOT NULL OR CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN progress_fraction ELSE 0 END,
+	error_message = NULLIF(CAST(@error AS TEXT), ''),
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
+WHERE generations.id IN (SELECT held.id FROM held)
+RETURNING *;
+
+-- name: RescueGenerations :many
+-- What is processing is as much as there are workers, so idx_generations_status serves this; an index on the lease would
+-- have to be kept at each extension. SKIP LOCKED: of two who rescue at once, neither waits.
+WITH expired AS (
+	SELECT g.id, g.attempt, g.worker FROM generations AS g
+	WHERE g.status = 'processing' AND g.lease_expires_at <= @now
+	ORDER BY g.lease_expires_at, g.id
+	LIMIT CAST(@row_limit AS BIGINT)
+	FOR UPDATE SKIP LOCKED
+), kept AS (
+	INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
+	SELECT expired.id, expired.attempt, expired.worker, CAST(@error AS TEXT), CAST(@failed_at AS TIMESTAMPTZ) FROM expired
+)
+UPDATE generations SET
+	status = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN attempt >= max_attempts THEN 'failed' ELSE 'pending' END,
+	started_at = CASE WHEN cancel_requested_at IS NOT NULL OR attempt >= max_attempts THEN started_at END,
+	completed_at = CASE WHEN cancel_requested_at IS NOT NULL OR attempt >= max_attempts THEN CAST(@failed_at AS TIMESTAMPTZ) END,
+	progress_step = CASE WHEN cancel_requested_at IS NOT NULL THEN progress_step WHEN attempt >= max_attempts THEN 'failed' ELSE 'queued' END,
+	progress_fraction = CASE WHEN cancel_requested_at IS NOT NULL OR attempt >= max_attempts THEN progress_fraction ELSE 0 END,
+	error_message = CAST(@error AS TEXT),
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
+WHERE generations.id = ANY(ARRAY(SELECT expired.id FROM expired))
+RETURNING *;

@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/dgx-music/storage/storagedb"
+)
+
+// waitPollInterval is how long a wait for work goes without looking. Wake-ups are hints, which may be lost, and nobody
+// gives one when what was scheduled for later comes due.
+const waitPollInterval = time.Second
+
+// WaitForPending returns when there may be work: when a generation is pending and due, and the queue is not paused. It
+// returns at once where that is so already. Another may claim it first, so claim, and where that finds nothing wait again.
+//
+// Work of this process wakes it at once; that of other processes by a notification on PostgreSQL, and on SQLite by a look
+// at the file every 20 ms; and what comes due by a look every second. On a Tx it only looks.
+//
+// It returns the context's error when that ends, and ErrClosed.
+func (o *operations) WaitForPending(ctx context.Context) error {
+	for {
+		announced := o.session.announced() // before the look: what comes after the look rings
+		due, err := o.hasDueGenerations(ctx)
+		if err != nil {
+			return describe("wait for pending generations", err)
+		}
+		if due {
+			return nil
+		}
+		if err := waitForWord(ctx, announced, waitPollInterval); err != nil {
+			return describe("wait for pending generations", err)
+		}
+	}
+}
+
+func (o *operations) hasDueGenerations(ctx context.Context) (due bool, err error) {
+	err = o.session.read(ctx, func(db storagedb.DBTX) (err error) {
+		due, err = storagedb.New(db).HasDueGenerations(ctx, o.clock.Now())
+		return err
+	})
+	return due, err
+}
+
+// waitForWord returns when there is word of work, or when it is time to look without. It returns an error where ctx ends.
+func waitForWord(ctx context.Context, announced <-chan struct{}, interval time.Duration) error {
+	poll := time.NewTimer(interval)
+	defer poll.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-announced:
+	case <-poll.C:
+	}
+	return nil
+}
+
+// alarm wakes those of this process who wait for work. It rings for the process's own writes; a goroutine that begins with
+// the first wait, and ends with the alarm, makes it ring for those of others.
+type alarm struct {
+	listen func(ctx context.Context) // rings for other processes until ctx ends; nil where there are none
+
+	mu        sync.Mutex
+	rung      chan struct{} // closed by the next ring
+	listening bool
+	closed    bool
+	stop      context.CancelFunc
+	lifetime  context.Context
+	running   sync.WaitGroup
+}
+
+func newAlarm(listen func(ctx context.Context)) *alarm {
+	a := &alarm{listen: listen, rung: make(chan struct{})}
+	a.lifetime, a.stop = context.WithCancel(context.Background())
+	return a
+}
+
+// next is closed by the next ring, and is closed already where the alarm is.
+func (a *alarm) next() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.listening && !a.closed && a.listen != nil {
+		a.listening = true
+		a.running.Go(func() { a.listen(a.lifetime) })
+	}
+	return a.rung
+}
+
+func (a *alarm) ring() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		close(a.rung)
+		a.rung = make(chan struct{})
+	}
+}
+
+// close wakes all who wait, for the last time.
+func (a *alarm) close() {
+	a.mu.Lock()
+	if !a.closed {
+		a.closed = true
+		close(a.rung)
+	}
+	a.mu.Unlock()
+	a.stop()
+	a.running.Wait()
+}
