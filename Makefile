@@ -44,12 +44,12 @@ test: ## run the tests, on SQLite and on a PostgreSQL that they start themselves
 	$(WITH_DBMATE) go test ./...
 
 .PHONY: test-race
-test-race: ## run the tests under the race detector
-	$(WITH_DBMATE) go test -race ./...
+test-race: ## run the tests under the race detector, the longest of them shortened
+	$(WITH_DBMATE) go test -race -short ./...
 
 .PHONY: cover
 cover: ## print the coverage of store and of storagedb's hand-written part, and fail below 90 %
-	$(WITH_DBMATE) go test -coverpkg=./store,./storagedb -coverprofile=coverage.out ./store ./storagedb
+	$(WITH_DBMATE) go test -short -coverpkg=./store,./storagedb -coverprofile=coverage.out ./store ./storagedb
 	@grep -vE '\.sql\.go:|storagedb/(db|models)\.go:' coverage.out > coverage.hand.out
 	@for package in store storagedb; do \
 		{ head -n 1 coverage.hand.out; grep "storage/$$package/" coverage.hand.out; } > coverage.package.out; \

@@ -1,0 +1,436 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/matryer/is"
+
+	"github.com/dgx-music/storage/store"
+)
+
+type handler = func(context.Context, store.Generation) (store.CompleteGenerationParams, error)
+
+// sing is a handler that nothing is wrong with.
+func sing(_ context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+	return store.CompleteGenerationParams{GenerationTimeSeconds: 1, FileSizeBytes: 5, Metadata: store.Metadata(`{"sung":true}`)}, nil
+}
+
+// working runs Work until stop is called, which returns what Work returned.
+func working(t *testing.T, s *store.Store, opts store.WorkOptions, h handler) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	returned := make(chan error, 1)
+	go func() { returned <- s.Work(ctx, opts, h) }()
+	var err error
+	stopped := false
+	stop = func() error {
+		if !stopped {
+			stopped = true
+			cancel()
+			select {
+			case err = <-returned:
+			case <-time.After(20 * time.Second):
+				err = errors.New("Work does not return")
+			}
+		}
+		return err
+	}
+	t.Cleanup(func() { stop() })
+	return stop
+}
+
+// eventually gets a generation until it is as wanted.
+func eventually(t *testing.T, s *store.Store, id uuid.UUID, wanted func(store.Generation) bool) store.Generation {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		g, err := s.GetGeneration(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wanted(g) {
+			return g
+		}
+		if time.Since(began) > 15*time.Second {
+			t.Fatalf("it stays %s, attempt %d, error %v", g.Status, g.Attempt, g.ErrorMessage)
+		}
+	}
+}
+
+func TestWorkCompletesWhatTheHandlerReturns(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		var running, most atomic.Int32
+		stop := working(t, s, store.WorkOptions{Concurrency: 4}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+			n := running.Add(1)
+			defer running.Add(-1)
+			for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+			}
+			time.Sleep(5 * time.Millisecond)
+			if err := s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{Step: store.StepSaving, Fraction: 0.9}); err != nil {
+				return store.CompleteGenerationParams{}, err
+			}
+			return sing(ctx, g)
+		})
+		var created []store.Generation
+		for i := range 40 {
+			created = append(created, create(t, s, fmt.Sprintf("prompt %d", i)))
+		}
+		for _, g := range created {
+			g = eventually(t, s, g.ID, store.Generation.IsComplete)
+			is.Equal(*g.FileSizeBytes, int64(5))
+			is.Equal(string(decodeText(t, g, "sung")), "true")
+			is.Equal(g.Attempt, int64(1))
+			is.True(*g.Worker != "")
+		}
+		is.NoErr(stop())
+		is.True(most.Load() > 1 && most.Load() <= 4)
+	})
+}
+
+func decodeText(t *testing.T, g store.Generation, key string) string {
+	t.Helper()
+	return fmt.Sprint(decode(t, g.Metadata)[key])
+}
+
+func TestWorkMakesAFailedAttemptOfWhateverGoesWrong(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		none := store.CompleteGenerationParams{}
+		for name, c := range map[string]struct {
+			handler handler
+			message string
+		}{
+			"an error": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
+				return none, errors.New("CUDA out of memory")
+			}, "CUDA out of memory"},
+			"an error that is no text": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
+				return none, errors.New("\xff\x00" + strings.Repeat("é", 1<<20))
+			}, "\uFFFD"},
+			"a panic":     {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) { panic("oops") }, "panic: oops\n\ngoroutine"},
+			"a nil panic": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) { panic(nil) }, "panic: "},
+			"a goroutine that ends": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
+				runtime.Goexit()
+				return none, nil
+			}, "the handler ended its goroutine"},
+			"a result that makes no sense": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
+				return store.CompleteGenerationParams{FileSizeBytes: -1}, nil
+			}, "file_size_bytes"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				is := is.New(t)
+				stop := working(t, s, store.WorkOptions{Worker: "me"}, c.handler)
+				g := eventually(t, s, create(t, s, "x").ID, func(g store.Generation) bool { return g.IsPending() && g.Attempt == 1 })
+				is.NoErr(stop())
+				is.True(strings.Contains(*g.ErrorMessage, c.message))
+				kept, err := s.GenerationErrors(t.Context(), g.ID)
+				is.NoErr(err)
+				is.Equal(kept[0].Error, *g.ErrorMessage)
+				is.Equal(kept[0].Worker, "me")
+				is.NoErr(s.DeleteGeneration(t.Context(), g.ID))
+			})
+		}
+	})
+}
+
+func TestWorkTriesAgain(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		stop := working(t, s, store.WorkOptions{PollInterval: 10 * time.Millisecond}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+			if g.Attempt < 3 {
+				s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, RetryAfter: time.Millisecond})
+				return store.CompleteGenerationParams{}, errors.New("has been said")
+			}
+			return sing(ctx, g)
+		})
+		g := eventually(t, s, create(t, s, "x").ID, store.Generation.IsComplete)
+		is.Equal(g.Attempt, int64(3))
+		is.NoErr(stop())
+	})
+}
+
+func TestWorkExtendsLeases(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		stop := working(t, s, store.WorkOptions{Lease: time.Second, RescueInterval: 50 * time.Millisecond}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+			time.Sleep(2500 * time.Millisecond)
+			return store.CompleteGenerationParams{}, ctx.Err()
+		})
+		g := eventually(t, s, create(t, s, "x").ID, store.Generation.IsComplete)
+		is.Equal(g.Attempt, int64(1))
+		is.NoErr(stop())
+	})
+}
+
+func TestWorkEndsTheContextOfAHandler(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		causes := make(chan error, 1)
+		started := make(chan struct{}, 1)
+		listens := func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+			started <- struct{}{}
+			<-ctx.Done()
+			causes <- context.Cause(ctx)
+			return store.CompleteGenerationParams{}, ctx.Err()
+		}
+		t.Run("whose generation is cancelled", func(t *testing.T) {
+			is := is.New(t)
+			stop := working(t, s, store.WorkOptions{Lease: time.Second}, listens)
+			g := create(t, s, "x")
+			<-started
+			_, err := s.CancelGeneration(t.Context(), g.ID)
+			is.NoErr(err)
+			is.True(errors.Is(<-causes, store.ErrCancelRequested))
+			g = eventually(t, s, g.ID, store.Generation.IsCancelled)
+			is.Equal(g.ErrorMessage, nil)
+			kept, err := s.GenerationErrors(t.Context(), g.ID)
+			is.NoErr(err)
+			is.Equal(len(kept), 0) // it did not fail
+			is.NoErr(stop())
+		})
+		t.Run("whose lease is lost", func(t *testing.T) {
+			is := is.New(t)
+			stop := working(t, s, store.WorkOptions{Lease: time.Second}, listens)
+			g := create(t, s, "x")
+			<-started
+			_, err := s.UpdateGenerationStatus(t.Context(), g.ID, store.StatusCompleted, "by hand")
+			is.NoErr(err)
+			is.True(errors.Is(<-causes, store.ErrLeaseLost))
+			is.NoErr(stop())
+			got, err := s.GetGeneration(t.Context(), g.ID)
+			is.NoErr(err)
+			is.Equal(*got.ErrorMessage, "by hand")
+		})
+		t.Run("whose generation is deleted", func(t *testing.T) {
+			is := is.New(t)
+			stop := working(t, s, store.WorkOptions{Lease: time.Second}, listens)
+			g := create(t, s, "x")
+			<-started
+			is.NoErr(s.DeleteGeneration(t.Context(), g.ID))
+			is.True(errors.Is(<-causes, store.ErrLeaseLost))
+			is.NoErr(stop())
+		})
+		t.Run("that does not finish in time", func(t *testing.T) {
+			is := is.New(t)
+			stop := working(t, s, store.WorkOptions{ShutdownTimeout: 50 * time.Millisecond}, listens)
+			g := create(t, s, "x")
+			<-started
+			is.NoErr(stop())
+			is.True(<-causes != nil)
+			got, err := s.GetGeneration(t.Context(), g.ID)
+			is.NoErr(err)
+			is.True(got.IsPending())
+			is.Equal(got.MaxAttempts, g.MaxAttempts+1) // released
+			is.NoErr(s.DeleteGeneration(t.Context(), g.ID))
+		})
+	})
+}
+
+func TestCancelThatAHandlerHearsOfFirst(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		started := make(chan struct{}, 1)
+		stop := working(t, s, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+			started <- struct{}{}
+			for {
+				if err := s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{}); err != nil {
+					return store.CompleteGenerationParams{}, err
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+		})
+		g := create(t, s, "x")
+		<-started
+		_, err := s.CancelGeneration(t.Context(), g.ID)
+		is.NoErr(err)
+		g = eventually(t, s, g.ID, store.Generation.IsCancelled)
+		is.Equal(g.ErrorMessage, nil)
+		is.NoErr(stop())
+	})
+}
+
+func TestHandlerThatDoesNotHeedItsContextIsLeftBehind(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		started, end := make(chan struct{}), make(chan struct{})
+		defer close(end)
+		stop := working(t, s, store.WorkOptions{ShutdownTimeout: time.Millisecond}, func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
+			close(started)
+			<-end
+			return store.CompleteGenerationParams{}, nil
+		})
+		g := create(t, s, "x")
+		<-started
+		is.NoErr(stop())
+		got, err := s.GetGeneration(t.Context(), g.ID)
+		is.NoErr(err)
+		is.True(got.IsPending())
+	})
+}
+
+func TestWorkLetsHandlersFinish(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		started := make(chan struct{})
+		stop := working(t, s, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+			close(started)
+			time.Sleep(300 * time.Millisecond)
+			return store.CompleteGenerationParams{}, ctx.Err() // which the end of Work's context does not end
+		})
+		g, waiting := create(t, s, "x"), create(t, s, "waits")
+		<-started
+		is.NoErr(stop())
+		g, err := s.GetGeneration(t.Context(), g.ID)
+		is.NoErr(err)
+		is.True(g.IsComplete())
+		waiting, err = s.GetGeneration(t.Context(), waiting.ID)
+		is.NoErr(err)
+		is.True(waiting.IsPending())
+		is.Equal(waiting.Attempt, int64(0)) // no more was claimed
+	})
+}
+
+func TestWorkRescuesWhatOthersLeft(t *testing.T) {
+	for _, engine := range engines {
+		t.Run(engine.name, func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			url := engine.url(t)
+			past, err := store.Open(t.Context(), store.Options{URL: url, Now: func() time.Time { return time.Now().Add(-time.Hour) }})
+			is.NoErr(err)
+			defer past.Close()
+			create(t, past, "x")
+			left := claimOne(t, past)
+			s, err := store.Open(t.Context(), store.Options{URL: url})
+			is.NoErr(err)
+			defer s.Close()
+			stop := working(t, s, store.WorkOptions{}, sing)
+			g := eventually(t, s, left.ID, store.Generation.IsComplete)
+			is.Equal(g.Attempt, left.Attempt+1)
+			is.NoErr(stop())
+		})
+	}
+}
+
+func TestWorkTakesOnlyItsModels(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		other := create(t, s, "for another model")
+		params := beat("for this one")
+		params.ModelName = "musicgen-large"
+		mine, err := s.CreateGeneration(t.Context(), params)
+		is.NoErr(err)
+		stop := working(t, s, store.WorkOptions{ModelNames: []string{"musicgen-large"}, PollInterval: 10 * time.Millisecond}, sing)
+		eventually(t, s, mine.ID, store.Generation.IsComplete)
+		time.Sleep(100 * time.Millisecond)
+		is.NoErr(stop())
+		other, err = s.GetGeneration(t.Context(), other.ID)
+		is.NoErr(err)
+		is.True(other.IsPending())
+	})
+}
+
+func TestWorkEndsWithItsStore(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		returned := make(chan error)
+		go func() { returned <- s.Work(context.Background(), store.WorkOptions{}, sing) }()
+		time.Sleep(50 * time.Millisecond)
+		is.NoErr(s.Close())
+		is.True(errors.Is(<-returned, store.ErrClosed))
+	})
+}
+
+func TestWaitForPending(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		ctx := t.Context()
+		wait := func() <-chan error {
+			returned := make(chan error, 1)
+			go func() { returned <- s.WaitForPending(ctx) }()
+			return returned
+		}
+		sleeps := func(returned <-chan error) {
+			t.Helper()
+			select {
+			case err := <-returned:
+				t.Fatalf("it returned: %v", err)
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		wakes := func(returned <-chan error) {
+			t.Helper()
+			select {
+			case err := <-returned:
+				is.NoErr(err)
+			case <-time.After(10 * time.Second):
+				t.Fatal("it does not wake")
+			}
+		}
+		waiting := wait()
+		sleeps(waiting)
+		later := beat("later")
+		later.ScheduledAt = time.Now().Add(1500 * time.Millisecond)
+		_, err := s.CreateGeneration(ctx, later)
+		is.NoErr(err)
+		sleeps(waiting)
+		wakes(waiting) // by its own look
+		claimOne(t, s)
+
+		waiting = wait()
+		sleeps(waiting)
+		is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
+			_, err := tx.CreateGeneration(ctx, beat("in a transaction"))
+			if err == nil {
+				err = tx.WaitForPending(ctx) // which sees it
+			}
+			sleeps(waiting)
+			return err
+		}))
+		wakes(waiting)
+		wakes(wait()) // at once, as long as it is there
+
+		is.NoErr(s.PauseQueue(ctx))
+		waiting = wait()
+		sleeps(waiting)
+		is.NoErr(s.ResumeQueue(ctx))
+		wakes(waiting)
+
+		g := claimOne(t, s)
+		for name, requeue := range map[string]func() (store.Generation, error){
+			"release": func() (store.Generation, error) { return s.ReleaseGeneration(ctx, g.ID, g.Attempt) },
+			"retry": func() (store.Generation, error) {
+				if _, err := s.UpdateGenerationStatus(ctx, g.ID, store.StatusFailed, ""); err != nil {
+					return g, err
+				}
+				return s.RetryGeneration(ctx, g.ID)
+			},
+			"by hand": func() (store.Generation, error) {
+				return s.UpdateGenerationStatus(ctx, g.ID, store.StatusPending, "")
+			},
+		} {
+			waiting := wait()
+			sleeps(waiting)
+			_, err := requeue()
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			wakes(waiting)
+			g = claimOne(t, s)
+		}
+
+		ending, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		defer cancel()
+		is.True(errors.Is(s.WaitForPending(ending), context.DeadlineExceeded))
+		waiting = wait()
+		sleeps(waiting)
+		is.NoErr(s.Close())
+		is.True(errors.Is(<-waiting, store.ErrClosed))
+		is.True(errors.Is(s.WaitForPending(ctx), store.ErrClosed))
+	})
+}
