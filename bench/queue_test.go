@@ -1,0 +1,187 @@
+package bench
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/dgx-music/storage/store"
+	"github.com/dgx-music/storage/store/storetest"
+)
+
+// history fills a store with finished generations past it, since a million through the store would take minutes, and
+// then has the engine look at its tables, as it would have on a table that has grown.
+var history = map[string][]string{
+	"sqlite": {
+		`INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
+		VALUES ('history', 1, '2025-11-07 09:00:22.000000', '2025-11-07 09:00:22.000000')`,
+		`INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at,
+			completed_at, prompt_id, scheduled_at, attempt, worker, progress_step)
+		SELECT printf('00000000-0000-7000-8000-%%012x', n), 'history', 'musicgen-small', 16, 32000, 2, 'outputs/x.wav',
+			CASE WHEN n %% 50 = 0 THEN 'failed' ELSE 'completed' END,
+			strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', '2025-11-07', n || ' seconds'), strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', '2025-11-07', n || ' seconds'),
+			(SELECT id FROM prompts WHERE text = 'history'), strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', '2025-11-07', n || ' seconds'), 1, 'w', 'completed'
+		FROM (WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %d) SELECT n FROM numbers)`,
+		"ANALYZE",
+	},
+	"postgres": {
+		`INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES ('history', 1, '2025-11-07', '2025-11-07')`,
+		`INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at,
+			completed_at, prompt_id, scheduled_at, attempt, worker, progress_step, metadata)
+		SELECT CAST(lpad(to_hex(n), 32, '0') AS UUID), 'history', 'musicgen-small', 16, 32000, 2, 'outputs/x.wav',
+			CASE WHEN n %% 50 = 0 THEN 'failed' ELSE 'completed' END, t, t, prompts.id, t, 1, 'w', 'completed', '{}'
+		FROM prompts, generate_series(1, %d) AS n, LATERAL (SELECT TIMESTAMPTZ '2025-11-07' + n * INTERVAL '1 second' AS t) AS times`,
+		"VACUUM ANALYZE",
+	},
+}
+
+func fill(b *testing.B, engine string, s *store.Store, rows int) {
+	b.Helper()
+	for i, statement := range history[engine] {
+		if i == 1 {
+			statement = fmt.Sprintf(statement, rows)
+		}
+		if _, err := s.DB().Exec(b.Context(), statement); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func enqueue(b *testing.B, s *store.Store, jobs int) {
+	b.Helper()
+	params := make([]store.CreateGenerationParams, jobs)
+	for i := range params {
+		params[i] = job(i)
+	}
+	if _, err := s.CreateGenerations(b.Context(), params); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkClaim claims one generation at a time beside a thousand, and beside a million, that are finished. The two are
+// measured in turns, so that what the machine does besides meets both; the ratio is that of the medians.
+func BenchmarkClaim(b *testing.B) {
+	const few, many = 1_000, 1_000_000
+	const rounds, claims = 15, 100
+	for _, engine := range engines {
+		b.Run(engine.name, func(b *testing.B) {
+			stores := map[int]*store.Store{few: engine.open(b), many: engine.open(b)}
+			for rows, s := range stores {
+				fill(b, engine.name, s, rows)
+			}
+			took := make(map[int][]time.Duration)
+			for range rounds {
+				for _, rows := range []int{few, many} {
+					s := stores[rows]
+					enqueue(b, s, claims)
+					began := time.Now()
+					for range claims {
+						claimed, err := s.ClaimGenerations(b.Context(), store.ClaimParams{Worker: "bench", Limit: 1, Lease: time.Minute})
+						if err != nil || len(claimed) != 1 {
+							b.Fatal(len(claimed), err)
+						}
+					}
+					took[rows] = append(took[rows], time.Since(began)/claims)
+				}
+			}
+			b.ReportMetric(0, "ns/op") // of no meaning here
+			b.ReportMetric(float64(median(took[few]).Nanoseconds()), "ns/claim-at-1000")
+			b.ReportMetric(float64(median(took[many]).Nanoseconds()), "ns/claim-at-1000000")
+			b.ReportMetric(float64(median(took[many]))/float64(median(took[few])), "ratio")
+		})
+	}
+}
+
+// BenchmarkClaimBesideWhatIsLater claims beside 100,000 generations that are scheduled for later, at a lower and at the same
+// priority.
+func BenchmarkClaimBesideWhatIsLater(b *testing.B) {
+	forEveryEngine(b, func(b *testing.B, s *store.Store) {
+		params := make([]store.CreateGenerationParams, 1000)
+		for i := range 100 {
+			for n := range params {
+				params[n] = job(n)
+				params[n].Priority = int64(-(i % 2))
+				params[n].ScheduledAt = time.Now().Add(time.Hour)
+			}
+			if _, err := s.CreateGenerations(b.Context(), params); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for b.Loop() {
+			b.StopTimer()
+			enqueue(b, s, 1)
+			b.StartTimer()
+			claimed, err := s.ClaimGenerations(b.Context(), store.ClaimParams{Worker: "bench", Limit: 1, Lease: time.Minute})
+			if err != nil || len(claimed) != 1 {
+				b.Fatal(len(claimed), err)
+			}
+		}
+	})
+}
+
+// BenchmarkClaimOfARareModel claims for a model of which there is one generation behind 50,000 of another.
+func BenchmarkClaimOfARareModel(b *testing.B) {
+	forEveryEngine(b, func(b *testing.B, s *store.Store) {
+		for range 50 {
+			enqueue(b, s, 1000)
+		}
+		rare := job(0)
+		rare.ModelName = "rare"
+		for b.Loop() {
+			b.StopTimer()
+			if _, err := s.CreateGeneration(b.Context(), rare); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			claimed, err := s.ClaimGenerations(b.Context(), store.ClaimParams{Worker: "bench", Limit: 1, Lease: time.Minute, ModelNames: []string{"rare"}})
+			if err != nil || len(claimed) != 1 {
+				b.Fatal(len(claimed), err)
+			}
+		}
+	})
+}
+
+// BenchmarkWakeUp measures from a creation's return in one store until WaitForPending returns in another one on the same
+// database. Stores share nothing, so two of them in one process wake each other as two processes do.
+func BenchmarkWakeUp(b *testing.B) {
+	for name, newURL := range map[string]func(testing.TB) string{"sqlite": storetest.URL, "postgres": storetest.PostgresURL} {
+		b.Run(name, func(b *testing.B) {
+			url := newURL(b)
+			open := func() *store.Store {
+				s, err := store.Open(b.Context(), store.Options{URL: url})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.Cleanup(func() { s.Close() })
+				return s
+			}
+			creator, sleeper := open(), open()
+			sleeping, woke := make(chan struct{}), make(chan time.Time)
+			go func() {
+				for range sleeping {
+					if err := sleeper.WaitForPending(b.Context()); err != nil {
+						b.Error(err)
+					}
+					woke <- time.Now()
+				}
+			}()
+			var took []time.Duration
+			for b.Loop() {
+				sleeping <- struct{}{}
+				time.Sleep(50*time.Millisecond + time.Duration(rand.IntN(20))*time.Millisecond) // until it sleeps
+				enqueue(b, creator, 1)
+				created := time.Now()
+				took = append(took, (<-woke).Sub(created))
+				if _, err := sleeper.ClaimGenerations(b.Context(), store.ClaimParams{Worker: "bench", Limit: 1, Lease: time.Minute}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			close(sleeping)
+			b.ReportMetric(0, "ns/op") // it would be that of the sleep
+			b.ReportMetric(float64(median(took).Microseconds())/1000, "ms-in-the-median")
+			b.ReportMetric(float64(slices.Max(took).Microseconds())/1000, "ms-at-worst")
+		})
+	}
+}
