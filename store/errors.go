@@ -119,7 +119,7 @@ func classifySQLite(lite *sqlite.Error, err error) error {
 	return err
 }
 
-var checkConstraint = regexp.MustCompile(`\b(?:generations|prompts)_([a-z_]+)_check\b`)
+var checkConstraint = regexp.MustCompile(`\b(?:generations|generation_errors|prompts|queue)_([a-z_]+)_check\b`)
 
 // refusedBySchema reads the field out of <table>_<column>_check, the form that our migrations keep to.
 func refusedBySchema(text string) error {

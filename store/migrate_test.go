@@ -90,6 +90,12 @@ func TestMigrationsGoUpDownAndUpWithRows(t *testing.T) {
 		is.NoErr(err)
 		p, err := s.GetPrompt(ctx, g.PromptID)
 		is.NoErr(err)
+		failing := create(t, s, "fails")
+		claimed := claimOne(t, s)
+		is.Equal(claimed.ID, failing.ID)
+		_, err = s.FailGeneration(ctx, failing.ID, store.FailGenerationParams{Attempt: 1, NoRetry: true, ErrorMessage: "x"})
+		is.NoErr(err)
+		is.NoErr(s.PauseQueue(ctx))
 		is.NoErr(s.Close())
 
 		for range len(known(t)) - 1 { // to the first version, which the Python service's tables are
@@ -104,6 +110,10 @@ func TestMigrationsGoUpDownAndUpWithRows(t *testing.T) {
 		got, err := s.GetGeneration(ctx, g.ID)
 		is.NoErr(err)
 		is.Equal(got, g)
+		failed, err := s.GetGeneration(ctx, failing.ID)
+		is.NoErr(err)
+		is.Equal(*failed.ErrorMessage, "x") // which the first version has; the error of the attempt it has not
+		is.Equal(failed.ProgressStep, store.StepFailed)
 		gotPrompt, err := s.GetPrompt(ctx, p.ID)
 		is.NoErr(err)
 		is.Equal(gotPrompt, p)

@@ -1,5 +1,5 @@
-// Command workflow is the service's main job from end to end: people ask for music, a worker makes it, and the store
-// knows everything about it. It runs on $DATABASE_URL, SQLite in data/generations.db where that is not set, and writes
+// Command workflow is the service's main job from end to end: people ask for music, workers make it, and the store knows
+// everything about it. It runs on $DATABASE_URL, SQLite in data/generations.db where that is not set, and writes
 // the audio to the folder $OUTPUTS, or outputs. Running it again goes on with the same database.
 package main
 
@@ -16,6 +16,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,9 +50,6 @@ func run(ctx context.Context) error {
 		return err
 	}
 	if err := rollBack(ctx, s); err != nil {
-		return err
-	}
-	if err := takeUp(ctx, s); err != nil {
 		return err
 	}
 	if err := workOff(ctx, s); err != nil {
@@ -88,6 +86,11 @@ func askFor(ctx context.Context, s *store.Store, prompts string) error {
 	return lines.Err()
 }
 
+// workers is how many there are: each has its own name, claims and leases, as if it were a process on a GPU of its own.
+const workers = 3
+
+var errGivenUp = errors.New("given up")
+
 var errSomethingWentWrong = errors.New("something went wrong")
 
 // rollBack shows that a transaction that fails leaves nothing behind.
@@ -114,74 +117,75 @@ func rollBack(ctx context.Context, s *store.Store) error {
 	return nil
 }
 
-// takeUp puts back in the queue what an earlier run was at when it was cut off. There is one worker here, so nobody
-// else can be at it.
-func takeUp(ctx context.Context, s *store.Store) error {
-	for {
-		page, err := s.ListGenerations(ctx, store.ListGenerationsParams{Status: store.StatusProcessing})
-		if err != nil || len(page.Generations) == 0 {
-			return err
-		}
-		for _, g := range page.Generations {
-			if _, err := s.UpdateGenerationStatus(ctx, g.ID, store.StatusPending, ""); err != nil {
-				return err
+// workOff runs the workers until nothing is left to do. What an earlier run was at when it was killed is worked on
+// again as soon as its lease has run out.
+func workOff(ctx context.Context, s *store.Store) error {
+	working, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var running sync.WaitGroup
+	for i := range workers {
+		running.Go(func() {
+			err := s.Work(working, store.WorkOptions{Worker: fmt.Sprintf("worker %d", i+1), Lease: 5 * time.Second},
+				func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+					return generate(ctx, s, g)
+				})
+			if err != nil {
+				stop(err)
 			}
-			fmt.Printf("taking up again: %s\n", g.Prompt)
-		}
+		})
 	}
+	err := watch(working, s)
+	stop(nil)
+	running.Wait()
+	return err
 }
 
-// workOff is the worker: it takes what is due, makes the audio and records how it went.
-func workOff(ctx context.Context, s *store.Store) error {
-	waiting, err := s.CountGenerations(ctx, store.StatusPending)
+// watch shows how far the workers are, until nothing is left.
+func watch(ctx context.Context, s *store.Store) error {
+	left, err := unfinished(ctx, s)
 	if err != nil {
 		return err
 	}
-	bar := newBar("generating", int(waiting))
-	err = workOffAll(ctx, s, bar.step)
+	total := left
+	bar := newBar("generating", total)
+	for left > 0 && err == nil {
+		select {
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+			if left, err = unfinished(ctx, s); err == nil {
+				bar.reach(total - left)
+			}
+		}
+	}
 	bar.finish(err == nil)
 	return err
 }
 
-func workOffAll(ctx context.Context, s *store.Store, done func()) error {
-	for {
-		due, err := s.PendingGenerations(ctx, 10)
-		if err != nil || len(due) == 0 {
-			return err
-		}
-		for _, g := range due {
-			if err := generate(ctx, s, g); err != nil {
-				return err
-			}
-			done()
-		}
-	}
+func unfinished(ctx context.Context, s *store.Store) (int, error) {
+	stats, err := s.Stats(ctx)
+	return int(stats.PendingGenerations + stats.ProcessingGenerations), err
 }
 
-// generate makes one piece. That the music cannot be made is the generation's failure, not the program's.
-func generate(ctx context.Context, s *store.Store, g store.Generation) error {
-	if _, err := s.UpdateGenerationStatus(ctx, g.ID, store.StatusProcessing, ""); err != nil {
-		return err
-	}
-	start := time.Now()
+// generate makes one piece. An error is the attempt's failure, not the program's: the store has it tried again.
+func generate(ctx context.Context, s *store.Store, g store.Generation) (store.CompleteGenerationParams, error) {
+	none, start := store.CompleteGenerationParams{}, time.Now()
 	genre, bpm, err := understand(g.Prompt)
-	if err != nil {
-		_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{ErrorMessage: err.Error()})
-		return err
+	if err != nil { // the prompt will not become another one
+		_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, ErrorMessage: err.Error(), NoRetry: true})
+		return none, errors.Join(err, errGivenUp)
+	}
+	if err := s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{Step: store.StepGenerating, Fraction: 0.1}); err != nil {
+		return none, err
 	}
 	fileSize, err := writeWAV(filepath.FromSlash(g.FilePath), g, bpm)
 	if err != nil {
-		_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{ErrorMessage: err.Error()})
-		return err
+		return none, err
 	}
 	metadata, err := store.NewMetadata(describe(genre, bpm))
-	if err != nil {
-		return err
-	}
-	_, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{
+	return store.CompleteGenerationParams{
 		GenerationTimeSeconds: time.Since(start).Seconds(),
 		FileSizeBytes:         fileSize,
 		Metadata:              metadata,
-	})
-	return err
+	}, err
 }

@@ -47,13 +47,14 @@ func newBar(message string, total int) *bar {
 	return b
 }
 
-func (b *bar) step() {
-	b.done++
+func (b *bar) reach(done int) {
+	before := b.done
+	b.done = done
 	switch {
 	case b.tracker != nil:
-		b.tracker.Increment(1)
-	case b.done%10 == 0 || b.done == b.total:
-		fmt.Printf("worked off %d of %d\n", b.done, b.total)
+		b.tracker.SetValue(int64(done))
+	case done/10 > before/10 || done == b.total && done > before:
+		fmt.Printf("worked off %d of %d\n", done, b.total)
 	}
 }
 
@@ -77,10 +78,10 @@ func show(ctx context.Context, s *store.Store) error {
 	if err != nil {
 		return err
 	}
-	newest := newTable("Newest generations", table.Row{"created", "prompt", "status", "audio", "file", "took"})
+	newest := newTable("Newest generations", table.Row{"created", "prompt", "status", "worker", "audio", "file", "took"})
 	for _, g := range page.Generations {
 		newest.AppendRow(table.Row{
-			g.CreatedAt.Format(time.DateTime), g.Prompt, colored(g.Status),
+			g.CreatedAt.Format(time.DateTime), g.Prompt, colored(g.Status), worker(g.Worker),
 			fmt.Sprintf("%gs, %d ch", g.DurationSeconds, g.Channels), size(g.FileSizeBytes), seconds(g.GenerationTimeSeconds),
 		})
 	}
@@ -138,6 +139,13 @@ func colored(status store.Status) string {
 		return text.FgRed.Sprint(status)
 	}
 	return string(status)
+}
+
+func worker(name *string) string {
+	if name == nil {
+		return ""
+	}
+	return *name
 }
 
 func size(bytes *int64) string {
