@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"github.com/dgx-music/storage/store"
 )
@@ -63,6 +64,71 @@ func Example_workflow() {
 	}
 	fmt.Printf("%s in %g s, %g BPM in %s\n", g.Status, *g.GenerationTimeSeconds, music.BPM, music.Key)
 	// Output: completed in 18.5 s, 140 BPM in Cm
+}
+
+// A worker: it runs until its context ends, which here is when the one job is done.
+func ExampleStore_Work() {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	s, err := store.Open(ctx, store.Options{URL: "sqlite::memory:", Migrate: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	g, err := s.CreateGeneration(ctx, store.CreateGenerationParams{
+		Prompt: "trap beat 140 BPM", ModelName: "musicgen-small", DurationSeconds: 16,
+		SampleRate: 32000, Channels: 2, FilePath: "outputs/test.wav",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	err = s.Work(ctx, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+		defer stop()
+		if err := s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{Step: store.StepGenerating, Fraction: 0.5}); err != nil {
+			return store.CompleteGenerationParams{}, err
+		}
+		// … generate audio …
+		return store.CompleteGenerationParams{GenerationTimeSeconds: 18.5, FileSizeBytes: 5242880}, nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	g, err = s.GetGeneration(context.Background(), g.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(g.Status, "at attempt", g.Attempt)
+	// Output: completed at attempt 1
+}
+
+// A worker by hand: whatever it says, it says under the attempt of its claim.
+func ExampleStore_ClaimGenerations() {
+	ctx := context.Background()
+	s, err := store.Open(ctx, store.Options{URL: "sqlite::memory:", Migrate: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.CreateGeneration(ctx, store.CreateGenerationParams{
+		Prompt: "trap beat 140 BPM", ModelName: "musicgen-small", DurationSeconds: 16,
+		SampleRate: 32000, Channels: 2, FilePath: "outputs/test.wav",
+	}); err != nil {
+		log.Fatal(err)
+	}
+	claimed, err := s.ClaimGenerations(ctx, store.ClaimParams{Worker: "gpu-0", Limit: 1, Lease: time.Minute})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, g := range claimed {
+		failed, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, ErrorMessage: "CUDA out of memory"})
+		fmt.Println(failed.Status, failed.Attempt, "of", failed.MaxAttempts, err)
+		_, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{Attempt: g.Attempt})
+		fmt.Println(errors.Is(err, store.ErrLeaseLost))
+	}
+	// Output:
+	// pending 1 of 3 <nil>
+	// true
 }
 
 // What the function of a transaction returns decides whether anything of it stays.

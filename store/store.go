@@ -4,6 +4,8 @@
 //	defer s.Close()
 //	g, err := s.CreateGeneration(ctx, store.CreateGenerationParams{Prompt: "trap beat 140 BPM", …})
 //
+// Jobs are worked on by [Store.Work], or step by step from ClaimGenerations on: see there for the rules of the queue.
+//
 // Both engines behave alike, through the same methods. The methods stand on a *Store, where each call is a transaction
 // of its own, and on the *Tx of [Store.InTx]. All of them may be called by many goroutines at once, honour their
 // context, and return errors that [errors.Is] and [errors.As] tell apart; none panics.
