@@ -217,6 +217,12 @@ func TestGoroutinesEndWithTheStore(t *testing.T) {
 				s, err := store.Open(t.Context(), store.Options{URL: url, Migrate: true})
 				is.NoErr(err)
 				create(t, s, "x")
+				is.NoErr(s.WaitForPending(t.Context())) // from here on it listens
+				working, stop := context.WithCancel(t.Context())
+				is.NoErr(s.Work(working, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+					defer stop()
+					return sing(ctx, g)
+				}))
 				is.NoErr(store.Rollback(t.Context(), url))
 				is.NoErr(store.Migrate(t.Context(), url))
 				is.NoErr(s.Close())
