@@ -11,9 +11,127 @@ SET xmloption = content;
 SET client_min_messages = warning;
 SET row_security = off;
 
+--
+-- Name: add_to_counter(text, bigint); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.add_to_counter(counter text, change bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	UPDATE counters SET value = value + change
+	WHERE name = counter AND part = (
+		SELECT c.part FROM counters AS c WHERE c.name = counter ORDER BY c.part LIMIT 1 FOR UPDATE SKIP LOCKED
+	);
+	IF NOT FOUND THEN
+		INSERT INTO counters (name, value) VALUES (counter, change);
+	END IF;
+END
+$$;
+
+
+--
+-- Name: count_generations(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.count_generations() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		PERFORM add_to_counter(status, count(*)) FROM new_rows GROUP BY status;
+	ELSIF TG_OP = 'DELETE' THEN
+		PERFORM add_to_counter(status, -count(*)) FROM old_rows GROUP BY status;
+	ELSIF TG_OP = 'UPDATE' THEN
+		PERFORM add_to_counter(status, sum(change))
+		FROM (SELECT status, 1 AS change FROM new_rows UNION ALL SELECT status, -1 FROM old_rows) AS changes
+		GROUP BY status
+		HAVING sum(change) <> 0;
+	ELSE -- TRUNCATE
+		DELETE FROM counters WHERE name <> 'prompts';
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+
+--
+-- Name: count_prompts(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.count_prompts() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		PERFORM add_to_counter('prompts', count(*)) FROM new_rows HAVING count(*) > 0;
+	ELSIF TG_OP = 'DELETE' THEN
+		PERFORM add_to_counter('prompts', -count(*)) FROM old_rows HAVING count(*) > 0;
+	ELSE -- TRUNCATE
+		DELETE FROM counters WHERE name = 'prompts';
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+
 SET default_tablespace = '';
 
 SET default_table_access_method = heap;
+
+--
+-- Name: counters; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.counters (
+    name text NOT NULL,
+    part bigint NOT NULL,
+    value bigint NOT NULL
+)
+WITH (fillfactor='50');
+
+
+--
+-- Name: TABLE counters; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON TABLE public.counters IS 'Counter is a part of a count; the count is the sum of its parts.';
+
+
+--
+-- Name: COLUMN counters.name; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.counters.name IS 'A status, or prompts.';
+
+
+--
+-- Name: COLUMN counters.part; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.counters.part IS 'Tells the parts apart.';
+
+
+--
+-- Name: COLUMN counters.value; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.counters.value IS 'May be below zero, unlike the sum.';
+
+
+--
+-- Name: counters_part_seq; Type: SEQUENCE; Schema: public; Owner: -
+--
+
+ALTER TABLE public.counters ALTER COLUMN part ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.counters_part_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 
 --
 -- Name: generation_errors; Type: TABLE; Schema: public; Owner: -
@@ -105,6 +223,7 @@ CREATE TABLE public.generations (
     progress_step text DEFAULT 'queued'::text NOT NULL,
     progress_fraction double precision DEFAULT 0 NOT NULL,
     cancel_requested_at timestamp with time zone,
+    favorite boolean DEFAULT false NOT NULL,
     CONSTRAINT generations_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT generations_channels_check CHECK ((channels = ANY (ARRAY[(1)::bigint, (2)::bigint]))),
     CONSTRAINT generations_duration_seconds_check CHECK (((duration_seconds > (0)::double precision) AND (duration_seconds < 'Infinity'::double precision))),
@@ -322,6 +441,13 @@ COMMENT ON COLUMN public.generations.cancel_requested_at IS 'When its worker was
 
 
 --
+-- Name: COLUMN generations.favorite; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generations.favorite IS 'Whether somebody wants to find it again.';
+
+
+--
 -- Name: prompts; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -434,6 +560,14 @@ CREATE TABLE public.schema_migrations (
 
 
 --
+-- Name: counters counters_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.counters
+    ADD CONSTRAINT counters_pkey PRIMARY KEY (name, part);
+
+
+--
 -- Name: generation_errors generation_errors_pkey; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -503,6 +637,13 @@ CREATE INDEX idx_generations_created_at ON public.generations USING btree (creat
 
 
 --
+-- Name: idx_generations_favorite; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX idx_generations_favorite ON public.generations USING btree (created_at, id) WHERE favorite;
+
+
+--
 -- Name: idx_generations_model_name; Type: INDEX; Schema: public; Owner: -
 --
 
@@ -545,6 +686,55 @@ CREATE INDEX idx_prompts_used_count ON public.prompts USING btree (used_count, l
 
 
 --
+-- Name: generations generations_count_delete; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER generations_count_delete AFTER DELETE ON public.generations REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_generations();
+
+
+--
+-- Name: generations generations_count_insert; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER generations_count_insert AFTER INSERT ON public.generations REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_generations();
+
+
+--
+-- Name: generations generations_count_truncate; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER generations_count_truncate AFTER TRUNCATE ON public.generations FOR EACH STATEMENT EXECUTE FUNCTION public.count_generations();
+
+
+--
+-- Name: generations generations_count_update; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER generations_count_update AFTER UPDATE ON public.generations REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_generations();
+
+
+--
+-- Name: prompts prompts_count_delete; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER prompts_count_delete AFTER DELETE ON public.prompts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_prompts();
+
+
+--
+-- Name: prompts prompts_count_insert; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER prompts_count_insert AFTER INSERT ON public.prompts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_prompts();
+
+
+--
+-- Name: prompts prompts_count_truncate; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER prompts_count_truncate AFTER TRUNCATE ON public.prompts FOR EACH STATEMENT EXECUTE FUNCTION public.count_prompts();
+
+
+--
 -- Name: generation_errors generation_errors_generation_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -573,4 +763,5 @@ ALTER TABLE ONLY public.generations
 INSERT INTO public.schema_migrations (version) VALUES
     ('20251107000001'),
     ('20261123000001'),
-    ('20261123191137');
+    ('20261123191137'),
+    ('20261123201336');

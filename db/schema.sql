@@ -41,7 +41,8 @@ CREATE TABLE IF NOT EXISTS "generations" (
 	CONSTRAINT generations_batch_id_check CHECK (batch_id GLOB '????????-????-????-????-????????????' AND batch_id NOT GLOB '*[^-0-9a-f]*'), progress_step TEXT NOT NULL DEFAULT 'queued'
 	CONSTRAINT generations_progress_step_check CHECK (progress_step <> '' AND instr(progress_step, char(0)) = 0 AND length(CAST(progress_step AS BLOB)) <= 255), progress_fraction REAL NOT NULL DEFAULT 0
 	CONSTRAINT generations_progress_fraction_check CHECK (progress_fraction >= 0 AND progress_fraction <= 1), cancel_requested_at TEXT
-	CONSTRAINT generations_cancel_requested_at_check CHECK (cancel_requested_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
+	CONSTRAINT generations_cancel_requested_at_check CHECK (cancel_requested_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'), favorite INTEGER NOT NULL DEFAULT 0
+	CONSTRAINT generations_favorite_check CHECK (favorite IN (0, 1)),
 	CONSTRAINT generations_pkey PRIMARY KEY (id),
 	CONSTRAINT generations_prompt_id_fkey FOREIGN KEY (prompt_id) REFERENCES prompts (id) ON DELETE CASCADE,
 	CONSTRAINT generations_id_check CHECK (id GLOB '????????-????-????-????-????????????' AND id NOT GLOB '*[^-0-9a-f]*'),
@@ -109,8 +110,38 @@ CREATE TABLE queue (
 	CONSTRAINT queue_id_check CHECK (id = 1),
 	CONSTRAINT queue_paused_at_check CHECK (paused_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
 ) STRICT;
+CREATE INDEX idx_generations_favorite ON generations (created_at, id) WHERE favorite;
+CREATE TABLE counters (
+	name TEXT NOT NULL,
+	value INTEGER NOT NULL,
+	CONSTRAINT counters_pkey PRIMARY KEY (name),
+	CONSTRAINT counters_value_check CHECK (value >= 0)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER generations_count_insert AFTER INSERT ON generations
+BEGIN
+	UPDATE counters SET value = value + 1 WHERE name = NEW.status;
+END;
+CREATE TRIGGER generations_count_update AFTER UPDATE OF status ON generations
+WHEN NEW.status <> OLD.status
+BEGIN
+	UPDATE counters SET value = value - 1 WHERE name = OLD.status;
+	UPDATE counters SET value = value + 1 WHERE name = NEW.status;
+END;
+CREATE TRIGGER generations_count_delete AFTER DELETE ON generations
+BEGIN
+	UPDATE counters SET value = value - 1 WHERE name = OLD.status;
+END;
+CREATE TRIGGER prompts_count_insert AFTER INSERT ON prompts
+BEGIN
+	UPDATE counters SET value = value + 1 WHERE name = 'prompts';
+END;
+CREATE TRIGGER prompts_count_delete AFTER DELETE ON prompts
+BEGIN
+	UPDATE counters SET value = value - 1 WHERE name = 'prompts';
+END;
 -- Dbmate schema migrations
 INSERT INTO "schema_migrations" (version) VALUES
   ('20251107000001'),
   ('20261123000001'),
-  ('20261123191137');
+  ('20261123191137'),
+  ('20261123201336');

@@ -12,30 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const countGenerations = `-- name: CountGenerations :one
-SELECT count(*) FROM generations
-`
-
-// Reads one whole index, on PostgreSQL as many pages as the table has where no index is smaller: it grows with history.
-func (q *Queries) CountGenerations(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, countGenerations)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
-const countGenerationsByStatus = `-- name: CountGenerationsByStatus :one
-SELECT count(*) FROM generations WHERE status = $1
-`
-
-// Counts one range of idx_generations_status.
-func (q *Queries) CountGenerationsByStatus(ctx context.Context, status Status) (int64, error) {
-	row := q.db.QueryRow(ctx, countGenerationsByStatus, status)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const deleteGeneration = `-- name: DeleteGeneration :execrows
 DELETE FROM generations WHERE id = $1
 `
@@ -58,7 +34,7 @@ UPDATE generations SET
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
 WHERE id = $6 AND status IN ('pending', 'processing')
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type FinishGenerationParams struct {
@@ -109,12 +85,13 @@ func (q *Queries) FinishGeneration(ctx context.Context, arg FinishGenerationPara
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }
 
 const getGeneration = `-- name: GetGeneration :one
-SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at FROM generations WHERE id = $1
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations WHERE id = $1
 `
 
 func (q *Queries) GetGeneration(ctx context.Context, id uuid.UUID) (Generation, error) {
@@ -148,32 +125,40 @@ func (q *Queries) GetGeneration(ctx context.Context, id uuid.UUID) (Generation, 
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }
 
-const listGenerations = `-- name: ListGenerations :many
-SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at FROM generations
-WHERE created_at <= $1 AND (created_at < $1 OR id < $2)
+const listFavorites = `-- name: ListFavorites :many
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
+WHERE favorite
+	AND created_at <= $1 AND (created_at < $1 OR id < $2)
+	AND created_at >= $3
+	AND status = COALESCE(NULLIF(CAST($4 AS TEXT), ''), status)
+	AND model_name = COALESCE(NULLIF(CAST($5 AS TEXT), ''), model_name)
 ORDER BY created_at DESC, id DESC
-LIMIT CAST($4 AS BIGINT) OFFSET CAST($3 AS BIGINT)
+LIMIT CAST($7 AS BIGINT) OFFSET CAST($6 AS BIGINT)
 `
 
-type ListGenerationsParams struct {
+type ListFavoritesParams struct {
 	BeforeCreatedAt time.Time `json:"before_created_at"`
 	BeforeID        uuid.UUID `json:"before_id"`
+	CreatedFrom     time.Time `json:"created_from"`
+	Status          string    `json:"status"`
+	ModelName       string    `json:"model_name"`
 	RowOffset       int64     `json:"row_offset"`
 	RowLimit        int64     `json:"row_limit"`
 }
 
-// A keyset page, newest first: @before_created_at and @before_id name the last row already seen, or the end of time and
-// the highest id for the first page. The row comparison is spelled out because sqlc takes both parameters of a row value
-// for the first column's type; the engines read it as one range of the index all the same.
-// Served by idx_generations_created_at, backwards.
-func (q *Queries) ListGenerations(ctx context.Context, arg ListGenerationsParams) ([]Generation, error) {
-	rows, err := q.db.Query(ctx, listGenerations,
+// Served by idx_generations_favorite, backwards.
+func (q *Queries) ListFavorites(ctx context.Context, arg ListFavoritesParams) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, listFavorites,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
+		arg.CreatedFrom,
+		arg.Status,
+		arg.ModelName,
 		arg.RowOffset,
 		arg.RowLimit,
 	)
@@ -212,6 +197,171 @@ func (q *Queries) ListGenerations(ctx context.Context, arg ListGenerationsParams
 			&i.ProgressStep,
 			&i.ProgressFraction,
 			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listGenerations = `-- name: ListGenerations :many
+
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
+WHERE created_at <= $1 AND (created_at < $1 OR id < $2)
+	AND created_at >= $3
+ORDER BY created_at DESC, id DESC
+LIMIT CAST($5 AS BIGINT) OFFSET CAST($4 AS BIGINT)
+`
+
+type ListGenerationsParams struct {
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	CreatedFrom     time.Time `json:"created_from"`
+	RowOffset       int64     `json:"row_offset"`
+	RowLimit        int64     `json:"row_limit"`
+}
+
+// The lists. Each driver, what leads an index, has a query for newest first and one for oldest first; the other filters
+// are conditions on the rows that the index gives, and an empty one lets all pass: COALESCE(NULL, status) is the status
+// itself, and each favorite is >= FALSE. A condition on the driving column that a parameter switches off would give up the index on both engines.
+//
+// A keyset page: the cursor names the last row already seen, or the end of time and the highest ID. The row comparison is
+// spelled out because sqlc takes both parameters of a row value for the first column's type; the engines read it as one
+// range of the index all the same. The other end of the time range is an end of the same index range.
+// Served by idx_generations_created_at, backwards.
+func (q *Queries) ListGenerations(ctx context.Context, arg ListGenerationsParams) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, listGenerations,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.CreatedFrom,
+		arg.RowOffset,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Generation{}
+	for rows.Next() {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listGenerationsByBatch = `-- name: ListGenerationsByBatch :many
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
+WHERE batch_id = $1
+	AND created_at <= $2 AND (created_at < $2 OR id < $3)
+	AND created_at >= $4
+	AND status = COALESCE(NULLIF(CAST($5 AS TEXT), ''), status)
+	AND model_name = COALESCE(NULLIF(CAST($6 AS TEXT), ''), model_name)
+	AND favorite >= CAST($7 AS BOOLEAN)
+ORDER BY created_at DESC, id DESC
+LIMIT CAST($9 AS BIGINT) OFFSET CAST($8 AS BIGINT)
+`
+
+type ListGenerationsByBatchParams struct {
+	BatchID         *uuid.UUID `json:"batch_id"`
+	BeforeCreatedAt time.Time  `json:"before_created_at"`
+	BeforeID        uuid.UUID  `json:"before_id"`
+	CreatedFrom     time.Time  `json:"created_from"`
+	Status          string     `json:"status"`
+	ModelName       string     `json:"model_name"`
+	Favorite        bool       `json:"favorite"`
+	RowOffset       int64      `json:"row_offset"`
+	RowLimit        int64      `json:"row_limit"`
+}
+
+// Served by idx_generations_batch_id, and sorted: a batch is small.
+func (q *Queries) ListGenerationsByBatch(ctx context.Context, arg ListGenerationsByBatchParams) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, listGenerationsByBatch,
+		arg.BatchID,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.CreatedFrom,
+		arg.Status,
+		arg.ModelName,
+		arg.Favorite,
+		arg.RowOffset,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Generation{}
+	for rows.Next() {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
 		); err != nil {
 			return nil, err
 		}
@@ -224,17 +374,19 @@ func (q *Queries) ListGenerations(ctx context.Context, arg ListGenerationsParams
 }
 
 const listGenerationsByModel = `-- name: ListGenerationsByModel :many
-SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at FROM generations
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
 WHERE model_name = $1
 	AND created_at <= $2 AND (created_at < $2 OR id < $3)
+	AND created_at >= $4
 ORDER BY created_at DESC, id DESC
-LIMIT CAST($5 AS BIGINT) OFFSET CAST($4 AS BIGINT)
+LIMIT CAST($6 AS BIGINT) OFFSET CAST($5 AS BIGINT)
 `
 
 type ListGenerationsByModelParams struct {
 	ModelName       string    `json:"model_name"`
 	BeforeCreatedAt time.Time `json:"before_created_at"`
 	BeforeID        uuid.UUID `json:"before_id"`
+	CreatedFrom     time.Time `json:"created_from"`
 	RowOffset       int64     `json:"row_offset"`
 	RowLimit        int64     `json:"row_limit"`
 }
@@ -245,6 +397,7 @@ func (q *Queries) ListGenerationsByModel(ctx context.Context, arg ListGeneration
 		arg.ModelName,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
+		arg.CreatedFrom,
 		arg.RowOffset,
 		arg.RowLimit,
 	)
@@ -283,6 +436,7 @@ func (q *Queries) ListGenerationsByModel(ctx context.Context, arg ListGeneration
 			&i.ProgressStep,
 			&i.ProgressFraction,
 			&i.CancelRequestedAt,
+			&i.Favorite,
 		); err != nil {
 			return nil, err
 		}
@@ -295,28 +449,30 @@ func (q *Queries) ListGenerationsByModel(ctx context.Context, arg ListGeneration
 }
 
 const listGenerationsByStatus = `-- name: ListGenerationsByStatus :many
-SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at FROM generations
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
 WHERE status = $1
 	AND created_at <= $2 AND (created_at < $2 OR id < $3)
+	AND created_at >= $4
 ORDER BY created_at DESC, id DESC
-LIMIT CAST($5 AS BIGINT) OFFSET CAST($4 AS BIGINT)
+LIMIT CAST($6 AS BIGINT) OFFSET CAST($5 AS BIGINT)
 `
 
 type ListGenerationsByStatusParams struct {
 	Status          Status    `json:"status"`
 	BeforeCreatedAt time.Time `json:"before_created_at"`
 	BeforeID        uuid.UUID `json:"before_id"`
+	CreatedFrom     time.Time `json:"created_from"`
 	RowOffset       int64     `json:"row_offset"`
 	RowLimit        int64     `json:"row_limit"`
 }
 
-// Served by idx_generations_status, backwards. One query per filter, since a condition that an empty
-// parameter switches off gives up the index on both engines.
+// Served by idx_generations_status, backwards.
 func (q *Queries) ListGenerationsByStatus(ctx context.Context, arg ListGenerationsByStatusParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listGenerationsByStatus,
 		arg.Status,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
+		arg.CreatedFrom,
 		arg.RowOffset,
 		arg.RowLimit,
 	)
@@ -355,6 +511,7 @@ func (q *Queries) ListGenerationsByStatus(ctx context.Context, arg ListGeneratio
 			&i.ProgressStep,
 			&i.ProgressFraction,
 			&i.CancelRequestedAt,
+			&i.Favorite,
 		); err != nil {
 			return nil, err
 		}
@@ -367,11 +524,12 @@ func (q *Queries) ListGenerationsByStatus(ctx context.Context, arg ListGeneratio
 }
 
 const listGenerationsByStatusAndModel = `-- name: ListGenerationsByStatusAndModel :many
-SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at FROM generations
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
 WHERE status = $1 AND model_name = $2
 	AND created_at <= $3 AND (created_at < $3 OR id < $4)
+	AND created_at >= $5
 ORDER BY created_at DESC, id DESC
-LIMIT CAST($6 AS BIGINT) OFFSET CAST($5 AS BIGINT)
+LIMIT CAST($7 AS BIGINT) OFFSET CAST($6 AS BIGINT)
 `
 
 type ListGenerationsByStatusAndModelParams struct {
@@ -379,18 +537,21 @@ type ListGenerationsByStatusAndModelParams struct {
 	ModelName       string    `json:"model_name"`
 	BeforeCreatedAt time.Time `json:"before_created_at"`
 	BeforeID        uuid.UUID `json:"before_id"`
+	CreatedFrom     time.Time `json:"created_from"`
 	RowOffset       int64     `json:"row_offset"`
 	RowLimit        int64     `json:"row_limit"`
 }
 
-// Served by idx_generations_status_model_name, backwards. With the index of one of the two alone, the failures of a
-// common model or the successes of a new one would mean passing over most of the table.
+// Served by idx_generations_status_model_name, backwards.
+// With the index of one of the two alone, the failures of a common model or the successes of a new one would mean
+// passing over most of the table.
 func (q *Queries) ListGenerationsByStatusAndModel(ctx context.Context, arg ListGenerationsByStatusAndModelParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listGenerationsByStatusAndModel,
 		arg.Status,
 		arg.ModelName,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
+		arg.CreatedFrom,
 		arg.RowOffset,
 		arg.RowLimit,
 	)
@@ -429,6 +590,463 @@ func (q *Queries) ListGenerationsByStatusAndModel(ctx context.Context, arg ListG
 			&i.ProgressStep,
 			&i.ProgressFraction,
 			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOldestFavorites = `-- name: ListOldestFavorites :many
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
+WHERE favorite
+	AND created_at >= $1 AND (created_at > $1 OR id > $2)
+	AND created_at < $3
+	AND status = COALESCE(NULLIF(CAST($4 AS TEXT), ''), status)
+	AND model_name = COALESCE(NULLIF(CAST($5 AS TEXT), ''), model_name)
+ORDER BY created_at, id
+LIMIT CAST($7 AS BIGINT) OFFSET CAST($6 AS BIGINT)
+`
+
+type ListOldestFavoritesParams struct {
+	AfterCreatedAt time.Time `json:"after_created_at"`
+	AfterID        uuid.UUID `json:"after_id"`
+	CreatedTo      time.Time `json:"created_to"`
+	Status         string    `json:"status"`
+	ModelName      string    `json:"model_name"`
+	RowOffset      int64     `json:"row_offset"`
+	RowLimit       int64     `json:"row_limit"`
+}
+
+func (q *Queries) ListOldestFavorites(ctx context.Context, arg ListOldestFavoritesParams) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, listOldestFavorites,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.CreatedTo,
+		arg.Status,
+		arg.ModelName,
+		arg.RowOffset,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Generation{}
+	for rows.Next() {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOldestGenerations = `-- name: ListOldestGenerations :many
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
+WHERE created_at >= $1 AND (created_at > $1 OR id > $2)
+	AND created_at < $3
+ORDER BY created_at, id
+LIMIT CAST($5 AS BIGINT) OFFSET CAST($4 AS BIGINT)
+`
+
+type ListOldestGenerationsParams struct {
+	AfterCreatedAt time.Time `json:"after_created_at"`
+	AfterID        uuid.UUID `json:"after_id"`
+	CreatedTo      time.Time `json:"created_to"`
+	RowOffset      int64     `json:"row_offset"`
+	RowLimit       int64     `json:"row_limit"`
+}
+
+func (q *Queries) ListOldestGenerations(ctx context.Context, arg ListOldestGenerationsParams) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, listOldestGenerations,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.CreatedTo,
+		arg.RowOffset,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Generation{}
+	for rows.Next() {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOldestGenerationsByBatch = `-- name: ListOldestGenerationsByBatch :many
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
+WHERE batch_id = $1
+	AND created_at >= $2 AND (created_at > $2 OR id > $3)
+	AND created_at < $4
+	AND status = COALESCE(NULLIF(CAST($5 AS TEXT), ''), status)
+	AND model_name = COALESCE(NULLIF(CAST($6 AS TEXT), ''), model_name)
+	AND favorite >= CAST($7 AS BOOLEAN)
+ORDER BY created_at, id
+LIMIT CAST($9 AS BIGINT) OFFSET CAST($8 AS BIGINT)
+`
+
+type ListOldestGenerationsByBatchParams struct {
+	BatchID        *uuid.UUID `json:"batch_id"`
+	AfterCreatedAt time.Time  `json:"after_created_at"`
+	AfterID        uuid.UUID  `json:"after_id"`
+	CreatedTo      time.Time  `json:"created_to"`
+	Status         string     `json:"status"`
+	ModelName      string     `json:"model_name"`
+	Favorite       bool       `json:"favorite"`
+	RowOffset      int64      `json:"row_offset"`
+	RowLimit       int64      `json:"row_limit"`
+}
+
+func (q *Queries) ListOldestGenerationsByBatch(ctx context.Context, arg ListOldestGenerationsByBatchParams) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, listOldestGenerationsByBatch,
+		arg.BatchID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.CreatedTo,
+		arg.Status,
+		arg.ModelName,
+		arg.Favorite,
+		arg.RowOffset,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Generation{}
+	for rows.Next() {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOldestGenerationsByModel = `-- name: ListOldestGenerationsByModel :many
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
+WHERE model_name = $1
+	AND created_at >= $2 AND (created_at > $2 OR id > $3)
+	AND created_at < $4
+ORDER BY created_at, id
+LIMIT CAST($6 AS BIGINT) OFFSET CAST($5 AS BIGINT)
+`
+
+type ListOldestGenerationsByModelParams struct {
+	ModelName      string    `json:"model_name"`
+	AfterCreatedAt time.Time `json:"after_created_at"`
+	AfterID        uuid.UUID `json:"after_id"`
+	CreatedTo      time.Time `json:"created_to"`
+	RowOffset      int64     `json:"row_offset"`
+	RowLimit       int64     `json:"row_limit"`
+}
+
+func (q *Queries) ListOldestGenerationsByModel(ctx context.Context, arg ListOldestGenerationsByModelParams) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, listOldestGenerationsByModel,
+		arg.ModelName,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.CreatedTo,
+		arg.RowOffset,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Generation{}
+	for rows.Next() {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOldestGenerationsByStatus = `-- name: ListOldestGenerationsByStatus :many
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
+WHERE status = $1
+	AND created_at >= $2 AND (created_at > $2 OR id > $3)
+	AND created_at < $4
+ORDER BY created_at, id
+LIMIT CAST($6 AS BIGINT) OFFSET CAST($5 AS BIGINT)
+`
+
+type ListOldestGenerationsByStatusParams struct {
+	Status         Status    `json:"status"`
+	AfterCreatedAt time.Time `json:"after_created_at"`
+	AfterID        uuid.UUID `json:"after_id"`
+	CreatedTo      time.Time `json:"created_to"`
+	RowOffset      int64     `json:"row_offset"`
+	RowLimit       int64     `json:"row_limit"`
+}
+
+func (q *Queries) ListOldestGenerationsByStatus(ctx context.Context, arg ListOldestGenerationsByStatusParams) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, listOldestGenerationsByStatus,
+		arg.Status,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.CreatedTo,
+		arg.RowOffset,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Generation{}
+	for rows.Next() {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOldestGenerationsByStatusAndModel = `-- name: ListOldestGenerationsByStatusAndModel :many
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
+WHERE status = $1 AND model_name = $2
+	AND created_at >= $3 AND (created_at > $3 OR id > $4)
+	AND created_at < $5
+ORDER BY created_at, id
+LIMIT CAST($7 AS BIGINT) OFFSET CAST($6 AS BIGINT)
+`
+
+type ListOldestGenerationsByStatusAndModelParams struct {
+	Status         Status    `json:"status"`
+	ModelName      string    `json:"model_name"`
+	AfterCreatedAt time.Time `json:"after_created_at"`
+	AfterID        uuid.UUID `json:"after_id"`
+	CreatedTo      time.Time `json:"created_to"`
+	RowOffset      int64     `json:"row_offset"`
+	RowLimit       int64     `json:"row_limit"`
+}
+
+func (q *Queries) ListOldestGenerationsByStatusAndModel(ctx context.Context, arg ListOldestGenerationsByStatusAndModelParams) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, listOldestGenerationsByStatusAndModel,
+		arg.Status,
+		arg.ModelName,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.CreatedTo,
+		arg.RowOffset,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Generation{}
+	for rows.Next() {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
 		); err != nil {
 			return nil, err
 		}
@@ -441,7 +1059,7 @@ func (q *Queries) ListGenerationsByStatusAndModel(ctx context.Context, arg ListG
 }
 
 const pendingGenerations = `-- name: PendingGenerations :many
-SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at FROM generations
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
 WHERE status = 'pending'
 ORDER BY priority, scheduled_at, id
 LIMIT CAST($1 AS BIGINT)
@@ -486,6 +1104,7 @@ func (q *Queries) PendingGenerations(ctx context.Context, rowLimit int64) ([]Gen
 			&i.ProgressStep,
 			&i.ProgressFraction,
 			&i.CancelRequestedAt,
+			&i.Favorite,
 		); err != nil {
 			return nil, err
 		}
@@ -509,7 +1128,7 @@ UPDATE generations SET
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
 WHERE id = $3 AND status IN ('processing', 'failed', 'cancelled')
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type RequeueGenerationParams struct {
@@ -550,6 +1169,52 @@ func (q *Queries) RequeueGeneration(ctx context.Context, arg RequeueGenerationPa
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
+	)
+	return i, err
+}
+
+const setFavorite = `-- name: SetFavorite :one
+UPDATE generations SET favorite = $1 WHERE id = $2 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
+`
+
+type SetFavoriteParams struct {
+	Favorite bool      `json:"favorite"`
+	ID       uuid.UUID `json:"id"`
+}
+
+func (q *Queries) SetFavorite(ctx context.Context, arg SetFavoriteParams) (Generation, error) {
+	row := q.db.QueryRow(ctx, setFavorite, arg.Favorite, arg.ID)
+	var i Generation
+	err := row.Scan(
+		&i.ID,
+		&i.Prompt,
+		&i.ModelName,
+		&i.ModelVersion,
+		&i.DurationSeconds,
+		&i.SampleRate,
+		&i.Channels,
+		&i.FilePath,
+		&i.FileSizeBytes,
+		&i.Status,
+		&i.CreatedAt,
+		&i.CompletedAt,
+		&i.GenerationTimeSeconds,
+		&i.ErrorMessage,
+		&i.Metadata,
+		&i.PromptID,
+		&i.Priority,
+		&i.ScheduledAt,
+		&i.StartedAt,
+		&i.Attempt,
+		&i.MaxAttempts,
+		&i.Worker,
+		&i.LeaseExpiresAt,
+		&i.BatchID,
+		&i.ProgressStep,
+		&i.ProgressFraction,
+		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }
@@ -561,7 +1226,7 @@ UPDATE generations SET
 	completed_at = NULL,
 	error_message = $2
 WHERE id = $3 AND status = 'pending'
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type StartGenerationParams struct {
@@ -603,41 +1268,7 @@ func (q *Queries) StartGeneration(ctx context.Context, arg StartGenerationParams
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
-	)
-	return i, err
-}
-
-const stats = `-- name: Stats :one
-SELECT
-	(SELECT count(*) FROM generations WHERE status = 'pending') AS pending_generations,
-	(SELECT count(*) FROM generations WHERE status = 'processing') AS processing_generations,
-	(SELECT count(*) FROM generations WHERE status = 'completed') AS completed_generations,
-	(SELECT count(*) FROM generations WHERE status = 'failed') AS failed_generations,
-	(SELECT count(*) FROM generations WHERE status = 'cancelled') AS cancelled_generations,
-	(SELECT count(*) FROM prompts) AS total_prompts
-`
-
-type StatsRow struct {
-	PendingGenerations    int64 `json:"pending_generations"`
-	ProcessingGenerations int64 `json:"processing_generations"`
-	CompletedGenerations  int64 `json:"completed_generations"`
-	FailedGenerations     int64 `json:"failed_generations"`
-	CancelledGenerations  int64 `json:"cancelled_generations"`
-	TotalPrompts          int64 `json:"total_prompts"`
-}
-
-// One statement, so that the numbers belong to one moment. Each count reads its range of an index that begins with the
-// status, so this grows with history, too.
-func (q *Queries) Stats(ctx context.Context) (StatsRow, error) {
-	row := q.db.QueryRow(ctx, stats)
-	var i StatsRow
-	err := row.Scan(
-		&i.PendingGenerations,
-		&i.ProcessingGenerations,
-		&i.CompletedGenerations,
-		&i.FailedGenerations,
-		&i.CancelledGenerations,
-		&i.TotalPrompts,
+		&i.Favorite,
 	)
 	return i, err
 }

@@ -10,6 +10,16 @@ import (
 	"github.com/google/uuid"
 )
 
+// Counter is a part of a count; the count is the sum of its parts.
+type Counter struct {
+	// A status, or prompts.
+	Name string `json:"name"`
+	// Tells the parts apart.
+	Part int64 `json:"part"`
+	// May be below zero, unlike the sum.
+	Value int64 `json:"value"`
+}
+
 // Generation is a music-generation job.
 type Generation struct {
 	// UUIDv7 where the store drew it.
@@ -66,6 +76,8 @@ type Generation struct {
 	ProgressFraction float64 `json:"progress_fraction"`
 	// When its worker was asked to stop; NULL: nobody asked, or it has stopped.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	// Whether somebody wants to find it again.
+	Favorite bool `json:"favorite"`
 }
 
 // GenerationError is why an attempt failed.

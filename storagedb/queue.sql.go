@@ -76,7 +76,7 @@ UPDATE generations SET
 	completed_at = CASE WHEN lease_expires_at IS NULL THEN $1 ELSE completed_at END,
 	cancel_requested_at = CASE WHEN lease_expires_at IS NULL THEN NULL ELSE COALESCE(cancel_requested_at, $1) END
 WHERE id = $2 AND status IN ('pending', 'processing')
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type CancelGenerationParams struct {
@@ -116,6 +116,7 @@ func (q *Queries) CancelGeneration(ctx context.Context, arg CancelGenerationPara
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }
@@ -124,7 +125,7 @@ const extendLease = `-- name: ExtendLease :one
 UPDATE generations SET lease_expires_at = $1
 WHERE id = $2 AND status = 'processing' AND lease_expires_at IS NOT NULL AND attempt = $3
 	AND cancel_requested_at IS NULL
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type ExtendLeaseParams struct {
@@ -165,6 +166,7 @@ func (q *Queries) ExtendLease(ctx context.Context, arg ExtendLeaseParams) (Gener
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }
@@ -303,7 +305,7 @@ UPDATE generations SET
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
 WHERE id = $2 AND status = 'processing' AND lease_expires_at IS NOT NULL AND attempt = $3
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type ReleaseGenerationParams struct {
@@ -345,6 +347,7 @@ func (q *Queries) ReleaseGeneration(ctx context.Context, arg ReleaseGenerationPa
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }
@@ -398,7 +401,7 @@ UPDATE generations SET
 	progress_step = 'queued',
 	progress_fraction = 0
 WHERE id = $2 AND status IN ('failed', 'cancelled')
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type RetryGenerationParams struct {
@@ -437,6 +440,7 @@ func (q *Queries) RetryGeneration(ctx context.Context, arg RetryGenerationParams
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }

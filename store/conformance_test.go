@@ -380,7 +380,7 @@ func TestClockThatGoesBackDoesNotTurnLastUseBack(t *testing.T) {
 }
 
 func TestStatsPerStatus(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
 		is := is.New(t)
 		ctx := t.Context()
 		none, err := s.Stats(ctx)
@@ -398,12 +398,14 @@ func TestStatsPerStatus(t *testing.T) {
 				}
 			}
 		}
+		clock.Advance(time.Minute)
 		stats, err := s.Stats(ctx)
 		is.NoErr(err)
 		is.Equal(stats, store.Stats{
 			TotalGenerations: 15, PendingGenerations: 5, ProcessingGenerations: 1, CompletedGenerations: 4,
-			FailedGenerations: 3, CancelledGenerations: 2, TotalPrompts: 5,
+			FailedGenerations: 3, CancelledGenerations: 2, TotalPrompts: 5, OldestPendingAgeSeconds: 60,
 		})
+		is.NoErr(s.CheckCounts(ctx))
 		for status, n := range counts {
 			count, err := s.CountGenerations(ctx, status)
 			is.NoErr(err)
@@ -414,7 +416,7 @@ func TestStatsPerStatus(t *testing.T) {
 		is.Equal(count, int64(15))
 		text, err := json.Marshal(stats)
 		is.NoErr(err)
-		is.Equal(string(text), `{"total_generations":15,"pending_generations":5,"processing_generations":1,"completed_generations":4,"failed_generations":3,"cancelled_generations":2,"total_prompts":5}`)
+		is.Equal(string(text), `{"total_generations":15,"pending_generations":5,"processing_generations":1,"completed_generations":4,"failed_generations":3,"cancelled_generations":2,"total_prompts":5,"oldest_pending_age_seconds":60,"average_generation_time_seconds":0}`)
 	})
 }
 
@@ -510,7 +512,7 @@ func TestCreateGenerations(t *testing.T) {
 }
 
 func TestCreateGenerationsIsAllOrNothing(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, _ *testClock) {
 		is := is.New(t)
 		ctx := t.Context()
 		taken := create(t, s, "taken")

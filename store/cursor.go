@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"hash/crc32"
@@ -19,8 +21,15 @@ type position struct {
 	id        uuid.UUID
 }
 
-// endOfTime is behind every row.
-var endOfTime = position{createdAt: time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC), id: uuid.Max}
+// Before and behind every row.
+var (
+	beginningOfTime = position{createdAt: time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)}
+	endOfTime       = position{createdAt: time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC), id: uuid.Max}
+)
+
+func (p position) isBefore(q position) bool {
+	return cmp.Or(p.createdAt.Compare(q.createdAt), bytes.Compare(p.id[:], q.id[:])) < 0
+}
 
 // A cursor is base64url of: a version byte, the time in microseconds since 1970, the ID, and the CRC-32 of all that, so
 // that one which was cut or changed on its way is told from a place in the list.
@@ -38,10 +47,8 @@ func cursorAfter(g Generation) Cursor {
 	return Cursor(base64.RawURLEncoding.EncodeToString(raw))
 }
 
+// position reads a cursor that is not empty.
 func (c Cursor) position() (position, error) {
-	if c == "" {
-		return endOfTime, nil
-	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(string(c))
 	if err != nil || len(raw) != cursorBytes || raw[0] != cursorVersion ||
 		binary.BigEndian.Uint32(raw[cursorBytes-4:]) != crc32.ChecksumIEEE(raw[:cursorBytes-4]) {

@@ -43,21 +43,6 @@ type FailGenerationParams struct {
 	NoRetry      bool          // the failure is final, whatever attempts are left
 }
 
-// ListGenerationsParams chooses a page. The zero value is the first page of everything.
-type ListGenerationsParams struct {
-	Status    Status // "": any
-	ModelName string // "": any
-	Limit     int    // rows per page; 0: 100
-	Offset    int    // rows to skip, which costs as much as reading them; After does not
-	After     Cursor // GenerationPage.Next of the page before; "": from the start
-}
-
-// GenerationPage is a page of a list.
-type GenerationPage struct {
-	Generations []Generation `json:"generations"`
-	Next        Cursor       `json:"next"` // for ListGenerationsParams.After; "": this is the last page
-}
-
 // CreateGeneration creates a pending generation and counts a use of its prompt, together.
 //
 // It returns a *ValidationError for bad input, and ErrConflict where a generation with the given ID exists already.
@@ -114,69 +99,6 @@ func (o *operations) GetGeneration(ctx context.Context, id uuid.UUID) (Generatio
 	return g, describe("get generation "+id.String(), err)
 }
 
-// ListGenerations returns a page of generations, newest first. It returns a *ValidationError for an unknown status, a
-// negative limit or offset, and a cursor that no list gave out.
-func (o *operations) ListGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
-	page, err := o.listGenerations(ctx, params)
-	return page, describe("list generations", err)
-}
-
-func (o *operations) listGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
-	if params.Status != "" {
-		if err := checkStatus(params.Status); err != nil {
-			return GenerationPage{}, err
-		}
-	}
-	if err := checkText("model_name", params.ModelName, MaxModelNameBytes); err != nil {
-		return GenerationPage{}, err
-	}
-	limit, err := limitOrDefault(params.Limit, defaultListLimit)
-	if err != nil {
-		return GenerationPage{}, err
-	}
-	if err := checkOffset(params.Offset); err != nil {
-		return GenerationPage{}, err
-	}
-	before, err := params.After.position()
-	if err != nil {
-		return GenerationPage{}, err
-	}
-	var page GenerationPage
-	err = o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
-		queries, offset := storagedb.New(db), int64(params.Offset)
-		switch {
-		case params.Status != "" && params.ModelName != "":
-			page.Generations, err = queries.ListGenerationsByStatusAndModel(ctx, storagedb.ListGenerationsByStatusAndModelParams{
-				Status: params.Status, ModelName: params.ModelName,
-				BeforeCreatedAt: before.createdAt, BeforeID: before.id, RowLimit: limit, RowOffset: offset,
-			})
-		case params.Status != "":
-			page.Generations, err = queries.ListGenerationsByStatus(ctx, storagedb.ListGenerationsByStatusParams{
-				Status:          params.Status,
-				BeforeCreatedAt: before.createdAt, BeforeID: before.id, RowLimit: limit, RowOffset: offset,
-			})
-		case params.ModelName != "":
-			page.Generations, err = queries.ListGenerationsByModel(ctx, storagedb.ListGenerationsByModelParams{
-				ModelName:       params.ModelName,
-				BeforeCreatedAt: before.createdAt, BeforeID: before.id, RowLimit: limit, RowOffset: offset,
-			})
-		default:
-			page.Generations, err = queries.ListGenerations(ctx, storagedb.ListGenerationsParams{
-				BeforeCreatedAt: before.createdAt, BeforeID: before.id, RowLimit: limit, RowOffset: offset,
-			})
-		}
-		return err
-	})
-	if err != nil {
-		return GenerationPage{}, err
-	}
-	// A full page may be the last one: the one behind it is then empty. To know, one row more would have to be read.
-	if int64(len(page.Generations)) == limit {
-		page.Next = cursorAfter(page.Generations[limit-1])
-	}
-	return page, nil
-}
-
 // PendingGenerations returns the generations that wait, in the order in which they will be claimed: by priority, then
 // by the time they are due, then by ID. A limit of 0 is 100; a negative one is a *ValidationError.
 func (o *operations) PendingGenerations(ctx context.Context, limit int) ([]Generation, error) {
@@ -190,25 +112,6 @@ func (o *operations) PendingGenerations(ctx context.Context, limit int) ([]Gener
 		return err
 	})
 	return pending, describe("list pending generations", err)
-}
-
-// CountGenerations counts the generations of a status, or all for "". An unknown status is a *ValidationError.
-func (o *operations) CountGenerations(ctx context.Context, status Status) (int64, error) {
-	if status != "" {
-		if err := checkStatus(status); err != nil {
-			return 0, describe("count generations", err)
-		}
-	}
-	var count int64
-	err := o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
-		if status == "" {
-			count, err = storagedb.New(db).CountGenerations(ctx)
-		} else {
-			count, err = storagedb.New(db).CountGenerationsByStatus(ctx, status)
-		}
-		return err
-	})
-	return count, describe("count generations", err)
 }
 
 // UpdateGenerationStatus sets a status by hand, and the error message with it: the empty one takes an earlier one away.
@@ -280,6 +183,17 @@ func (o *operations) MergeMetadata(ctx context.Context, id uuid.UUID, metadata M
 		return err
 	})
 	return g, describe(doing, err)
+}
+
+// SetFavorite marks a generation as one to find again, or takes the mark away, whatever its status. It returns ErrNotFound
+// where there is no such generation.
+func (o *operations) SetFavorite(ctx context.Context, id uuid.UUID, favorite bool) (Generation, error) {
+	var g Generation
+	err := o.session.write(ctx, func(db storagedb.DBTX) (err error) {
+		g, err = storagedb.New(db).SetFavorite(ctx, storagedb.SetFavoriteParams{Favorite: favorite, ID: id})
+		return err
+	})
+	return g, describe("set favorite of generation "+id.String(), err)
 }
 
 // DeleteGeneration deletes the row; the audio file is the caller's to delete. The prompt's count stays, since it was

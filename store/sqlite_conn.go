@@ -341,11 +341,18 @@ func scanSQLite(value driver.Value, dest any) error {
 			*dest = number
 			return nil
 		}
+	case *bool:
+		if number, ok := value.(int64); ok && (number == 0 || number == 1) {
+			*dest = number == 1
+			return nil
+		}
 	case *time.Time:
 		return scanSQLiteTime(value, dest)
 	case **time.Time:
 		return scanNullable(value, dest, scanSQLiteTime)
 	case **string:
+		return scanNullable(value, dest, scanSQLite)
+	case **uuid.UUID:
 		return scanNullable(value, dest, scanSQLite)
 	case **int64:
 		return scanNullable(value, dest, scanSQLite)

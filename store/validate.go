@@ -132,8 +132,8 @@ func (p CreateGenerationParams) checked() (CreateGenerationParams, error) {
 	case p.MaxAttempts < 0 || p.MaxAttempts > math.MaxInt32: // a release adds one, so there must be room
 		return p, invalid("max_attempts", fmt.Sprintf("is not between 1 and %d; 0 means %d", math.MaxInt32, defaultMaxAttempts))
 	}
-	if year := p.ScheduledAt.UTC().Year(); year < 1 || year > 9999 { // SQLite stores four digits
-		return p, invalid("scheduled_at", "is not between the years 1 and 9999")
+	if err := checkYear("scheduled_at", p.ScheduledAt); err != nil {
+		return p, err
 	}
 	p.ScheduledAt = p.ScheduledAt.UTC().Truncate(timePrecision)
 	var err error
@@ -219,6 +219,14 @@ func checkModelNames(names []string) error {
 func checkBatchID(id uuid.UUID) error {
 	if id == uuid.Nil {
 		return invalid("batch_id", "is zero")
+	}
+	return nil
+}
+
+// checkYear refuses what SQLite's times, which have four digits for the year, cannot be compared with.
+func checkYear(field string, t time.Time) error {
+	if year := t.UTC().Year(); year < 1 || year > 9999 {
+		return invalid(field, "is not between the years 1 and 9999")
 	}
 	return nil
 }

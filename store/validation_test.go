@@ -71,7 +71,7 @@ func badCreations() map[string]struct {
 }
 
 func TestBadInputIsRefusedAndTheDatabaseUntouched(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, _ *testClock) {
 		is := is.New(t)
 		ctx := t.Context()
 		g := create(t, s, "good")

@@ -1,23 +1,44 @@
 -- name: GetGeneration :one
 SELECT * FROM generations WHERE id = @id;
 
+-- The lists. Each driver, what leads an index, has a query for newest first and one for oldest first; the other filters
+-- are conditions on the rows that the index gives, and an empty one lets all pass: COALESCE(NULL, status) is the status
+-- itself, and each favorite is >= FALSE. A condition on the driving column that a parameter switches off would give up the index on both engines.
+--
+-- A keyset page: the cursor names the last row already seen, or the end of time and the highest ID. The row comparison is
+-- spelled out because sqlc takes both parameters of a row value for the first column's type; the engines read it as one
+-- range of the index all the same. The other end of the time range is an end of the same index range.
+
 -- name: ListGenerations :many
--- A keyset page, newest first: @before_created_at and @before_id name the last row already seen, or the end of time and
--- the highest id for the first page. The row comparison is spelled out because sqlc takes both parameters of a row value
--- for the first column's type; the engines read it as one range of the index all the same.
 -- Served by idx_generations_created_at, backwards.
 SELECT * FROM generations
 WHERE created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
+	AND created_at >= @created_from
 ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
+-- name: ListOldestGenerations :many
+SELECT * FROM generations
+WHERE created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
+	AND created_at < @created_to
+ORDER BY created_at, id
+LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
+
 -- name: ListGenerationsByStatus :many
--- Served by idx_generations_status, backwards. One query per filter, since a condition that an empty
--- parameter switches off gives up the index on both engines.
+-- Served by idx_generations_status, backwards.
 SELECT * FROM generations
 WHERE status = @status
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
+	AND created_at >= @created_from
 ORDER BY created_at DESC, id DESC
+LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
+
+-- name: ListOldestGenerationsByStatus :many
+SELECT * FROM generations
+WHERE status = @status
+	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
+	AND created_at < @created_to
+ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: ListGenerationsByModel :many
@@ -25,16 +46,79 @@ LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 SELECT * FROM generations
 WHERE model_name = @model_name
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
+	AND created_at >= @created_from
 ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
+-- name: ListOldestGenerationsByModel :many
+SELECT * FROM generations
+WHERE model_name = @model_name
+	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
+	AND created_at < @created_to
+ORDER BY created_at, id
+LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
+
 -- name: ListGenerationsByStatusAndModel :many
--- Served by idx_generations_status_model_name, backwards. With the index of one of the two alone, the failures of a
--- common model or the successes of a new one would mean passing over most of the table.
+-- Served by idx_generations_status_model_name, backwards.
+-- With the index of one of the two alone, the failures of a common model or the successes of a new one would mean
+-- passing over most of the table.
 SELECT * FROM generations
 WHERE status = @status AND model_name = @model_name
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
+	AND created_at >= @created_from
 ORDER BY created_at DESC, id DESC
+LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
+
+-- name: ListOldestGenerationsByStatusAndModel :many
+SELECT * FROM generations
+WHERE status = @status AND model_name = @model_name
+	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
+	AND created_at < @created_to
+ORDER BY created_at, id
+LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
+
+-- name: ListGenerationsByBatch :many
+-- Served by idx_generations_batch_id, and sorted: a batch is small.
+SELECT * FROM generations
+WHERE batch_id = @batch_id
+	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
+	AND created_at >= @created_from
+	AND status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), status)
+	AND model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), model_name)
+	AND favorite >= CAST(@favorite AS BOOLEAN)
+ORDER BY created_at DESC, id DESC
+LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
+
+-- name: ListOldestGenerationsByBatch :many
+SELECT * FROM generations
+WHERE batch_id = @batch_id
+	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
+	AND created_at < @created_to
+	AND status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), status)
+	AND model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), model_name)
+	AND favorite >= CAST(@favorite AS BOOLEAN)
+ORDER BY created_at, id
+LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
+
+-- name: ListFavorites :many
+-- Served by idx_generations_favorite, backwards.
+SELECT * FROM generations
+WHERE favorite
+	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
+	AND created_at >= @created_from
+	AND status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), status)
+	AND model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), model_name)
+ORDER BY created_at DESC, id DESC
+LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
+
+-- name: ListOldestFavorites :many
+SELECT * FROM generations
+WHERE favorite
+	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
+	AND created_at < @created_to
+	AND status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), status)
+	AND model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), model_name)
+ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: PendingGenerations :many
@@ -44,14 +128,6 @@ SELECT * FROM generations
 WHERE status = 'pending'
 ORDER BY priority, scheduled_at, id
 LIMIT CAST(@row_limit AS BIGINT);
-
--- name: CountGenerations :one
--- Reads one whole index, on PostgreSQL as many pages as the table has where no index is smaller: it grows with history.
-SELECT count(*) FROM generations;
-
--- name: CountGenerationsByStatus :one
--- Counts one range of idx_generations_status.
-SELECT count(*) FROM generations WHERE status = @status;
 
 -- name: StartGeneration :one
 -- The status is checked and set in one statement, here and in the two that follow: of two callers who race, one
@@ -95,13 +171,5 @@ RETURNING *;
 -- name: DeleteGeneration :execrows
 DELETE FROM generations WHERE id = @id;
 
--- name: Stats :one
--- One statement, so that the numbers belong to one moment. Each count reads its range of an index that begins with the
--- status, so this grows with history, too.
-SELECT
-	(SELECT count(*) FROM generations WHERE status = 'pending') AS pending_generations,
-	(SELECT count(*) FROM generations WHERE status = 'processing') AS processing_generations,
-	(SELECT count(*) FROM generations WHERE status = 'completed') AS completed_generations,
-	(SELECT count(*) FROM generations WHERE status = 'failed') AS failed_generations,
-	(SELECT count(*) FROM generations WHERE status = 'cancelled') AS cancelled_generations,
-	(SELECT count(*) FROM prompts) AS total_prompts;
+-- name: SetFavorite :one
+UPDATE generations SET favorite = @favorite WHERE id = @id RETURNING *;

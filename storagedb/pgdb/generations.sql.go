@@ -27,7 +27,7 @@ UPDATE generations SET
 	cancel_requested_at = NULL
 WHERE id = $5 AND status IN ('pending', 'processing')
 	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST($6 AS BIGINT)
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type CompleteGenerationParams struct {
@@ -78,6 +78,7 @@ func (q *Queries) CompleteGeneration(ctx context.Context, arg CompleteGeneration
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }
@@ -116,7 +117,7 @@ SELECT
 	input.scheduled_at, input.max_attempts, NULLIF(input.batch_id, '00000000-0000-0000-0000-000000000000')
 FROM input
 JOIN used ON used.text = input.prompt
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type CreateGenerationsParams struct {
@@ -193,6 +194,7 @@ func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsPa
 			&i.ProgressStep,
 			&i.ProgressFraction,
 			&i.CancelRequestedAt,
+			&i.Favorite,
 		); err != nil {
 			return nil, err
 		}
@@ -205,7 +207,7 @@ func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsPa
 }
 
 const mergeMetadata = `-- name: MergeMetadata :one
-UPDATE generations SET metadata = metadata || $1 WHERE id = $2 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+UPDATE generations SET metadata = metadata || $1 WHERE id = $2 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type MergeMetadataParams struct {
@@ -244,6 +246,7 @@ func (q *Queries) MergeMetadata(ctx context.Context, arg MergeMetadataParams) (G
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }

@@ -67,4 +67,6 @@ type Generation struct {
 	ProgressFraction float64 `json:"progress_fraction"`
 	// When its worker was asked to stop; NULL: nobody asked, or it has stopped.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	// Whether somebody wants to find it again.
+	Favorite bool `json:"favorite"`
 }

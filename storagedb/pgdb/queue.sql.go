@@ -50,7 +50,7 @@ UPDATE generations SET
 	lease_expires_at = $3,
 	error_message = NULL
 WHERE generations.id = ANY(ARRAY(SELECT due.id FROM due))
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type ClaimGenerationsParams struct {
@@ -114,6 +114,7 @@ func (q *Queries) ClaimGenerations(ctx context.Context, arg ClaimGenerationsPara
 			&i.ProgressStep,
 			&i.ProgressFraction,
 			&i.CancelRequestedAt,
+			&i.Favorite,
 		); err != nil {
 			return nil, err
 		}
@@ -146,7 +147,7 @@ UPDATE generations SET
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
 WHERE generations.id IN (SELECT held.id FROM held)
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type FailGenerationParams struct {
@@ -198,6 +199,7 @@ func (q *Queries) FailGeneration(ctx context.Context, arg FailGenerationParams) 
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }
@@ -223,7 +225,7 @@ UPDATE generations SET
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
 WHERE generations.id = ANY(ARRAY(SELECT expired.id FROM expired))
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type RescueGenerationsParams struct {
@@ -277,6 +279,7 @@ func (q *Queries) RescueGenerations(ctx context.Context, arg RescueGenerationsPa
 			&i.ProgressStep,
 			&i.ProgressFraction,
 			&i.CancelRequestedAt,
+			&i.Favorite,
 		); err != nil {
 			return nil, err
 		}

@@ -27,7 +27,7 @@ UPDATE generations SET
 	cancel_requested_at = NULL
 WHERE id = ?5 AND status IN ('pending', 'processing')
 	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST(?6 AS INTEGER)
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type CompleteGenerationParams struct {
@@ -79,6 +79,7 @@ func (q *Queries) CompleteGeneration(ctx context.Context, arg CompleteGeneration
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }
@@ -103,7 +104,7 @@ VALUES (
 	?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending', ?9,
 	?10, ?11, ?12, ?13, ?14, ?15
 )
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type InsertGenerationParams struct {
@@ -173,12 +174,13 @@ func (q *Queries) InsertGeneration(ctx context.Context, arg InsertGenerationPara
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }
 
 const setMetadata = `-- name: SetMetadata :one
-UPDATE generations SET metadata = ?1 WHERE id = ?2 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+UPDATE generations SET metadata = ?1 WHERE id = ?2 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type SetMetadataParams struct {
@@ -217,6 +219,7 @@ func (q *Queries) SetMetadata(ctx context.Context, arg SetMetadataParams) (Gener
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }

@@ -39,4 +39,5 @@ type Generation struct {
 	ProgressStep          string             `json:"progress_step"`
 	ProgressFraction      float64            `json:"progress_fraction"`
 	CancelRequestedAt     *time.Time         `json:"cancel_requested_at"`
+	Favorite              bool               `json:"favorite"`
 }

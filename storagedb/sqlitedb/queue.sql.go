@@ -21,7 +21,7 @@ UPDATE generations SET
 	lease_expires_at = ?3,
 	error_message = NULL
 WHERE id = ?4 AND status = 'pending'
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type ClaimGenerationParams struct {
@@ -67,6 +67,7 @@ func (q *Queries) ClaimGeneration(ctx context.Context, arg ClaimGenerationParams
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }
@@ -145,7 +146,7 @@ UPDATE generations SET
 	cancel_requested_at = NULL
 WHERE id = ?5 AND status IN ('pending', 'processing')
 	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST(?6 AS INTEGER)
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type FailGenerationParams struct {
@@ -196,6 +197,7 @@ func (q *Queries) FailGeneration(ctx context.Context, arg FailGenerationParams) 
 		&i.ProgressStep,
 		&i.ProgressFraction,
 		&i.CancelRequestedAt,
+		&i.Favorite,
 	)
 	return i, err
 }
@@ -266,7 +268,7 @@ WHERE generations.id IN (
 	ORDER BY g.lease_expires_at, g.id
 	LIMIT ?4
 )
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at
+RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type RescueGenerationsParams struct {
@@ -319,6 +321,7 @@ func (q *Queries) RescueGenerations(ctx context.Context, arg RescueGenerationsPa
 			&i.ProgressStep,
 			&i.ProgressFraction,
 			&i.CancelRequestedAt,
+			&i.Favorite,
 		); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,101 @@
+-- Counts that cost the same at any size, kept by the schema itself, and favorites.
+
+-- migrate:up
+
+ALTER TABLE generations ADD COLUMN favorite BOOLEAN NOT NULL DEFAULT FALSE;
+
+-- Partial, so that what is no favorite does not pay for it.
+CREATE INDEX idx_generations_favorite ON generations (created_at, id) WHERE favorite;
+
+-- A count is the sum of its rows. A transaction adds to a row that no other transaction holds, and makes a new one where
+-- there is none: so nobody ever waits for a count, and there are as many rows as there were writers at once. A row may
+-- be below zero; the sum never is.
+CREATE TABLE counters (
+	name TEXT NOT NULL,
+	part BIGINT GENERATED ALWAYS AS IDENTITY,
+	value BIGINT NOT NULL,
+	CONSTRAINT counters_pkey PRIMARY KEY (name, part)
+) WITH (fillfactor = 50); -- room for updates in place
+INSERT INTO counters (name, value) SELECT status, count(*) FROM generations GROUP BY status;
+INSERT INTO counters (name, value) SELECT 'prompts', count(*) FROM prompts;
+
+COMMENT ON COLUMN generations.favorite IS 'Whether somebody wants to find it again.';
+COMMENT ON TABLE counters IS 'Counter is a part of a count; the count is the sum of its parts.';
+COMMENT ON COLUMN counters.name IS 'A status, or prompts.';
+COMMENT ON COLUMN counters.part IS 'Tells the parts apart.';
+COMMENT ON COLUMN counters.value IS 'May be below zero, unlike the sum.';
+
+CREATE FUNCTION add_to_counter(counter TEXT, change BIGINT) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE counters SET value = value + change
+	WHERE name = counter AND part = (
+		SELECT c.part FROM counters AS c WHERE c.name = counter ORDER BY c.part LIMIT 1 FOR UPDATE SKIP LOCKED
+	);
+	IF NOT FOUND THEN
+		INSERT INTO counters (name, value) VALUES (counter, change);
+	END IF;
+END
+$$;
+
+-- Once for each statement, however many rows it changes.
+CREATE FUNCTION count_generations() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		PERFORM add_to_counter(status, count(*)) FROM new_rows GROUP BY status;
+	ELSIF TG_OP = 'DELETE' THEN
+		PERFORM add_to_counter(status, -count(*)) FROM old_rows GROUP BY status;
+	ELSIF TG_OP = 'UPDATE' THEN
+		PERFORM add_to_counter(status, sum(change))
+		FROM (SELECT status, 1 AS change FROM new_rows UNION ALL SELECT status, -1 FROM old_rows) AS changes
+		GROUP BY status
+		HAVING sum(change) <> 0;
+	ELSE -- TRUNCATE
+		DELETE FROM counters WHERE name <> 'prompts';
+	END IF;
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER generations_count_insert AFTER INSERT ON generations
+	REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_generations();
+CREATE TRIGGER generations_count_update AFTER UPDATE ON generations
+	REFERENCING NEW TABLE AS new_rows OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_generations();
+CREATE TRIGGER generations_count_delete AFTER DELETE ON generations
+	REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_generations();
+CREATE TRIGGER generations_count_truncate AFTER TRUNCATE ON generations
+	FOR EACH STATEMENT EXECUTE FUNCTION count_generations();
+
+CREATE FUNCTION count_prompts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		PERFORM add_to_counter('prompts', count(*)) FROM new_rows HAVING count(*) > 0;
+	ELSIF TG_OP = 'DELETE' THEN
+		PERFORM add_to_counter('prompts', -count(*)) FROM old_rows HAVING count(*) > 0;
+	ELSE -- TRUNCATE
+		DELETE FROM counters WHERE name = 'prompts';
+	END IF;
+	RETURN NULL;
+END
+$$;
+-- Of an upsert, what was inserted is in new_rows of this one, and what was updated is not.
+CREATE TRIGGER prompts_count_insert AFTER INSERT ON prompts
+	REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_prompts();
+CREATE TRIGGER prompts_count_delete AFTER DELETE ON prompts
+	REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_prompts();
+CREATE TRIGGER prompts_count_truncate AFTER TRUNCATE ON prompts
+	FOR EACH STATEMENT EXECUTE FUNCTION count_prompts();
+
+-- migrate:down
+
+DROP TRIGGER generations_count_insert ON generations;
+DROP TRIGGER generations_count_update ON generations;
+DROP TRIGGER generations_count_delete ON generations;
+DROP TRIGGER generations_count_truncate ON generations;
+DROP TRIGGER prompts_count_insert ON prompts;
+DROP TRIGGER prompts_count_delete ON prompts;
+DROP TRIGGER prompts_count_truncate ON prompts;
+DROP FUNCTION count_generations;
+DROP FUNCTION count_prompts;
+DROP FUNCTION add_to_counter;
+DROP TABLE counters;
+DROP INDEX idx_generations_favorite;
+ALTER TABLE generations DROP COLUMN favorite;

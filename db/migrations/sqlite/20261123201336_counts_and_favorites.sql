@@ -1,0 +1,62 @@
+-- Counts that cost the same at any size, kept by the schema itself, and favorites.
+
+-- migrate:up
+
+ALTER TABLE generations ADD COLUMN favorite INTEGER NOT NULL DEFAULT 0
+	CONSTRAINT generations_favorite_check CHECK (favorite IN (0, 1));
+
+-- Partial, so that what is no favorite does not pay for it.
+CREATE INDEX idx_generations_favorite ON generations (created_at, id) WHERE favorite;
+
+-- One row per status, and one for the prompts. SQLite has one writer, so nobody queues behind a row.
+CREATE TABLE counters (
+	name TEXT NOT NULL,
+	value INTEGER NOT NULL,
+	CONSTRAINT counters_pkey PRIMARY KEY (name),
+	CONSTRAINT counters_value_check CHECK (value >= 0)
+) STRICT, WITHOUT ROWID;
+INSERT INTO counters (name, value)
+SELECT names.name, (SELECT count(*) FROM generations WHERE status = names.name)
+FROM (
+	SELECT 'pending' AS name
+	UNION ALL SELECT 'processing'
+	UNION ALL SELECT 'completed'
+	UNION ALL SELECT 'failed'
+	UNION ALL SELECT 'cancelled'
+) AS names;
+INSERT INTO counters (name, value) SELECT 'prompts', count(*) FROM prompts;
+
+CREATE TRIGGER generations_count_insert AFTER INSERT ON generations
+BEGIN
+	UPDATE counters SET value = value + 1 WHERE name = NEW.status;
+END;
+CREATE TRIGGER generations_count_update AFTER UPDATE OF status ON generations
+WHEN NEW.status <> OLD.status
+BEGIN
+	UPDATE counters SET value = value - 1 WHERE name = OLD.status;
+	UPDATE counters SET value = value + 1 WHERE name = NEW.status;
+END;
+-- Foreign keys that delete fire it, too.
+CREATE TRIGGER generations_count_delete AFTER DELETE ON generations
+BEGIN
+	UPDATE counters SET value = value - 1 WHERE name = OLD.status;
+END;
+CREATE TRIGGER prompts_count_insert AFTER INSERT ON prompts
+BEGIN
+	UPDATE counters SET value = value + 1 WHERE name = 'prompts';
+END;
+CREATE TRIGGER prompts_count_delete AFTER DELETE ON prompts
+BEGIN
+	UPDATE counters SET value = value - 1 WHERE name = 'prompts';
+END;
+
+-- migrate:down
+
+DROP TRIGGER generations_count_insert;
+DROP TRIGGER generations_count_update;
+DROP TRIGGER generations_count_delete;
+DROP TRIGGER prompts_count_insert;
+DROP TRIGGER prompts_count_delete;
+DROP TABLE counters;
+DROP INDEX idx_generations_favorite;
+ALTER TABLE generations DROP COLUMN favorite;
