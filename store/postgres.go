@@ -359,3 +359,12 @@ func (e *postgresEngine) rescueGenerations(ctx context.Context, db storagedb.DBT
 	})
 	return generationsOf(rescued), err
 }
+
+func (e *postgresEngine) dailyUsage(ctx context.Context, db storagedb.DBTX, from, to time.Time) ([]DayUsage, error) {
+	rows, err := pgdb.New(db).DailyUsage(ctx, pgdb.DailyUsageParams{FromTime: from, ToTime: to})
+	days := make([]DayUsage, len(rows))
+	for i, row := range rows {
+		days[i] = DayUsage(row)
+	}
+	return days, err
+}

@@ -470,3 +470,12 @@ func (e *sqliteEngine) rescueGenerations(ctx context.Context, db storagedb.DBTX,
 	})
 	return generationsOf(rescued), err
 }
+
+func (e *sqliteEngine) dailyUsage(ctx context.Context, db storagedb.DBTX, from, to time.Time) ([]DayUsage, error) {
+	rows, err := sqlitedb.New(db).DailyUsage(ctx, sqlitedb.DailyUsageParams{FromTime: from, ToTime: to})
+	days := make([]DayUsage, len(rows))
+	for i, row := range rows {
+		days[i] = DayUsage(row)
+	}
+	return days, err
+}

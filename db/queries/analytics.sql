@@ -1,0 +1,38 @@
+-- name: ModelUsage :many
+-- It reads all of history, as an average over all of it must. The percentile is nearest-rank: of the n times in their
+-- order the one at place 95 * n / 100, rounded up. SQLite has no percentile_disc, and a place in an order is said alike.
+SELECT
+	g.model_name,
+	g.model_version,
+	count(*) AS total_generations,
+	count(CASE WHEN g.status = 'completed' THEN 1 END) AS completed_generations,
+	count(CASE WHEN g.status = 'failed' THEN 1 END) AS failed_generations,
+	CAST(COALESCE(avg(CASE WHEN g.status = 'completed' THEN g.generation_time_seconds END), 0) AS DOUBLE PRECISION) AS average_generation_time_seconds,
+	CAST(COALESCE(max(CASE WHEN g.place = (g.times * 95 + 99) / 100 THEN g.generation_time_seconds END), 0) AS DOUBLE PRECISION) AS p95_generation_time_seconds,
+	CAST(COALESCE(sum(CASE WHEN g.status = 'completed' AND g.generation_time_seconds IS NOT NULL THEN g.generation_time_seconds END)
+		/ sum(CASE WHEN g.status = 'completed' AND g.generation_time_seconds IS NOT NULL THEN g.duration_seconds END), 0) AS DOUBLE PRECISION) AS real_time_factor
+FROM (
+	SELECT
+		model_name, model_version, status, duration_seconds, generation_time_seconds,
+		CASE WHEN status = 'completed' AND generation_time_seconds IS NOT NULL THEN row_number() OVER (
+			PARTITION BY model_name, model_version, status, generation_time_seconds IS NULL ORDER BY generation_time_seconds
+		) END AS place,
+		count(*) OVER (PARTITION BY model_name, model_version, status, generation_time_seconds IS NULL) AS times
+	FROM generations
+) AS g
+GROUP BY g.model_name, g.model_version
+ORDER BY g.model_name, g.model_version;
+
+-- name: TrendingPrompts :many
+-- One range of idx_generations_created_at: as much as was asked for since then.
+SELECT p.*, uses.uses
+FROM (
+	SELECT g.prompt_id, count(*) AS uses, max(g.created_at) AS last_created_at
+	FROM generations AS g
+	WHERE g.created_at >= @since
+	GROUP BY g.prompt_id
+	ORDER BY uses DESC, last_created_at DESC, g.prompt_id DESC
+	LIMIT CAST(@row_limit AS BIGINT)
+) AS uses
+JOIN prompts AS p ON p.id = uses.prompt_id
+ORDER BY uses.uses DESC, uses.last_created_at DESC, p.id DESC;

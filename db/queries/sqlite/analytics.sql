@@ -1,0 +1,24 @@
+-- name: DailyUsage :many
+-- As PostgreSQL's.
+SELECT
+	CAST(events.day AS TEXT) AS day,
+	CAST(sum(events.created) AS BIGINT) AS created,
+	CAST(sum(events.completed) AS BIGINT) AS completed,
+	CAST(sum(events.failed) AS BIGINT) AS failed,
+	CAST(sum(events.audio_seconds) AS DOUBLE PRECISION) AS audio_seconds,
+	CAST(COALESCE(avg(events.generation_time_seconds), 0) AS DOUBLE PRECISION) AS average_generation_time_seconds
+FROM (
+	SELECT substr(c.created_at, 1, 10) AS day, 1 AS created, 0 AS completed, 0 AS failed, 0.0 AS audio_seconds, NULL AS generation_time_seconds
+	FROM generations AS c
+	WHERE c.created_at >= @from_time AND c.created_at < @to_time
+	UNION ALL
+	SELECT substr(e.completed_at, 1, 10), 0,
+		CASE WHEN e.status = 'completed' THEN 1 ELSE 0 END,
+		CASE WHEN e.status = 'failed' THEN 1 ELSE 0 END,
+		CASE WHEN e.status = 'completed' THEN e.duration_seconds ELSE 0 END,
+		CASE WHEN e.status = 'completed' THEN e.generation_time_seconds END
+	FROM generations AS e
+	WHERE e.completed_at >= @from_time AND e.completed_at < @to_time
+) AS events
+GROUP BY events.day
+ORDER BY events.day;
