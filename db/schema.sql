@@ -88,7 +88,7 @@ WHEN length(CAST(NEW.prompt AS BLOB)) > 2000
 BEGIN
 	SELECT RAISE(ABORT, 'generations_prompt_check: a prompt is at most 2000 bytes');
 END;
-CREATE INDEX idx_generations_batch_id ON generations (batch_id, status, created_at, id) WHERE batch_id IS NOT NULL;
+CREATE INDEX idx_generations_batch_id ON generations (batch_id, status, prompt_id) WHERE batch_id IS NOT NULL;
 CREATE TABLE generation_errors (
 	generation_id TEXT NOT NULL,
 	attempt INTEGER NOT NULL,
@@ -103,41 +103,41 @@ CREATE TABLE generation_errors (
 	CONSTRAINT generation_errors_error_check CHECK (instr(error, char(0)) = 0 AND length(CAST(error AS BLOB)) <= 1048576),
 	CONSTRAINT generation_errors_failed_at_check CHECK (failed_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
 ) STRICT;
-CREATE TABLE queue (
+CREATE TABLE generation_queue (
 	id INTEGER NOT NULL,
 	paused_at TEXT,
-	CONSTRAINT queue_pkey PRIMARY KEY (id),
-	CONSTRAINT queue_id_check CHECK (id = 1),
-	CONSTRAINT queue_paused_at_check CHECK (paused_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
+	CONSTRAINT generation_queue_pkey PRIMARY KEY (id),
+	CONSTRAINT generation_queue_id_check CHECK (id = 1),
+	CONSTRAINT generation_queue_paused_at_check CHECK (paused_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
 ) STRICT;
 CREATE INDEX idx_generations_favorite ON generations (created_at, id) WHERE favorite;
-CREATE TABLE counters (
+CREATE TABLE generation_counters (
 	name TEXT NOT NULL,
 	value INTEGER NOT NULL,
-	CONSTRAINT counters_pkey PRIMARY KEY (name),
-	CONSTRAINT counters_value_check CHECK (value >= 0)
+	CONSTRAINT generation_counters_pkey PRIMARY KEY (name),
+	CONSTRAINT generation_counters_value_check CHECK (value >= 0)
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER generations_count_insert AFTER INSERT ON generations
 BEGIN
-	UPDATE counters SET value = value + 1 WHERE name = NEW.status;
+	UPDATE generation_counters SET value = value + 1 WHERE name = NEW.status;
 END;
 CREATE TRIGGER generations_count_update AFTER UPDATE OF status ON generations
 WHEN NEW.status <> OLD.status
 BEGIN
-	UPDATE counters SET value = value - 1 WHERE name = OLD.status;
-	UPDATE counters SET value = value + 1 WHERE name = NEW.status;
+	UPDATE generation_counters SET value = value - 1 WHERE name = OLD.status;
+	UPDATE generation_counters SET value = value + 1 WHERE name = NEW.status;
 END;
 CREATE TRIGGER generations_count_delete AFTER DELETE ON generations
 BEGIN
-	UPDATE counters SET value = value - 1 WHERE name = OLD.status;
+	UPDATE generation_counters SET value = value - 1 WHERE name = OLD.status;
 END;
 CREATE TRIGGER prompts_count_insert AFTER INSERT ON prompts
 BEGIN
-	UPDATE counters SET value = value + 1 WHERE name = 'prompts';
+	UPDATE generation_counters SET value = value + 1 WHERE name = 'prompts';
 END;
 CREATE TRIGGER prompts_count_delete AFTER DELETE ON prompts
 BEGIN
-	UPDATE counters SET value = value - 1 WHERE name = 'prompts';
+	UPDATE generation_counters SET value = value - 1 WHERE name = 'prompts';
 END;
 -- Dbmate schema migrations
 INSERT INTO "schema_migrations" (version) VALUES

@@ -27,7 +27,7 @@ func (q *Queries) AverageGenerationTime(ctx context.Context, since *time.Time) (
 const countsAndTruth = `-- name: CountsAndTruth :many
 SELECT
 	names.name,
-	CAST(COALESCE((SELECT sum(c.value) FROM counters AS c WHERE c.name = names.name), 0) AS BIGINT) AS kept,
+	CAST(COALESCE((SELECT sum(c.value) FROM generation_counters AS c WHERE c.name = names.name), 0) AS BIGINT) AS kept,
 	CAST(COALESCE(truth.rows, 0) AS BIGINT) AS there
 FROM (SELECT 'pending' AS name UNION SELECT 'processing' UNION SELECT 'completed' UNION SELECT 'failed' UNION SELECT 'cancelled' UNION SELECT 'prompts') AS names
 LEFT JOIN (
@@ -98,7 +98,7 @@ SELECT
 	CAST(COALESCE(sum(CASE WHEN name = 'failed' THEN value END), 0) AS BIGINT) AS failed_generations,
 	CAST(COALESCE(sum(CASE WHEN name = 'cancelled' THEN value END), 0) AS BIGINT) AS cancelled_generations,
 	CAST(COALESCE(sum(CASE WHEN name = 'prompts' THEN value END), 0) AS BIGINT) AS total_prompts
-FROM counters
+FROM generation_counters
 `
 
 type StatsRow struct {
@@ -110,8 +110,8 @@ type StatsRow struct {
 	TotalPrompts          int64 `json:"total_prompts"`
 }
 
-// One statement, so that the numbers belong to one moment. The schema keeps them, so each costs as many rows as counters
-// has for it: one on SQLite, on PostgreSQL as many as there were writers at once.
+// One statement, so that the numbers belong to one moment. The schema keeps them, so each costs as many rows as there are
+// for it: one on SQLite, on PostgreSQL as many as there were writers at once.
 func (q *Queries) Stats(ctx context.Context) (StatsRow, error) {
 	row := q.db.QueryRow(ctx, stats)
 	var i StatsRow

@@ -1224,7 +1224,9 @@ UPDATE generations SET
 	status = 'processing',
 	started_at = $1,
 	completed_at = NULL,
-	error_message = $2
+	error_message = $2,
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
 WHERE id = $3 AND status = 'pending'
 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `

@@ -10,16 +10,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// Counter is a part of a count; the count is the sum of its parts.
-type Counter struct {
-	// A status, or prompts.
-	Name string `json:"name"`
-	// Tells the parts apart.
-	Part int64 `json:"part"`
-	// May be below zero, unlike the sum.
-	Value int64 `json:"value"`
-}
-
 // Generation is a music-generation job.
 type Generation struct {
 	// UUIDv7 where the store drew it.
@@ -80,6 +70,16 @@ type Generation struct {
 	Favorite bool `json:"favorite"`
 }
 
+// GenerationCounter is a part of a count; the count is the sum of its parts.
+type GenerationCounter struct {
+	// A status, or prompts.
+	Name string `json:"name"`
+	// Tells the parts apart.
+	Part int64 `json:"part"`
+	// May be below zero, unlike the sum.
+	Value int64 `json:"value"`
+}
+
 // GenerationError is why an attempt failed.
 type GenerationError struct {
 	// The generation's; deleting that deletes this.
@@ -94,6 +94,14 @@ type GenerationError struct {
 	FailedAt time.Time `json:"failed_at"`
 }
 
+// GenerationQueue is the switch of the whole queue, in one row.
+type GenerationQueue struct {
+	// Always 1.
+	ID int64 `json:"id"`
+	// Since when nothing is claimed; NULL: the queue runs.
+	PausedAt *time.Time `json:"paused_at"`
+}
+
 // Prompt is a text that people asked for, and how often.
 type Prompt struct {
 	// Never used twice.
@@ -106,12 +114,4 @@ type Prompt struct {
 	FirstUsedAt time.Time `json:"first_used_at"`
 	// When it was used last.
 	LastUsedAt time.Time `json:"last_used_at"`
-}
-
-// Queue is the switch of the whole queue, in one row.
-type Queue struct {
-	// Always 1.
-	ID int64 `json:"id"`
-	// Since when nothing is claimed; NULL: the queue runs.
-	PausedAt *time.Time `json:"paused_at"`
 }

@@ -33,7 +33,7 @@ type BatchStatsRow struct {
 	TotalPrompts          int64 `json:"total_prompts"`
 }
 
-// One range of idx_generations_batch_id.
+// One range of idx_generations_batch_id, which has all that is counted.
 func (q *Queries) BatchStats(ctx context.Context, batchID *uuid.UUID) (BatchStatsRow, error) {
 	row := q.db.QueryRow(ctx, batchStats, batchID)
 	var i BatchStatsRow
@@ -50,9 +50,9 @@ func (q *Queries) BatchStats(ctx context.Context, batchID *uuid.UUID) (BatchStat
 
 const cancelBatch = `-- name: CancelBatch :execrows
 UPDATE generations SET
-	status = CASE WHEN lease_expires_at IS NULL THEN 'cancelled' ELSE status END,
-	completed_at = CASE WHEN lease_expires_at IS NULL THEN $1 ELSE completed_at END,
-	cancel_requested_at = CASE WHEN lease_expires_at IS NULL THEN NULL ELSE $1 END
+	status = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN status ELSE 'cancelled' END,
+	completed_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN completed_at ELSE $1 END,
+	cancel_requested_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN COALESCE(cancel_requested_at, $1) END
 WHERE batch_id = $2 AND status IN ('pending', 'processing') AND cancel_requested_at IS NULL
 `
 
@@ -72,9 +72,9 @@ func (q *Queries) CancelBatch(ctx context.Context, arg CancelBatchParams) (int64
 
 const cancelGeneration = `-- name: CancelGeneration :one
 UPDATE generations SET
-	status = CASE WHEN lease_expires_at IS NULL THEN 'cancelled' ELSE status END,
-	completed_at = CASE WHEN lease_expires_at IS NULL THEN $1 ELSE completed_at END,
-	cancel_requested_at = CASE WHEN lease_expires_at IS NULL THEN NULL ELSE COALESCE(cancel_requested_at, $1) END
+	status = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN status ELSE 'cancelled' END,
+	completed_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN completed_at ELSE $1 END,
+	cancel_requested_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN COALESCE(cancel_requested_at, $1) END
 WHERE id = $2 AND status IN ('pending', 'processing')
 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
@@ -121,6 +121,17 @@ func (q *Queries) CancelGeneration(ctx context.Context, arg CancelGenerationPara
 	return i, err
 }
 
+const countGenerationErrors = `-- name: CountGenerationErrors :one
+SELECT count(*) FROM generation_errors WHERE generation_id = $1
+`
+
+func (q *Queries) CountGenerationErrors(ctx context.Context, generationID uuid.UUID) (int64, error) {
+	row := q.db.QueryRow(ctx, countGenerationErrors, generationID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const extendLease = `-- name: ExtendLease :one
 UPDATE generations SET lease_expires_at = $1
 WHERE id = $2 AND status = 'processing' AND lease_expires_at IS NOT NULL AND attempt = $3
@@ -134,7 +145,8 @@ type ExtendLeaseParams struct {
 	Attempt        int64      `json:"attempt"`
 }
 
-// Neither this nor ReportProgress changes a column of an index, so that PostgreSQL updates the row in place.
+// Neither this nor ReportProgress changes a column of an index, so that PostgreSQL need not touch any where the page has
+// room for the new row.
 func (q *Queries) ExtendLease(ctx context.Context, arg ExtendLeaseParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, extendLease, arg.LeaseExpiresAt, arg.ID, arg.Attempt)
 	var i Generation
@@ -206,7 +218,7 @@ const hasDueGenerations = `-- name: HasDueGenerations :one
 WITH RECURSIVE priorities (priority) AS (
 	SELECT (
 		SELECT first.priority FROM generations AS first
-		WHERE first.status = 'pending' AND NOT EXISTS (SELECT 1 FROM queue WHERE paused_at IS NOT NULL)
+		WHERE first.status = 'pending' AND NOT EXISTS (SELECT 1 FROM generation_queue WHERE paused_at IS NOT NULL)
 		ORDER BY first.priority
 		LIMIT 1
 	)
@@ -238,8 +250,35 @@ func (q *Queries) HasDueGenerations(ctx context.Context, now time.Time) (bool, e
 	return due, err
 }
 
+const hasDueGenerationsOfModel = `-- name: HasDueGenerationsOfModel :one
+SELECT EXISTS (
+	SELECT 1
+	FROM (
+		SELECT g.id FROM generations AS g
+		WHERE g.status = 'pending' AND g.model_name = $1 AND g.scheduled_at <= $2
+		ORDER BY g.created_at, g.id
+		LIMIT 1
+	) AS first
+	WHERE NOT EXISTS (SELECT 1 FROM generation_queue WHERE paused_at IS NOT NULL)
+) AS due
+`
+
+type HasDueGenerationsOfModelParams struct {
+	ModelName string    `json:"model_name"`
+	Now       time.Time `json:"now"`
+}
+
+// The look of a worker that can run only some models. Served by idx_generations_status_model_name, for whose sake it asks
+// for the first: by idx_generations_pending it would pass over all that waits for other models, at each look.
+func (q *Queries) HasDueGenerationsOfModel(ctx context.Context, arg HasDueGenerationsOfModelParams) (bool, error) {
+	row := q.db.QueryRow(ctx, hasDueGenerationsOfModel, arg.ModelName, arg.Now)
+	var due bool
+	err := row.Scan(&due)
+	return due, err
+}
+
 const pauseQueue = `-- name: PauseQueue :exec
-UPDATE queue SET paused_at = $1 WHERE paused_at IS NULL
+UPDATE generation_queue SET paused_at = $1 WHERE paused_at IS NULL
 `
 
 func (q *Queries) PauseQueue(ctx context.Context, pausedAt *time.Time) error {
@@ -248,7 +287,7 @@ func (q *Queries) PauseQueue(ctx context.Context, pausedAt *time.Time) error {
 }
 
 const queuePausedAt = `-- name: QueuePausedAt :one
-SELECT paused_at FROM queue WHERE id = 1
+SELECT paused_at FROM generation_queue WHERE id = 1
 `
 
 func (q *Queries) QueuePausedAt(ctx context.Context) (*time.Time, error) {
@@ -382,7 +421,7 @@ func (q *Queries) ReportProgress(ctx context.Context, arg ReportProgressParams) 
 }
 
 const resumeQueue = `-- name: ResumeQueue :exec
-UPDATE queue SET paused_at = NULL
+UPDATE generation_queue SET paused_at = NULL
 `
 
 func (q *Queries) ResumeQueue(ctx context.Context) error {
@@ -399,7 +438,9 @@ UPDATE generations SET
 	error_message = NULL,
 	max_attempts = CASE WHEN max_attempts > attempt THEN max_attempts ELSE attempt + 1 END,
 	progress_step = 'queued',
-	progress_fraction = 0
+	progress_fraction = 0,
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
 WHERE id = $2 AND status IN ('failed', 'cancelled')
 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `

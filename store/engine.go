@@ -42,7 +42,7 @@ type session interface {
 	writeAtomic(ctx context.Context, fn func(storagedb.DBTX) error) error
 	// announce tells those who wait for work, in all processes, that there may be some.
 	announce()
-	// announced is closed at the next such word; nil where none will come.
+	// announced is closed at the next such word; nil in a transaction, where nobody waits.
 	announced() <-chan struct{}
 }
 

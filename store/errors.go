@@ -119,7 +119,7 @@ func classifySQLite(lite *sqlite.Error, err error) error {
 	return err
 }
 
-var checkConstraint = regexp.MustCompile(`\b(?:generations|generation_errors|prompts|queue)_([a-z_]+)_check\b`)
+var checkConstraint = regexp.MustCompile(`\b(?:generations|generation_errors|generation_queue|prompts)_([a-z_]+)_check\b`)
 
 // refusedBySchema reads the field out of <table>_<column>_check, the form that our migrations keep to.
 func refusedBySchema(text string) error {
@@ -138,8 +138,13 @@ func errorCode(err error) string {
 	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
 		return fmt.Sprintf("SQLite result code %d", lite.Code())
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err.Error()
+	for _, known := range []error{
+		context.Canceled, context.DeadlineExceeded,
+		ErrNotFound, ErrConflict, ErrBusy, ErrLeaseLost, ErrCancelRequested, ErrClosed, ErrSchemaOutdated,
+	} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
 	}
 	return fmt.Sprintf("%T", err)
 }

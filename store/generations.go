@@ -21,7 +21,7 @@ type CreateGenerationParams struct {
 	Channels        int64     // 1 mono, 2 stereo
 	FilePath        string    // where the audio will be; 1 to 4,096 bytes
 	Metadata        Metadata  // a JSON object of at most 1 MiB; zero: the empty one
-	Priority        int64     // lower is claimed first, as in River
+	Priority        int64     // lower is claimed first, as in River; meant for a few levels, since a claim looks at each
 	ScheduledAt     time.Time // not to be claimed before; zero: now. In the past, it is claimed before what came later
 	MaxAttempts     int64     // how often it may be tried, at most 2,147,483,647; 0: 3
 	BatchID         uuid.UUID // what it is asked for together with, see BatchStats and CancelBatch; zero: on its own
@@ -39,7 +39,7 @@ type CompleteGenerationParams struct {
 type FailGenerationParams struct {
 	ErrorMessage string        // at most 1 MiB
 	Attempt      int64         // the attempt of the claim that the worker holds; 0: not under a claim
-	RetryAfter   time.Duration // when to try again; 0: after 1, 2, 4 ... seconds by the attempt, at most 10 minutes
+	RetryAfter   time.Duration // when to try again; 0: after 1, 2, 4 ... seconds by the failures before, at most 10 minutes
 	NoRetry      bool          // the failure is final, whatever attempts are left
 }
 

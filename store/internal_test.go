@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -150,3 +152,42 @@ func TestQueryName(t *testing.T) {
 }
 
 var _ storagedb.DBTX = (*sqliteConn)(nil)
+
+func TestBackoff(t *testing.T) {
+	is := is.New(t)
+	for failures, exact := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 512} {
+		exact *= time.Second
+		seen := make(map[time.Duration]bool)
+		for range 1000 {
+			wait := backoff(int64(failures))
+			is.True(wait >= exact*9/10 && wait <= exact*11/10)
+			seen[wait.Round(exact/100)] = true
+		}
+		is.True(len(seen) > 10) // spread out
+	}
+	for _, failures := range []int64{10, 11, 63, 64, math.MaxInt64} {
+		seen := make(map[time.Duration]bool)
+		for range 1000 {
+			wait := backoff(failures)
+			is.True(wait >= 9*time.Minute && wait <= 10*time.Minute)
+			seen[wait.Round(time.Second)] = true
+		}
+		is.True(len(seen) > 10)
+	}
+}
+
+func TestNotifierSendsOnceForManyAnnouncements(t *testing.T) {
+	is := is.New(t)
+	var sent atomic.Int32
+	n := &notifier{send: func() { sent.Add(1) }}
+	began := time.Now()
+	for range 1000 {
+		n.poke()
+		time.Sleep(20 * time.Microsecond)
+	}
+	n.close()
+	is.True(sent.Load() >= 2)                                         // at once, and for what came later
+	is.True(sent.Load() <= int32(time.Since(began)/notifyInterval)+2) // and not for each
+	n.poke()
+	n.close()
+}

@@ -232,7 +232,7 @@ func TestCountsAreExact(t *testing.T) {
 		is.NoErr(err)
 		is.True(stats.TotalGenerations > 0 && stats.TotalPrompts > 0)
 
-		_, err = s.DB().Exec(ctx, "UPDATE counters SET value = value + 1 WHERE name = 'pending'")
+		_, err = s.DB().Exec(ctx, "UPDATE generation_counters SET value = value + 1 WHERE name = 'pending'")
 		is.NoErr(err)
 		var wrong *store.CountsError
 		err = s.CheckCounts(ctx)
@@ -262,7 +262,7 @@ func TestCountsHoldNobodyUp(t *testing.T) {
 	}))
 	is.NoErr(s.CheckCounts(ctx))
 	var parts int
-	is.NoErr(s.DB().QueryRow(ctx, "SELECT count(*) FROM counters WHERE name = 'pending'").Scan(&parts))
+	is.NoErr(s.DB().QueryRow(ctx, "SELECT count(*) FROM generation_counters WHERE name = 'pending'").Scan(&parts))
 	is.Equal(parts, 2) // as many as there were writers at once
 }
 

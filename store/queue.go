@@ -144,8 +144,12 @@ func (o *operations) FailGeneration(ctx context.Context, id uuid.UUID, params Fa
 	t := transition{id: id, to: StatusFailed, attempt: &params.Attempt, atomic: true}
 	g, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
 		now, retryAfter := o.clock.Now(), params.RetryAfter
-		if retryAfter == 0 {
-			retryAfter = backoff(params.Attempt)
+		if retryAfter == 0 && params.Attempt > 0 {
+			failures, err := storagedb.New(db).CountGenerationErrors(ctx, id)
+			if err != nil {
+				return Generation{}, err
+			}
+			retryAfter = backoff(failures)
 		}
 		return o.dialect.failGeneration(ctx, db, id, params, now, now.Add(retryAfter).Truncate(timePrecision))
 	})
@@ -155,15 +159,16 @@ func (o *operations) FailGeneration(ctx context.Context, id uuid.UUID, params Fa
 
 const maxBackoff = 10 * time.Minute
 
-// backoff is how long a generation waits after an attempt has failed: 1, 2, 4 ... seconds, at most 10 minutes, and a tenth
-// more or less by chance, so that what failed together is not tried again together.
-func backoff(attempt int64) time.Duration {
-	wait := maxBackoff
-	if attempt <= 10 { // 2^9 seconds are the last below the cap
-		wait = time.Second << max(0, attempt-1)
+// backoff is how long a generation waits after another attempt has failed: 1, 2, 4 ... seconds, at most 10 minutes, and by
+// chance a tenth more or less, so that what failed together is not tried again together. It goes by the failures before
+// and not by the attempt, which rises with each release, too.
+func backoff(failures int64) time.Duration {
+	chance := rand.Float64()
+	if failures >= 10 { // 2^9 seconds are the last below the maximum
+		return maxBackoff - time.Duration(chance*0.1*float64(maxBackoff))
 	}
-	jitter := time.Duration((rand.Float64()*0.2 - 0.1) * float64(wait))
-	return min(wait+jitter, maxBackoff)
+	exact := time.Second << failures
+	return exact + time.Duration((chance*0.2-0.1)*float64(exact))
 }
 
 // RetryGeneration puts a failed or cancelled generation back in the queue, as of now, and makes sure of at least one more

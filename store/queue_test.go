@@ -292,6 +292,48 @@ func TestReleaseDoesNotCountAsAnAttempt(t *testing.T) {
 	})
 }
 
+func TestReleasesDoNotCountInTheBackoff(t *testing.T) {
+	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+		is := is.New(t)
+		create(t, s, "x")
+		for range 12 {
+			g := claimOne(t, s)
+			_, err := s.ReleaseGeneration(t.Context(), g.ID, g.Attempt)
+			is.NoErr(err)
+		}
+		g := claimOne(t, s)
+		failed, err := s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{Attempt: g.Attempt})
+		is.NoErr(err)
+		is.True(failed.ScheduledAt.Sub(clock.Now()) <= 1100*time.Millisecond)
+	})
+}
+
+// A status that somebody set past the store ends a claim, too.
+func TestStatusSetPastTheStoreEndsAClaim(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		ctx := t.Context()
+		create(t, s, "x")
+		g := claimOne(t, s)
+		for _, status := range []store.Status{store.StatusFailed, store.StatusPending} {
+			_, err := s.DB().Exec(ctx, "UPDATE generations SET status = $1", status)
+			is.NoErr(err)
+			_, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{Attempt: g.Attempt})
+			is.True(errors.Is(err, store.ErrLeaseLost))
+			_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt})
+			is.True(errors.Is(err, store.ErrLeaseLost))
+		}
+		cancelled, err := s.CancelGeneration(ctx, g.ID)
+		is.NoErr(err)
+		is.True(cancelled.IsCancelled())
+		retried, err := s.RetryGeneration(ctx, g.ID)
+		is.NoErr(err)
+		is.Equal(retried.LeaseExpiresAt, nil)
+		_, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{})
+		is.NoErr(err)
+	})
+}
+
 func TestRescue(t *testing.T) {
 	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
 		is := is.New(t)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -421,21 +422,36 @@ func (e *sqliteEngine) claimGenerations(ctx context.Context, db storagedb.DBTX, 
 	if err != nil {
 		return nil, err
 	}
-	queries := sqlitedb.New(db)
-	due, err := queries.DueGenerations(ctx, sqlitedb.DueGenerationsParams{Now: now, ModelNames: string(models), RowLimit: int64(params.Limit)})
-	if err != nil {
-		return nil, err
+	if paused, err := storagedb.New(db).QueuePausedAt(ctx); err != nil || paused != nil {
+		return []Generation{}, err
 	}
+	queries := sqlitedb.New(db)
 	expires := now.Add(params.Lease).Truncate(timePrecision)
-	claimed := make([]Generation, len(due))
-	for i, id := range due {
-		g, err := queries.ClaimGeneration(ctx, sqlitedb.ClaimGenerationParams{
-			Worker: &params.Worker, StartedAt: &now, LeaseExpiresAt: &expires, ID: id,
+	claimed := []Generation{}
+	for from := int64(math.MinInt64); len(claimed) < params.Limit; {
+		priorities, err := queries.NextPendingPriority(ctx, from)
+		if err != nil || len(priorities) == 0 {
+			return claimed, err
+		}
+		due, err := queries.DueGenerations(ctx, sqlitedb.DueGenerationsParams{
+			Priority: priorities[0], Now: now, ModelNames: string(models), RowLimit: int64(params.Limit - len(claimed)),
 		})
 		if err != nil {
 			return nil, err
 		}
-		claimed[i] = Generation(g)
+		for _, id := range due {
+			g, err := queries.ClaimGeneration(ctx, sqlitedb.ClaimGenerationParams{
+				Worker: &params.Worker, StartedAt: &now, LeaseExpiresAt: &expires, ID: id,
+			})
+			if err != nil {
+				return nil, err
+			}
+			claimed = append(claimed, Generation(g))
+		}
+		if priorities[0] == math.MaxInt64 {
+			break
+		}
+		from = priorities[0] + 1
 	}
 	return claimed, nil
 }

@@ -69,8 +69,8 @@ type Options struct {
 	Migrate bool
 
 	// MaxConns is the size of the connection pool, at most 10,000. On PostgreSQL it counts the connections to one server,
-	// but for the one that listens where this process waits for work; default 10, or pool_max_conns of the URL. On SQLite it counts the readers beside the one writer; default the number of
-	// processors, at least 4.
+	// but for the one that listens where this process waits for work; default 10, or pool_max_conns of the URL. On
+	// SQLite it counts the readers beside the one writer; default the number of processors, at least 4.
 	MaxConns int
 
 	// BusyTimeout is how long a call may wait for the writer, for a lock or for a connection before it returns ErrBusy;

@@ -35,7 +35,7 @@ type transition struct {
 
 // allowedFor returns why g cannot make the transition, or nil where it can.
 func (t transition) allowedFor(g Generation) error {
-	underClaim := g.LeaseExpiresAt != nil
+	underClaim := g.IsProcessing() && g.LeaseExpiresAt != nil
 	if t.attempt != nil {
 		holder := int64(0)
 		if underClaim {

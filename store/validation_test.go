@@ -263,7 +263,7 @@ func TestSchemaRefusesBadInputAgain(t *testing.T) {
 		"generations_progress_fraction_check":       "UPDATE generations SET progress_fraction = 1.01",
 		"generation_errors_attempt_check":           "INSERT INTO generation_errors SELECT id, 0, 'w', 'e', created_at FROM generations",
 		"generation_errors_worker_check":            "INSERT INTO generation_errors SELECT id, 1, '', 'e', created_at FROM generations",
-		"queue_id_check":                            "INSERT INTO queue (id) VALUES (2)",
+		"generation_queue_id_check":                 "INSERT INTO generation_queue (id) VALUES (2)",
 		"prompts_text_check":                        "UPDATE prompts SET text = ''",
 		"prompts_used_count_check":                  "UPDATE prompts SET used_count = -1",
 		"prompts_text_length":                       "INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES (" + long(2001) + ", 1, '2026-11-23 09:00:22.000000', '2026-11-23 09:00:22.000000')",

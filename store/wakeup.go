@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -13,32 +14,49 @@ import (
 const waitPollInterval = time.Second
 
 // WaitForPending returns when there may be work: when a generation is pending and due, and the queue is not paused. It
-// returns at once where that is so already. Another may claim it first, so claim, and where that finds nothing wait again.
+// returns at once where that is so already. Another may claim it first, or it is for a model that the caller does not
+// run: where a claim finds nothing, pause before waiting again, as Work does.
 //
 // Work of this process wakes it at once; that of other processes by a notification on PostgreSQL, and on SQLite by a look
-// at the file every 20 ms; and what comes due by a look every second. On a Tx it only looks.
+// at the file every 50 ms; and what comes due by a look every second.
 //
-// It returns the context's error when that ends, and ErrClosed.
+// It returns the context's error when that ends, and ErrClosed. On a Tx it does not wait, since that would hold up those
+// who could create something: it returns ErrNotFound where there is nothing.
 func (o *operations) WaitForPending(ctx context.Context) error {
+	const doing = "wait for pending generations"
 	for {
 		announced := o.session.announced() // before the look: what comes after the look rings
-		due, err := o.hasDueGenerations(ctx)
+		due, err := o.hasDueGenerations(ctx, nil)
 		if err != nil {
-			return describe("wait for pending generations", err)
+			return describe(doing, err)
 		}
 		if due {
 			return nil
 		}
+		if announced == nil {
+			return describe(doing, fmt.Errorf("%w: nothing is pending and due; wait on the store, not in a transaction", ErrNotFound))
+		}
 		if err := waitForWord(ctx, announced, waitPollInterval); err != nil {
-			return describe("wait for pending generations", err)
+			return describe(doing, err)
 		}
 	}
 }
 
-func (o *operations) hasDueGenerations(ctx context.Context) (due bool, err error) {
+// hasDueGenerations tells whether there is work for one of the models, or for any where none is given.
+func (o *operations) hasDueGenerations(ctx context.Context, models []string) (due bool, err error) {
 	err = o.session.read(ctx, func(db storagedb.DBTX) (err error) {
-		due, err = storagedb.New(db).HasDueGenerations(ctx, o.clock.Now())
-		return err
+		queries, now := storagedb.New(db), o.clock.Now()
+		if len(models) == 0 {
+			due, err = queries.HasDueGenerations(ctx, now)
+			return err
+		}
+		for _, model := range models {
+			due, err = queries.HasDueGenerationsOfModel(ctx, storagedb.HasDueGenerationsOfModelParams{ModelName: model, Now: now})
+			if due || err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return due, err
 }

@@ -28,13 +28,13 @@ const (
 // listen rings for the notifications of other processes, until ctx ends, on a connection of its own that it opens again
 // when that breaks. Those who wait look at the database themselves, too, so nothing depends on it.
 func (e *postgresEngine) listen(ctx context.Context) {
-	for pause := listenBackoff; ; pause = min(2*pause, maxListenBackoff) {
-		began := time.Now()
-		err := e.listenOnce(ctx)
+	pause := listenBackoff
+	for {
+		listened, err := e.listenOnce(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(began) > listenTimeout { // it had been there for a while
+		if listened {
 			pause = listenBackoff
 		}
 		if e.logger != nil {
@@ -45,13 +45,15 @@ func (e *postgresEngine) listen(ctx context.Context) {
 			return
 		case <-time.After(pause):
 		}
+		pause = min(2*pause, maxListenBackoff)
 	}
 }
 
-func (e *postgresEngine) listenOnce(ctx context.Context) error {
+// listenOnce rings until the connection breaks, and tells whether there was one.
+func (e *postgresEngine) listenOnce(ctx context.Context) (listened bool, err error) {
 	conn, err := e.connectListener(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	e.alarm.ring() // for what came before
@@ -64,10 +66,10 @@ func (e *postgresEngine) listenOnce(ctx context.Context) error {
 		case err == nil:
 			e.alarm.ring()
 		case ctx.Err() != nil || !silent:
-			return err
+			return true, err
 		default: // a connection that a firewall has dropped says nothing, so ask
 			if err := pingListener(ctx, conn); err != nil {
-				return err
+				return true, err
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -31,23 +32,21 @@ const (
 	defaultShutdownTimeout = 30 * time.Second
 
 	rescueBatch  = 100
-	handlerGrace = time.Second     // how long a handler whose context has ended may take to return
-	maxOutage    = 5 * time.Minute // how long Work goes on trying to claim from a database that fails
+	handlerGrace = time.Second     // how long a handler whose context has ended at the shutdown may take to return
+	storeGrace   = 5 * time.Second // how long the database may take to answer at the shutdown
+	maxTry       = 10 * time.Second
+	maxOutage    = 5 * time.Minute // how long Work puts up with a database that fails
 
-	// Pauses before the next try to claim: from and to, where the database fails; and where there was something due, but
-	// the claim did not get it.
-	minOutagePause = 250 * time.Millisecond
-	maxOutagePause = 5 * time.Second
-	contendedPause = 50 * time.Millisecond
+	// Pauses between tries, from and to, where the database fails; and where there was something due, but others got it.
+	minOutagePause    = 250 * time.Millisecond
+	maxOutagePause    = 5 * time.Second
+	minContendedPause = 50 * time.Millisecond
 )
 
 // A panic in a handler says where; more of the stack than this helps nobody.
 const maxStackBytes = 16 << 10
 
-var (
-	errShutdown     = errors.New("the worker shuts down")
-	errHandlerEnded = errors.New("the handler ended its goroutine")
-)
+var errShutdown = errors.New("the worker shuts down")
 
 // Work claims generations and runs the handler on each, until ctx ends. It then claims no more, lets the handlers finish,
 // ends the context of those that have not after ShutdownTimeout and releases their generations, and returns nil.
@@ -55,17 +54,19 @@ var (
 //   - What the handler returns completes the generation; an Attempt is filled in. Its error fails the attempt with that
 //     text, and so does a panic. Where FailGeneration's RetryAfter or NoRetry is wanted, the handler calls that itself,
 //     with g.Attempt, and then returns any error.
-//   - The lease is extended at each third of its length, for as long as the handler runs.
+//   - The lease is extended at each third of its length, for as long as the handler runs and nobody wants it stopped.
 //   - The handler's context ends, with the cause ErrLeaseLost, where the lease was lost, as after a pause of the whole
-//     machine, and with ErrCancelRequested where somebody wants the generation stopped. A handler that then returns an error
-//     makes it cancelled; one that returns none has completed it. The context does not end with ctx, but with the cause
-//     "the worker shuts down" after ShutdownTimeout.
-//   - A handler that does not heed its context is left behind a second later; whatever it returns is dropped.
+//     machine, and with ErrCancelRequested where somebody wants the generation stopped. A handler that then returns an
+//     error makes it cancelled; one that returns none has completed it. The context does not end with ctx, but with the
+//     cause "the worker shuts down" after ShutdownTimeout.
+//   - A handler that does not heed its context keeps its place until it returns, as it keeps its GPU. At the shutdown it is
+//     left behind a second after ShutdownTimeout, and whatever it returns is dropped.
 //   - Expired leases are rescued, those of other workers too.
 //
 // A database that fails is tried again for five minutes, in which Options.Logger hears of it at warn level; then Work shuts
-// down as above and returns the error. A result that cannot be stored for as long as the lease is dropped, and the
-// generation worked on again. Work returns a *ValidationError for options that make no sense, and ErrClosed.
+// down as above and returns the error. A result is kept as long, and stored if nobody else has been given the generation
+// by then; one that is dropped is logged as an error. At the shutdown the database has five seconds to answer. Work returns a
+// *ValidationError for options that make no sense, and ErrClosed.
 func (s *Store) Work(ctx context.Context, opts WorkOptions, handler func(ctx context.Context, g Generation) (CompleteGenerationParams, error)) error {
 	if handler == nil {
 		return describe("work", invalid("handler", "is nil"))
@@ -74,7 +75,7 @@ func (s *Store) Work(ctx context.Context, opts WorkOptions, handler func(ctx con
 	if err != nil {
 		return describe("work", err)
 	}
-	w := &worker{Store: s, WorkOptions: opts, handler: handler, slots: make(chan struct{}, opts.Concurrency), overdue: make(chan struct{})}
+	w := &worker{Store: s, WorkOptions: opts, handler: handler, slots: make(chan struct{}, opts.Concurrency)}
 	return describe("work", w.work(ctx))
 }
 
@@ -112,8 +113,8 @@ var thisProcess = sync.OnceValue(func() string {
 	return fmt.Sprintf("%.200s-%d-%s", storable(host), os.Getpid(), rand.Text()[:6])
 })
 
-// worker is a running Work. Three kinds of goroutines belong to it, and end before Work returns: the caller's own, which
-// claims; one that rescues; and one for each claimed generation, which extends the lease and stores the result. The
+// worker is a running Work. These goroutines belong to it, and end before Work returns: the caller's own, which claims; one
+// that rescues; and two for each claimed generation, of which one extends the lease and the other stores the result. The
 // handler runs in a further one, so that it can be left behind.
 type worker struct {
 	*Store
@@ -121,49 +122,76 @@ type worker struct {
 	handler func(ctx context.Context, g Generation) (CompleteGenerationParams, error)
 	slots   chan struct{}  // holds a token for each generation that is worked on
 	jobs    sync.WaitGroup // the goroutines of those
-	overdue chan struct{}  // closed when ShutdownTimeout is over
+
+	overdue context.Context // ends when handlers must have finished
+	storing context.Context // ends when the database must have answered, too
 }
 
 func (w *worker) work(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	var release context.CancelFunc
+	w.overdue, release = lingering(ctx, w.ShutdownTimeout)
+	defer release()
+	w.storing, release = lingering(w.overdue, handlerGrace+storeGrace)
+	defer release()
 	var rescuing sync.WaitGroup
 	rescuing.Go(func() { w.rescueAll(ctx) })
 	err := w.claimAll(ctx)
 	stop()
-	w.drain()
+	w.jobs.Wait()
 	rescuing.Wait()
 	return err
+}
+
+// lingering is a context that ends some time after ctx does.
+func lingering(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	later, end := context.WithCancel(context.WithoutCancel(ctx))
+	timer := time.AfterFunc(math.MaxInt64, end)
+	timer.Stop()
+	stop := context.AfterFunc(ctx, func() { timer.Reset(after) })
+	return later, func() {
+		stop()
+		timer.Stop()
+		end()
+	}
 }
 
 // claimAll claims as many generations as there are free slots, over and over, until ctx ends.
 func (w *worker) claimAll(ctx context.Context) error {
 	var failing outage
-	waited := false
+	found, contended := true, minContendedPause
 	for w.waitForSlot(ctx) {
 		announced := w.session.announced() // before the look: what comes after the look rings
 		pause := w.PollInterval
-		due, claimed, err := w.claimSome(ctx, waited)
+		// Where nothing was to be had a moment ago it looks first, since a look does not write; and where a claim passes
+		// over what waits for other models.
+		due, claimed, err := w.claimSome(ctx, !found || len(w.ModelNames) > 0)
+		found = claimed > 0
 		switch {
-		case err == nil:
-			failing = outage{}
-		case errors.Is(err, ErrClosed), failing.lasts():
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, ErrClosed):
 			return err
-		default:
-			w.warn(ctx, "claim", err)
+		case err != nil:
+			if failing.lasts() {
+				return err
+			}
+			w.log(slog.LevelWarn, "a worker cannot claim, and will try again", Generation{}, err)
 			announced, pause = nil, failing.pause()
-		}
-		if claimed {
-			waited = false
+		case found:
+			failing, contended = outage{}, minContendedPause
 			continue
-		}
-		if due { // others were faster, or it is for other models: their hints are not for us
-			announced, pause = nil, min(pause, contendedPause)
+		case due: // others were faster, or hold it: no hint tells when that is over
+			failing = outage{}
+			announced, pause = nil, min(contended, pause)
+			contended *= 2
+		default:
+			failing, contended = outage{}, minContendedPause
 		}
 		if waitForWord(ctx, announced, pause) != nil {
 			return nil
 		}
-		waited = true
 	}
 	return nil
 }
@@ -197,41 +225,40 @@ func (w *worker) waitForSlot(ctx context.Context) bool {
 	}
 }
 
-// claimSome claims for the free slots, and sets to work. Where nothing was to be had a moment ago it looks first, since
-// the look does not write.
-func (w *worker) claimSome(ctx context.Context, look bool) (due, claimed bool, err error) {
-	// Not to be cut off by the end of ctx: what is claimed must be worked on, or released.
-	ending := ctx
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.Lease)
-	defer cancel()
+// claimSome claims for the free slots, after a look where that is wanted, and sets to work.
+func (w *worker) claimSome(ctx context.Context, look bool) (due bool, claimed int, err error) {
 	if look {
-		if due, err = w.hasDueGenerations(ctx); err != nil || !due {
-			return due, false, err
+		looking, cancel := context.WithTimeout(ctx, maxTry)
+		defer cancel()
+		if due, err = w.hasDueGenerations(looking, w.ModelNames); err != nil || !due {
+			return due, 0, err
 		}
 	}
-	generations, err := w.ClaimGenerations(ctx, w.claim(cap(w.slots)-len(w.slots)))
+	// Not to be cut off by the end of ctx: what is claimed must be worked on, or released.
+	claiming, release := lingering(ctx, storeGrace)
+	defer release()
+	claiming, cancel := context.WithTimeout(claiming, w.Lease)
+	defer cancel()
+	generations, err := w.ClaimGenerations(claiming, w.claim(cap(w.slots)-len(w.slots)))
 	for _, g := range generations {
 		w.slots <- struct{}{}
 		w.jobs.Go(func() {
 			defer func() { <-w.slots }()
-			w.do(ending, g)
+			if ctx.Err() != nil { // since the claim
+				w.release(g)
+				return
+			}
+			w.do(g)
 		})
 	}
-	return due, len(generations) > 0, err
-}
-
-// drain waits for what is being worked on, until ShutdownTimeout is over and then for its release.
-func (w *worker) drain() {
-	timeout := time.AfterFunc(w.ShutdownTimeout, func() { close(w.overdue) })
-	defer timeout.Stop()
-	w.jobs.Wait()
+	return due, len(generations), err
 }
 
 func (w *worker) rescueAll(ctx context.Context) {
 	for {
 		rescued, err := w.RescueGenerations(ctx, rescueBatch)
 		if err != nil && ctx.Err() == nil {
-			w.warn(ctx, "rescue", err)
+			w.log(slog.LevelWarn, "a worker cannot rescue, and will try again", Generation{}, err)
 		}
 		if len(rescued) == rescueBatch {
 			continue // there may be more
@@ -244,143 +271,169 @@ func (w *worker) rescueAll(ctx context.Context) {
 	}
 }
 
-// result is what a handler returned.
-type result struct {
-	params CompleteGenerationParams
-	err    error
-}
-
-// do runs the handler on a claimed generation, extends the lease meanwhile, and stores the result.
-func (w *worker) do(ending context.Context, g Generation) {
-	ctx := context.WithoutCancel(ending)
-	if ending.Err() != nil { // since the claim
-		w.release(ctx, g)
-		return
-	}
-	handling, cancel := context.WithCancelCause(ctx)
+// do runs the handler on a claimed generation, and stores the result.
+func (w *worker) do(g Generation) {
+	handling, cancel := context.WithCancelCause(context.WithoutCancel(w.overdue))
 	defer cancel(nil)
+	var extending sync.WaitGroup
+	defer extending.Wait()
+	running, ended := context.WithCancel(w.storing)
+	defer ended()
+	extending.Go(func() { w.extendUntil(running, g, cancel) })
+
 	returned := make(chan result, 1)
 	go w.handle(handling, g, returned)
+	r := result{failed: true}
+	select {
+	case r = <-returned:
+	case <-w.overdue.Done():
+		cancel(errShutdown) // an earlier cause stays
+		select {
+		case r = <-returned:
+		case <-time.After(handlerGrace):
+			w.log(slog.LevelError, "a handler does not heed its context and is left behind", g, nil)
+		}
+	}
+	ended()
+	w.store(g, r, context.Cause(handling))
+}
 
-	extend := time.NewTicker(w.Lease / 3)
-	defer extend.Stop()
+// extendUntil extends the lease at each third of its length until ctx ends. Where the lease is lost, or somebody wants the
+// generation stopped, it ends the handler's context.
+func (w *worker) extendUntil(ctx context.Context, g Generation, stop context.CancelCauseFunc) {
+	every := time.NewTicker(w.Lease / 3)
+	defer every.Stop()
 	for {
 		select {
-		case r := <-returned:
-			w.store(ctx, g, r, context.Cause(handling))
+		case <-ctx.Done():
 			return
-		case <-extend.C:
-			err := w.extend(ctx, g)
-			switch {
-			case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrNotFound):
-				cancel(ErrLeaseLost)
-			case errors.Is(err, ErrCancelRequested):
-				cancel(ErrCancelRequested)
-			case err != nil: // two more tries before the lease runs out
-				w.warn(ctx, "extend lease", err)
-				continue
-			default:
-				continue
-			}
-			extend.Stop()
-		case <-w.overdue:
-			cancel(errShutdown) // an earlier cause stays
-			r := result{err: errShutdown}
-			select {
-			case r = <-returned:
-			case <-time.After(handlerGrace):
-			}
-			w.store(ctx, g, r, context.Cause(handling))
+		case <-every.C:
+		}
+		switch err := w.extend(ctx, g); {
+		case ctx.Err() != nil:
 			return
+		case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrNotFound):
+			w.log(slog.LevelWarn, "a worker has lost its lease", g, err)
+			stop(ErrLeaseLost)
+			return
+		case errors.Is(err, ErrCancelRequested):
+			stop(ErrCancelRequested)
+			return
+		case err != nil:
+			w.log(slog.LevelWarn, "a worker cannot extend its lease, and will try again", g, err)
 		}
 	}
 }
 
-// handle runs the handler, and makes an error of its panic. It sends in any case, also when the handler ends its goroutine.
+// result is what a handler returned. Whatever calls its error's methods has done so before, where a panic is recovered.
+type result struct {
+	params    CompleteGenerationParams
+	failed    bool
+	message   string
+	cancelled bool // the error is an ErrCancelRequested, as ReportProgress may have returned
+}
+
+// handle runs the handler, and makes a failure of its panic. It sends in any case, also when the handler ends its goroutine.
 func (w *worker) handle(ctx context.Context, g Generation, returned chan<- result) {
-	r := result{err: errHandlerEnded}
+	r := result{failed: true, message: "the handler ended its goroutine"}
 	defer func() {
 		if reason := recover(); reason != nil {
-			r = result{err: fmt.Errorf("panic: %v\n\n%.*s", reason, maxStackBytes, debug.Stack())}
+			r = result{failed: true, message: fmt.Sprintf("panic: %v\n\n%.*s", reason, maxStackBytes, debug.Stack())}
 		}
 		returned <- r
 	}()
-	r.params, r.err = w.handler(ctx, g)
+	params, err := w.handler(ctx, g)
+	if err == nil {
+		r = result{params: params}
+		return
+	}
+	r = result{failed: true, message: err.Error(), cancelled: errors.Is(err, ErrCancelRequested)}
 }
 
 // store brings the result to the database. cause is why the handler's context ended, nil where it did not.
-func (w *worker) store(ctx context.Context, g Generation, r result, cause error) {
+func (w *worker) store(g Generation, r result, cause error) {
 	if errors.Is(cause, ErrLeaseLost) {
 		return
 	}
-	if r.err == nil {
+	if !r.failed {
 		r.params.Attempt = g.Attempt
-		r.err = w.insist(ctx, "complete", func(ctx context.Context) error {
+		err := w.insist("complete", g, func(ctx context.Context) error {
 			_, err := w.CompleteGeneration(ctx, g.ID, r.params)
 			return err
 		})
-		if _, refused := errors.AsType[*ValidationError](r.err); !refused {
+		refused, ok := errors.AsType[*ValidationError](err)
+		if !ok {
 			return
 		}
-		cause = nil // what the handler returned makes no sense, and that is a failure
+		r.message, cause = refused.Error(), nil // what the handler returned makes no sense, and that is a failure
 	}
-	if errors.Is(r.err, ErrCancelRequested) { // as ReportProgress may have said, but the handler says so now
-		cause = w.extend(ctx, g)
+	if r.cancelled { // if that is so: the handler alone has said it
+		cause = w.extend(w.storing, g)
 	}
 	if errors.Is(cause, errShutdown) || errors.Is(cause, ErrCancelRequested) {
-		w.release(ctx, g)
+		w.release(g)
 		return
 	}
-	w.insist(ctx, "fail", func(ctx context.Context) error {
-		_, err := w.FailGeneration(ctx, g.ID, FailGenerationParams{ErrorMessage: storable(r.err.Error()), Attempt: g.Attempt})
+	w.insist("fail", g, func(ctx context.Context) error {
+		_, err := w.FailGeneration(ctx, g.ID, FailGenerationParams{ErrorMessage: storable(r.message), Attempt: g.Attempt})
 		return err
 	})
 }
 
 func (w *worker) extend(ctx context.Context, g Generation) error {
-	return w.within(ctx, func(ctx context.Context) error {
-		_, err := w.ExtendLease(ctx, g.ID, g.Attempt, w.Lease)
-		return err
-	})
+	ctx, cancel := context.WithTimeout(ctx, min(w.Lease/3, maxTry)) // so that there is time for another try
+	defer cancel()
+	_, err := w.ExtendLease(ctx, g.ID, g.Attempt, w.Lease)
+	return err
 }
 
-func (w *worker) release(ctx context.Context, g Generation) {
-	w.insist(ctx, "release", func(ctx context.Context) error {
+func (w *worker) release(g Generation) {
+	w.insist("release", g, func(ctx context.Context) error {
 		_, err := w.ReleaseGeneration(ctx, g.ID, g.Attempt)
 		return err
 	})
 }
 
-// insist stores a result in spite of a database that fails for a while, for as long as the lease.
-func (w *worker) insist(ctx context.Context, doing string, attempt func(context.Context) error) error {
-	for began, pause := time.Now(), 50*time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := w.within(ctx, attempt)
+// insist stores a result in spite of a database that fails for a while, at the shutdown for as long as that may take. A
+// lease that runs out meanwhile is none the worse, as long as nobody else is given the generation.
+func (w *worker) insist(doing string, g Generation, store func(context.Context) error) error {
+	var failing outage
+	for {
+		ctx, cancel := context.WithTimeout(w.storing, maxTry)
+		err := store(ctx)
+		cancel()
 		_, invalid := errors.AsType[*ValidationError](err)
-		_, finished := errors.AsType[*TransitionError](err)
-		final := err == nil || invalid || finished ||
-			errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrClosed)
-		if final {
+		switch {
+		case err == nil, invalid:
+			return err
+		case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrNotFound):
+			w.log(slog.LevelWarn, "a worker has lost its lease, and could not "+doing, g, err)
+			return err
+		case errors.Is(err, ErrClosed), failing.lasts(), w.storing.Err() != nil:
+			w.log(slog.LevelError, "a result is dropped: a worker could not "+doing, g, err)
 			return err
 		}
-		w.warn(ctx, doing, err)
-		if time.Since(began) > w.Lease {
-			return err
+		w.log(slog.LevelWarn, "a worker could not "+doing+", and will try again", g, err)
+		select {
+		case <-w.storing.Done():
+		case <-time.After(failing.pause()):
 		}
-		time.Sleep(pause)
 	}
 }
 
-// within bounds a call that no caller waits for: one that takes longer than the lease is of no use.
-func (w *worker) within(ctx context.Context, call func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, w.Lease)
-	defer cancel()
-	return call(ctx)
-}
-
-func (w *worker) warn(ctx context.Context, doing string, err error) {
-	if w.logger != nil {
-		w.logger.LogAttrs(ctx, slog.LevelWarn, "worker will try again", slog.String("worker", w.Worker), slog.String("doing", doing), slog.String("error", errorCode(err)))
+// log says what goes wrong in a worker, of which nobody else hears.
+func (w *worker) log(level slog.Level, message string, g Generation, err error) {
+	if w.logger == nil {
+		return
 	}
+	attributes := []slog.Attr{slog.String("worker", w.Worker)}
+	if g.Attempt > 0 {
+		attributes = append(attributes, slog.String("generation", g.ID.String()), slog.Int64("attempt", g.Attempt))
+	}
+	if err != nil {
+		attributes = append(attributes, slog.String("error", errorCode(err)))
+	}
+	w.logger.LogAttrs(context.Background(), level, message, attributes...)
 }
 
 // storable makes of any text one that the store accepts as an error message.

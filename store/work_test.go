@@ -4,13 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
+	"os"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/matryer/is"
 
 	"github.com/dgx-music/storage/store"
@@ -113,6 +119,13 @@ func TestWorkMakesAFailedAttemptOfWhateverGoesWrong(t *testing.T) {
 			"an error that is no text": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
 				return none, errors.New("\xff\x00" + strings.Repeat("é", 1<<20))
 			}, "\uFFFD"},
+			"an error that is a nil pointer": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
+				var e *os.PathError
+				return none, e
+			}, "panic: runtime error: invalid memory address"},
+			"an error that panics": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
+				return none, explosive{}
+			}, "panic: the error itself"},
 			"a panic":     {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) { panic("oops") }, "panic: oops\n\ngoroutine"},
 			"a nil panic": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) { panic(nil) }, "panic: "},
 			"a goroutine that ends": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
@@ -138,6 +151,13 @@ func TestWorkMakesAFailedAttemptOfWhateverGoesWrong(t *testing.T) {
 		}
 	})
 }
+
+type explosive struct{}
+
+func (explosive) Error() string    { return "boom" }
+func (explosive) Is(error) bool    { panic("the error itself") }
+func (explosive) Unwrap() error    { panic("the error itself") }
+func (explosive) GoString() string { panic("the error itself") }
 
 func TestWorkTriesAgain(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
@@ -385,6 +405,7 @@ func TestWaitForPending(t *testing.T) {
 		waiting = wait()
 		sleeps(waiting)
 		is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
+			is.True(errors.Is(tx.WaitForPending(ctx), store.ErrNotFound)) // it does not wait, since that would hold up others
 			_, err := tx.CreateGeneration(ctx, beat("in a transaction"))
 			if err == nil {
 				err = tx.WaitForPending(ctx) // which sees it
@@ -433,4 +454,213 @@ func TestWaitForPending(t *testing.T) {
 		is.True(errors.Is(<-waiting, store.ErrClosed))
 		is.True(errors.Is(s.WaitForPending(ctx), store.ErrClosed))
 	})
+}
+
+// counting counts the statements of each query, and keeps what is said at warn level and above.
+type counting struct {
+	slog.Handler
+	mu      sync.Mutex
+	queries map[string]int
+	said    []string
+}
+
+func newCounting() *counting {
+	return &counting{Handler: slog.DiscardHandler, queries: make(map[string]int)}
+}
+
+func (c *counting) Enabled(context.Context, slog.Level) bool { return true }
+func (c *counting) Handle(_ context.Context, record slog.Record) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	record.Attrs(func(a slog.Attr) bool {
+		if a.Key == "query" {
+			c.queries[a.Value.String()]++
+		}
+		return true
+	})
+	if record.Level >= slog.LevelWarn {
+		c.said = append(c.said, record.Message)
+	}
+	return nil
+}
+
+func (c *counting) count(query string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queries[query]
+}
+
+func (c *counting) hasSaid(text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.said, func(said string) bool { return strings.Contains(said, text) })
+}
+
+// Workers that have nothing to do look, and do not write: neither without work, nor beside work for other models.
+func TestIdleWorkersOnlyLook(t *testing.T) {
+	for _, engine := range engines {
+		t.Run(engine.name, func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			log := newCounting()
+			s := engine.open(t, store.Options{Logger: slog.New(log)})
+			stop := working(t, s, store.WorkOptions{ModelNames: []string{"rare", "rarer"}, PollInterval: time.Hour}, sing)
+			for range 20 {
+				create(t, s, "for another model")
+				time.Sleep(5 * time.Millisecond)
+			}
+			time.Sleep(200 * time.Millisecond)
+			is.Equal(log.count("ClaimGenerations")+log.count("NextPendingPriority"), 0)
+			looks := log.count("HasDueGenerationsOfModel")
+			is.True(looks > 2 && looks < 100) // one for each hint, and no more
+			is.NoErr(stop())
+		})
+	}
+}
+
+// What another worker holds in a transaction that stays open is due, and not to be had: no reason to ask without a pause.
+func TestContendedWorkIsNotAskedForWithoutPause(t *testing.T) {
+	is := is.New(t)
+	log := newCounting()
+	s := engines[1].open(t, store.Options{Logger: slog.New(log)})
+	create(t, s, "x")
+	var stop func() error
+	is.NoErr(s.InTx(t.Context(), func(tx *store.Tx) error {
+		claimed, err := tx.ClaimGenerations(t.Context(), store.ClaimParams{Worker: "slow", Limit: 1, Lease: time.Minute})
+		is.Equal(len(claimed), 1)
+		stop = working(t, s, store.WorkOptions{}, sing)
+		time.Sleep(time.Second)
+		return err
+	}))
+	claims := log.count("ClaimGenerations")
+	is.True(claims > 2 && claims < 10) // at 0, 50, 150, 350, 750 ms
+	is.NoErr(stop())
+}
+
+// stalled is a PostgreSQL behind a proxy that can be cut off: connections then hang, and new ones are refused.
+type stalled struct {
+	mu    sync.Mutex
+	cond  *sync.Cond
+	cut   bool
+	conns []net.Conn
+}
+
+func (p *stalled) set(cut bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = cut
+	if !cut { // what hung is of no use any more
+		for _, conn := range p.conns {
+			conn.Close()
+		}
+		p.conns = nil
+	}
+	p.cond.Broadcast()
+}
+
+func (p *stalled) pass(to, from net.Conn) {
+	defer to.Close()
+	defer from.Close()
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		p.mu.Lock()
+		for p.cut {
+			p.cond.Wait()
+		}
+		p.mu.Unlock()
+		if n > 0 {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// stallable gives the URL of a database behind such a proxy.
+func stallable(t *testing.T) (string, *stalled) {
+	t.Helper()
+	is := is.New(t)
+	config, err := pgconn.ParseConfig(engines[1].url(t))
+	is.NoErr(err)
+	network, address := pgconn.NetworkAddress(config.Host, config.Port)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	is.NoErr(err)
+	p := &stalled{}
+	p.cond = sync.NewCond(&p.mu)
+	t.Cleanup(func() {
+		listener.Close()
+		p.set(false)
+	})
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial(network, address)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			p.mu.Lock()
+			p.conns = append(p.conns, client, server)
+			p.mu.Unlock()
+			go p.pass(server, client)
+			go p.pass(client, server)
+		}
+	}()
+	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", config.User, listener.Addr(), config.Database), p
+}
+
+// The database is away for longer than the lease while a handler finishes: what it made is not lost.
+func TestResultOutlivesAnOutage(t *testing.T) {
+	is := is.New(t)
+	url, proxy := stallable(t)
+	log := newCounting()
+	s, err := store.Open(t.Context(), store.Options{URL: url, Logger: slog.New(log), BusyTimeout: time.Second})
+	is.NoErr(err)
+	defer s.Close()
+	started, finish := make(chan struct{}), make(chan struct{})
+	stop := working(t, s, store.WorkOptions{Lease: time.Second, RescueInterval: time.Hour}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+		close(started)
+		<-finish
+		return sing(ctx, g)
+	})
+	g := create(t, s, "x")
+	<-started
+	proxy.set(true)
+	close(finish)
+	time.Sleep(3 * time.Second)
+	proxy.set(false)
+	g = eventually(t, s, g.ID, store.Generation.IsComplete)
+	is.Equal(g.Attempt, int64(1))
+	is.True(log.hasSaid("could not complete, and will try again"))
+	is.True(!log.hasSaid("dropped"))
+	is.NoErr(stop())
+}
+
+// A database that hangs does not keep Work from returning.
+func TestShutdownIsBoundedWhenTheDatabaseHangs(t *testing.T) {
+	is := is.New(t)
+	url, proxy := stallable(t)
+	log := newCounting()
+	s, err := store.Open(t.Context(), store.Options{URL: url, Logger: slog.New(log), BusyTimeout: time.Second})
+	is.NoErr(err)
+	defer s.Close()
+	started := make(chan struct{})
+	stop := working(t, s, store.WorkOptions{Lease: time.Hour, ShutdownTimeout: 100 * time.Millisecond}, func(ctx context.Context, _ store.Generation) (store.CompleteGenerationParams, error) {
+		close(started)
+		<-ctx.Done()
+		return store.CompleteGenerationParams{}, ctx.Err()
+	})
+	create(t, s, "x")
+	<-started
+	proxy.set(true)
+	is.NoErr(stop())
+	is.True(log.hasSaid("a result is dropped"))
+	proxy.set(false)
 }

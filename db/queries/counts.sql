@@ -1,6 +1,6 @@
 -- name: Stats :one
--- One statement, so that the numbers belong to one moment. The schema keeps them, so each costs as many rows as counters
--- has for it: one on SQLite, on PostgreSQL as many as there were writers at once.
+-- One statement, so that the numbers belong to one moment. The schema keeps them, so each costs as many rows as there are
+-- for it: one on SQLite, on PostgreSQL as many as there were writers at once.
 SELECT
 	CAST(COALESCE(sum(CASE WHEN name = 'pending' THEN value END), 0) AS BIGINT) AS pending_generations,
 	CAST(COALESCE(sum(CASE WHEN name = 'processing' THEN value END), 0) AS BIGINT) AS processing_generations,
@@ -8,13 +8,13 @@ SELECT
 	CAST(COALESCE(sum(CASE WHEN name = 'failed' THEN value END), 0) AS BIGINT) AS failed_generations,
 	CAST(COALESCE(sum(CASE WHEN name = 'cancelled' THEN value END), 0) AS BIGINT) AS cancelled_generations,
 	CAST(COALESCE(sum(CASE WHEN name = 'prompts' THEN value END), 0) AS BIGINT) AS total_prompts
-FROM counters;
+FROM generation_counters;
 
 -- name: CountsAndTruth :many
 -- What the schema keeps, and what there is, of one moment. It reads all generations and prompts.
 SELECT
 	names.name,
-	CAST(COALESCE((SELECT sum(c.value) FROM counters AS c WHERE c.name = names.name), 0) AS BIGINT) AS kept,
+	CAST(COALESCE((SELECT sum(c.value) FROM generation_counters AS c WHERE c.name = names.name), 0) AS BIGINT) AS kept,
 	CAST(COALESCE(truth.rows, 0) AS BIGINT) AS there
 FROM (SELECT 'pending' AS name UNION SELECT 'processing' UNION SELECT 'completed' UNION SELECT 'failed' UNION SELECT 'cancelled' UNION SELECT 'prompts') AS names
 LEFT JOIN (

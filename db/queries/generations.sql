@@ -136,7 +136,9 @@ UPDATE generations SET
 	status = 'processing',
 	started_at = @started_at,
 	completed_at = NULL,
-	error_message = sqlc.narg('error_message')
+	error_message = sqlc.narg('error_message'),
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
 WHERE id = @id AND status = 'pending'
 RETURNING *;
 

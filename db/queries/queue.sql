@@ -5,7 +5,7 @@
 WITH RECURSIVE priorities (priority) AS (
 	SELECT (
 		SELECT first.priority FROM generations AS first
-		WHERE first.status = 'pending' AND NOT EXISTS (SELECT 1 FROM queue WHERE paused_at IS NOT NULL)
+		WHERE first.status = 'pending' AND NOT EXISTS (SELECT 1 FROM generation_queue WHERE paused_at IS NOT NULL)
 		ORDER BY first.priority
 		LIMIT 1
 	)
@@ -26,8 +26,26 @@ SELECT EXISTS (
 	WHERE g.status = 'pending' AND g.priority = priorities.priority AND g.scheduled_at <= @now
 ) AS due;
 
+-- name: HasDueGenerationsOfModel :one
+-- The look of a worker that can run only some models. Served by idx_generations_status_model_name, for whose sake it asks
+-- for the first: by idx_generations_pending it would pass over all that waits for other models, at each look.
+SELECT EXISTS (
+	SELECT 1
+	FROM (
+		SELECT g.id FROM generations AS g
+		WHERE g.status = 'pending' AND g.model_name = @model_name AND g.scheduled_at <= @now
+		ORDER BY g.created_at, g.id
+		LIMIT 1
+	) AS first
+	WHERE NOT EXISTS (SELECT 1 FROM generation_queue WHERE paused_at IS NOT NULL)
+) AS due;
+
+-- name: CountGenerationErrors :one
+SELECT count(*) FROM generation_errors WHERE generation_id = @generation_id;
+
 -- name: ExtendLease :one
--- Neither this nor ReportProgress changes a column of an index, so that PostgreSQL updates the row in place.
+-- Neither this nor ReportProgress changes a column of an index, so that PostgreSQL need not touch any where the page has
+-- room for the new row.
 UPDATE generations SET lease_expires_at = @lease_expires_at
 WHERE id = @id AND status = 'processing' AND lease_expires_at IS NOT NULL AND attempt = @attempt
 	AND cancel_requested_at IS NULL
@@ -65,29 +83,31 @@ UPDATE generations SET
 	error_message = NULL,
 	max_attempts = CASE WHEN max_attempts > attempt THEN max_attempts ELSE attempt + 1 END,
 	progress_step = 'queued',
-	progress_fraction = 0
+	progress_fraction = 0,
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
 WHERE id = @id AND status IN ('failed', 'cancelled')
 RETURNING *;
 
 -- name: CancelGeneration :one
 -- Where a worker holds a claim it is asked to stop; where nobody does there is nobody to ask.
 UPDATE generations SET
-	status = CASE WHEN lease_expires_at IS NULL THEN 'cancelled' ELSE status END,
-	completed_at = CASE WHEN lease_expires_at IS NULL THEN @now ELSE completed_at END,
-	cancel_requested_at = CASE WHEN lease_expires_at IS NULL THEN NULL ELSE COALESCE(cancel_requested_at, @now) END
+	status = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN status ELSE 'cancelled' END,
+	completed_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN completed_at ELSE @now END,
+	cancel_requested_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN COALESCE(cancel_requested_at, @now) END
 WHERE id = @id AND status IN ('pending', 'processing')
 RETURNING *;
 
 -- name: CancelBatch :execrows
 -- As CancelGeneration, for those of a batch that nobody has cancelled yet. Served by idx_generations_batch_id.
 UPDATE generations SET
-	status = CASE WHEN lease_expires_at IS NULL THEN 'cancelled' ELSE status END,
-	completed_at = CASE WHEN lease_expires_at IS NULL THEN @now ELSE completed_at END,
-	cancel_requested_at = CASE WHEN lease_expires_at IS NULL THEN NULL ELSE @now END
+	status = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN status ELSE 'cancelled' END,
+	completed_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN completed_at ELSE @now END,
+	cancel_requested_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN COALESCE(cancel_requested_at, @now) END
 WHERE batch_id = @batch_id AND status IN ('pending', 'processing') AND cancel_requested_at IS NULL;
 
 -- name: BatchStats :one
--- One range of idx_generations_batch_id.
+-- One range of idx_generations_batch_id, which has all that is counted.
 SELECT
 	count(CASE WHEN status = 'pending' THEN 1 END) AS pending_generations,
 	count(CASE WHEN status = 'processing' THEN 1 END) AS processing_generations,
@@ -126,10 +146,10 @@ WHERE me.id = @id;
 SELECT * FROM generation_errors WHERE generation_id = @generation_id ORDER BY attempt;
 
 -- name: PauseQueue :exec
-UPDATE queue SET paused_at = @paused_at WHERE paused_at IS NULL;
+UPDATE generation_queue SET paused_at = @paused_at WHERE paused_at IS NULL;
 
 -- name: ResumeQueue :exec
-UPDATE queue SET paused_at = NULL;
+UPDATE generation_queue SET paused_at = NULL;
 
 -- name: QueuePausedAt :one
-SELECT paused_at FROM queue WHERE id = 1;
+SELECT paused_at FROM generation_queue WHERE id = 1;

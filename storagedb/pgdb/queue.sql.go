@@ -16,7 +16,7 @@ const claimGenerations = `-- name: ClaimGenerations :many
 WITH RECURSIVE priorities (priority) AS (
 	SELECT (
 		SELECT first.priority FROM generations AS first
-		WHERE first.status = 'pending' AND NOT EXISTS (SELECT 1 FROM queue WHERE paused_at IS NOT NULL)
+		WHERE first.status = 'pending' AND NOT EXISTS (SELECT 1 FROM generation_queue WHERE paused_at IS NOT NULL)
 		ORDER BY first.priority
 		LIMIT 1
 	)
@@ -128,13 +128,13 @@ func (q *Queries) ClaimGenerations(ctx context.Context, arg ClaimGenerationsPara
 
 const failGeneration = `-- name: FailGeneration :one
 WITH held AS (
-	SELECT g.id, g.attempt, g.worker, g.lease_expires_at FROM generations AS g
+	SELECT g.id, g.attempt, g.worker FROM generations AS g
 	WHERE g.id = $5 AND g.status IN ('pending', 'processing')
-		AND CASE WHEN g.lease_expires_at IS NULL THEN 0 ELSE g.attempt END = CAST($6 AS BIGINT)
+		AND CASE WHEN g.status = 'processing' AND g.lease_expires_at IS NOT NULL THEN g.attempt ELSE 0 END = CAST($6 AS BIGINT)
 	FOR UPDATE
 ), kept AS (
 	INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
-	SELECT held.id, held.attempt, held.worker, CAST($4 AS TEXT), CAST($3 AS TIMESTAMPTZ) FROM held WHERE held.lease_expires_at IS NOT NULL
+	SELECT held.id, held.attempt, held.worker, CAST($4 AS TEXT), CAST($3 AS TIMESTAMPTZ) FROM held WHERE CAST($6 AS BIGINT) > 0
 )
 UPDATE generations SET
 	status = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN CAST($1 AS BOOLEAN) OR attempt >= max_attempts THEN 'failed' ELSE 'pending' END,

@@ -26,7 +26,7 @@ UPDATE generations SET
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
 WHERE id = ?5 AND status IN ('pending', 'processing')
-	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST(?6 AS INTEGER)
+	AND CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN attempt ELSE 0 END = CAST(?6 AS INTEGER)
 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 

@@ -73,48 +73,29 @@ func (q *Queries) ClaimGeneration(ctx context.Context, arg ClaimGenerationParams
 }
 
 const dueGenerations = `-- name: DueGenerations :many
-WITH RECURSIVE priorities (priority) AS (
-	SELECT (
-		SELECT first.priority FROM generations AS first
-		WHERE first.status = 'pending' AND NOT EXISTS (SELECT 1 FROM queue WHERE paused_at IS NOT NULL)
-		ORDER BY first.priority
-		LIMIT 1
-	)
-	UNION ALL
-	SELECT (
-		SELECT next.priority FROM generations AS next
-		WHERE next.status = 'pending' AND next.priority > priorities.priority
-		ORDER BY next.priority
-		LIMIT 1
-	)
-	FROM priorities
-	WHERE priorities.priority IS NOT NULL
-)
-SELECT due.id
-FROM priorities
-CROSS JOIN generations AS due
-WHERE due.id IN (
-	SELECT g.id FROM generations AS g
-	WHERE g.status = 'pending' AND g.priority = priorities.priority AND g.scheduled_at <= ?1
-		AND (CAST(?2 AS TEXT) = '[]' OR g.model_name IN (SELECT value FROM json_each(CAST(?2 AS TEXT))))
-	ORDER BY g.scheduled_at, g.id
-	LIMIT ?3
-)
-ORDER BY due.priority, due.scheduled_at, due.id
-LIMIT ?3
+SELECT g.id FROM generations AS g
+WHERE g.status = 'pending' AND g.priority = ?1 AND g.scheduled_at <= ?2
+	AND (CAST(?3 AS TEXT) = '[]' OR g.model_name IN (SELECT value FROM json_each(CAST(?3 AS TEXT))))
+ORDER BY g.scheduled_at, g.id
+LIMIT ?4
 `
 
 type DueGenerationsParams struct {
+	Priority   int64     `json:"priority"`
 	Now        time.Time `json:"now"`
 	ModelNames string    `json:"model_names"`
 	RowLimit   int64     `json:"row_limit"`
 }
 
-// What a claim takes, in claim order. The look is that of PostgreSQL's ClaimGenerations; see there. Nobody else writes
-// in the meantime, so nothing is locked or skipped, and the rows are claimed one by one, which costs no round trips: sqlc
-// takes no WITH before a SQLite UPDATE. The names of the models are a JSON array, an empty one for all.
+// What a claim takes at one priority: one range of idx_generations_pending. Nobody else writes in the meantime, so
+// nothing is locked or skipped. The names of the models are a JSON array, an empty one for all.
 func (q *Queries) DueGenerations(ctx context.Context, arg DueGenerationsParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, dueGenerations, arg.Now, arg.ModelNames, arg.RowLimit)
+	rows, err := q.db.Query(ctx, dueGenerations,
+		arg.Priority,
+		arg.Now,
+		arg.ModelNames,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +126,7 @@ UPDATE generations SET
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
 WHERE id = ?5 AND status IN ('pending', 'processing')
-	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST(?6 AS INTEGER)
+	AND CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN attempt ELSE 0 END = CAST(?6 AS INTEGER)
 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
@@ -250,6 +231,33 @@ func (q *Queries) KeepGenerationError(ctx context.Context, arg KeepGenerationErr
 		arg.Attempt,
 	)
 	return err
+}
+
+const nextPendingPriority = `-- name: NextPendingPriority :many
+SELECT priority FROM generations WHERE status = 'pending' AND priority >= ?1 ORDER BY priority LIMIT 1
+`
+
+// None, or one: the lowest priority from this one on at which something waits, by one probe of idx_generations_pending. A
+// claim goes from priority to priority with it, as PostgreSQL's recursion does; see there. In SQLite a statement costs no
+// round trip, and its ORDER BY would visit all priorities before it gave the first row.
+func (q *Queries) NextPendingPriority(ctx context.Context, fromPriority int64) ([]int64, error) {
+	rows, err := q.db.Query(ctx, nextPendingPriority, fromPriority)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var priority int64
+		if err := rows.Scan(&priority); err != nil {
+			return nil, err
+		}
+		items = append(items, priority)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const rescueGenerations = `-- name: RescueGenerations :many

@@ -14,7 +14,7 @@ UPDATE generations SET progress_step = 'completed', progress_fraction = 1 WHERE 
 UPDATE generations SET progress_step = 'failed' WHERE status = 'failed';
 
 -- A batch's counts come from the index alone. Partial, so that a generation without a batch does not pay for it.
-CREATE INDEX idx_generations_batch_id ON generations (batch_id, status, created_at, id) WHERE batch_id IS NOT NULL;
+CREATE INDEX idx_generations_batch_id ON generations (batch_id, status, prompt_id) WHERE batch_id IS NOT NULL;
 
 CREATE TABLE generation_errors (
 	generation_id UUID NOT NULL,
@@ -30,13 +30,13 @@ CREATE TABLE generation_errors (
 	CONSTRAINT generation_errors_error_check CHECK (octet_length(error) <= 1048576)
 );
 
-CREATE TABLE queue (
+CREATE TABLE generation_queue (
 	id BIGINT NOT NULL,
 	paused_at TIMESTAMPTZ,
-	CONSTRAINT queue_pkey PRIMARY KEY (id),
-	CONSTRAINT queue_id_check CHECK (id = 1)
+	CONSTRAINT generation_queue_pkey PRIMARY KEY (id),
+	CONSTRAINT generation_queue_id_check CHECK (id = 1)
 );
-INSERT INTO queue (id) VALUES (1);
+INSERT INTO generation_queue (id) VALUES (1);
 
 COMMENT ON COLUMN generations.batch_id IS 'What it was asked for together with; NULL: on its own.';
 COMMENT ON COLUMN generations.progress_step IS 'What its worker is at: queued, loading_model, ... or any text.';
@@ -48,13 +48,13 @@ COMMENT ON COLUMN generation_errors.attempt IS 'Which claim of the generation it
 COMMENT ON COLUMN generation_errors.worker IS 'Who held the claim.';
 COMMENT ON COLUMN generation_errors.error IS 'What the worker said, or that its lease ran out.';
 COMMENT ON COLUMN generation_errors.failed_at IS 'When it failed.';
-COMMENT ON TABLE queue IS 'Queue is the switch of the whole queue, in one row.';
-COMMENT ON COLUMN queue.id IS 'Always 1.';
-COMMENT ON COLUMN queue.paused_at IS 'Since when nothing is claimed; NULL: the queue runs.';
+COMMENT ON TABLE generation_queue IS 'GenerationQueue is the switch of the whole queue, in one row.';
+COMMENT ON COLUMN generation_queue.id IS 'Always 1.';
+COMMENT ON COLUMN generation_queue.paused_at IS 'Since when nothing is claimed; NULL: the queue runs.';
 
 -- migrate:down
 
-DROP TABLE queue;
+DROP TABLE generation_queue;
 DROP TABLE generation_errors;
 DROP INDEX idx_generations_batch_id;
 ALTER TABLE generations

@@ -10,29 +10,29 @@ CREATE INDEX idx_generations_favorite ON generations (created_at, id) WHERE favo
 -- A count is the sum of its rows. A transaction adds to a row that no other transaction holds, and makes a new one where
 -- there is none: so nobody ever waits for a count, and there are as many rows as there were writers at once. A row may
 -- be below zero; the sum never is.
-CREATE TABLE counters (
+CREATE TABLE generation_counters (
 	name TEXT NOT NULL,
 	part BIGINT GENERATED ALWAYS AS IDENTITY,
 	value BIGINT NOT NULL,
-	CONSTRAINT counters_pkey PRIMARY KEY (name, part)
+	CONSTRAINT generation_counters_pkey PRIMARY KEY (name, part)
 ) WITH (fillfactor = 50); -- room for updates in place
-INSERT INTO counters (name, value) SELECT status, count(*) FROM generations GROUP BY status;
-INSERT INTO counters (name, value) SELECT 'prompts', count(*) FROM prompts;
+INSERT INTO generation_counters (name, value) SELECT status, count(*) FROM generations GROUP BY status;
+INSERT INTO generation_counters (name, value) SELECT 'prompts', count(*) FROM prompts;
 
 COMMENT ON COLUMN generations.favorite IS 'Whether somebody wants to find it again.';
-COMMENT ON TABLE counters IS 'Counter is a part of a count; the count is the sum of its parts.';
-COMMENT ON COLUMN counters.name IS 'A status, or prompts.';
-COMMENT ON COLUMN counters.part IS 'Tells the parts apart.';
-COMMENT ON COLUMN counters.value IS 'May be below zero, unlike the sum.';
+COMMENT ON TABLE generation_counters IS 'GenerationCounter is a part of a count; the count is the sum of its parts.';
+COMMENT ON COLUMN generation_counters.name IS 'A status, or prompts.';
+COMMENT ON COLUMN generation_counters.part IS 'Tells the parts apart.';
+COMMENT ON COLUMN generation_counters.value IS 'May be below zero, unlike the sum.';
 
 CREATE FUNCTION add_to_counter(counter TEXT, change BIGINT) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	UPDATE counters SET value = value + change
+	UPDATE generation_counters SET value = value + change
 	WHERE name = counter AND part = (
-		SELECT c.part FROM counters AS c WHERE c.name = counter ORDER BY c.part LIMIT 1 FOR UPDATE SKIP LOCKED
+		SELECT c.part FROM generation_counters AS c WHERE c.name = counter ORDER BY c.part LIMIT 1 FOR UPDATE SKIP LOCKED
 	);
 	IF NOT FOUND THEN
-		INSERT INTO counters (name, value) VALUES (counter, change);
+		INSERT INTO generation_counters (name, value) VALUES (counter, change);
 	END IF;
 END
 $$;
@@ -50,7 +50,7 @@ BEGIN
 		GROUP BY status
 		HAVING sum(change) <> 0;
 	ELSE -- TRUNCATE
-		DELETE FROM counters WHERE name <> 'prompts';
+		DELETE FROM generation_counters WHERE name <> 'prompts';
 	END IF;
 	RETURN NULL;
 END
@@ -71,7 +71,7 @@ BEGIN
 	ELSIF TG_OP = 'DELETE' THEN
 		PERFORM add_to_counter('prompts', -count(*)) FROM old_rows HAVING count(*) > 0;
 	ELSE -- TRUNCATE
-		DELETE FROM counters WHERE name = 'prompts';
+		DELETE FROM generation_counters WHERE name = 'prompts';
 	END IF;
 	RETURN NULL;
 END
@@ -96,6 +96,6 @@ DROP TRIGGER prompts_count_truncate ON prompts;
 DROP FUNCTION count_generations;
 DROP FUNCTION count_prompts;
 DROP FUNCTION add_to_counter;
-DROP TABLE counters;
+DROP TABLE generation_counters;
 DROP INDEX idx_generations_favorite;
 ALTER TABLE generations DROP COLUMN favorite;

@@ -17,7 +17,7 @@ UPDATE generations SET progress_step = 'completed', progress_fraction = 1 WHERE 
 UPDATE generations SET progress_step = 'failed' WHERE status = 'failed';
 
 -- A batch's counts come from the index alone. Partial, so that a generation without a batch does not pay for it.
-CREATE INDEX idx_generations_batch_id ON generations (batch_id, status, created_at, id) WHERE batch_id IS NOT NULL;
+CREATE INDEX idx_generations_batch_id ON generations (batch_id, status, prompt_id) WHERE batch_id IS NOT NULL;
 
 CREATE TABLE generation_errors (
 	generation_id TEXT NOT NULL,
@@ -34,18 +34,18 @@ CREATE TABLE generation_errors (
 	CONSTRAINT generation_errors_failed_at_check CHECK (failed_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
 ) STRICT;
 
-CREATE TABLE queue (
+CREATE TABLE generation_queue (
 	id INTEGER NOT NULL,
 	paused_at TEXT,
-	CONSTRAINT queue_pkey PRIMARY KEY (id),
-	CONSTRAINT queue_id_check CHECK (id = 1),
-	CONSTRAINT queue_paused_at_check CHECK (paused_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
+	CONSTRAINT generation_queue_pkey PRIMARY KEY (id),
+	CONSTRAINT generation_queue_id_check CHECK (id = 1),
+	CONSTRAINT generation_queue_paused_at_check CHECK (paused_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
 ) STRICT;
-INSERT INTO queue (id) VALUES (1);
+INSERT INTO generation_queue (id) VALUES (1);
 
 -- migrate:down
 
-DROP TABLE queue;
+DROP TABLE generation_queue;
 DROP TABLE generation_errors;
 DROP INDEX idx_generations_batch_id;
 ALTER TABLE generations DROP COLUMN cancel_requested_at;

@@ -9,13 +9,13 @@ ALTER TABLE generations ADD COLUMN favorite INTEGER NOT NULL DEFAULT 0
 CREATE INDEX idx_generations_favorite ON generations (created_at, id) WHERE favorite;
 
 -- One row per status, and one for the prompts. SQLite has one writer, so nobody queues behind a row.
-CREATE TABLE counters (
+CREATE TABLE generation_counters (
 	name TEXT NOT NULL,
 	value INTEGER NOT NULL,
-	CONSTRAINT counters_pkey PRIMARY KEY (name),
-	CONSTRAINT counters_value_check CHECK (value >= 0)
+	CONSTRAINT generation_counters_pkey PRIMARY KEY (name),
+	CONSTRAINT generation_counters_value_check CHECK (value >= 0)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO counters (name, value)
+INSERT INTO generation_counters (name, value)
 SELECT names.name, (SELECT count(*) FROM generations WHERE status = names.name)
 FROM (
 	SELECT 'pending' AS name
@@ -24,30 +24,30 @@ FROM (
 	UNION ALL SELECT 'failed'
 	UNION ALL SELECT 'cancelled'
 ) AS names;
-INSERT INTO counters (name, value) SELECT 'prompts', count(*) FROM prompts;
+INSERT INTO generation_counters (name, value) SELECT 'prompts', count(*) FROM prompts;
 
 CREATE TRIGGER generations_count_insert AFTER INSERT ON generations
 BEGIN
-	UPDATE counters SET value = value + 1 WHERE name = NEW.status;
+	UPDATE generation_counters SET value = value + 1 WHERE name = NEW.status;
 END;
 CREATE TRIGGER generations_count_update AFTER UPDATE OF status ON generations
 WHEN NEW.status <> OLD.status
 BEGIN
-	UPDATE counters SET value = value - 1 WHERE name = OLD.status;
-	UPDATE counters SET value = value + 1 WHERE name = NEW.status;
+	UPDATE generation_counters SET value = value - 1 WHERE name = OLD.status;
+	UPDATE generation_counters SET value = value + 1 WHERE name = NEW.status;
 END;
 -- Foreign keys that delete fire it, too.
 CREATE TRIGGER generations_count_delete AFTER DELETE ON generations
 BEGIN
-	UPDATE counters SET value = value - 1 WHERE name = OLD.status;
+	UPDATE generation_counters SET value = value - 1 WHERE name = OLD.status;
 END;
 CREATE TRIGGER prompts_count_insert AFTER INSERT ON prompts
 BEGIN
-	UPDATE counters SET value = value + 1 WHERE name = 'prompts';
+	UPDATE generation_counters SET value = value + 1 WHERE name = 'prompts';
 END;
 CREATE TRIGGER prompts_count_delete AFTER DELETE ON prompts
 BEGIN
-	UPDATE counters SET value = value - 1 WHERE name = 'prompts';
+	UPDATE generation_counters SET value = value - 1 WHERE name = 'prompts';
 END;
 
 -- migrate:down
@@ -57,6 +57,6 @@ DROP TRIGGER generations_count_update;
 DROP TRIGGER generations_count_delete;
 DROP TRIGGER prompts_count_insert;
 DROP TRIGGER prompts_count_delete;
-DROP TABLE counters;
+DROP TABLE generation_counters;
 DROP INDEX idx_generations_favorite;
 ALTER TABLE generations DROP COLUMN favorite;

@@ -53,7 +53,7 @@ UPDATE generations SET
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
 WHERE id = @id AND status IN ('pending', 'processing')
-	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST(@attempt AS BIGINT)
+	AND CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN attempt ELSE 0 END = CAST(@attempt AS BIGINT)
 RETURNING *;
 
 -- name: MergeMetadata :one

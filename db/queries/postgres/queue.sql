@@ -10,7 +10,7 @@
 WITH RECURSIVE priorities (priority) AS (
 	SELECT (
 		SELECT first.priority FROM generations AS first
-		WHERE first.status = 'pending' AND NOT EXISTS (SELECT 1 FROM queue WHERE paused_at IS NOT NULL)
+		WHERE first.status = 'pending' AND NOT EXISTS (SELECT 1 FROM generation_queue WHERE paused_at IS NOT NULL)
 		ORDER BY first.priority
 		LIMIT 1
 	)
@@ -50,13 +50,13 @@ RETURNING *;
 -- @attempt is the fence: the attempt of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside
 -- WITH; there these are two statements of one transaction.
 WITH held AS (
-	SELECT g.id, g.attempt, g.worker, g.lease_expires_at FROM generations AS g
+	SELECT g.id, g.attempt, g.worker FROM generations AS g
 	WHERE g.id = @id AND g.status IN ('pending', 'processing')
-		AND CASE WHEN g.lease_expires_at IS NULL THEN 0 ELSE g.attempt END = CAST(@attempt AS BIGINT)
+		AND CASE WHEN g.status = 'processing' AND g.lease_expires_at IS NOT NULL THEN g.attempt ELSE 0 END = CAST(@attempt AS BIGINT)
 	FOR UPDATE
 ), kept AS (
 	INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
-	SELECT held.id, held.attempt, held.worker, CAST(@error AS TEXT), CAST(@now AS TIMESTAMPTZ) FROM held WHERE held.lease_expires_at IS NOT NULL
+	SELECT held.id, held.attempt, held.worker, CAST(@error AS TEXT), CAST(@now AS TIMESTAMPTZ) FROM held WHERE CAST(@attempt AS BIGINT) > 0
 )
 UPDATE generations SET
 	status = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN 'failed' ELSE 'pending' END,

@@ -1,35 +1,16 @@
+-- name: NextPendingPriority :many
+-- None, or one: the lowest priority from this one on at which something waits, by one probe of idx_generations_pending. A
+-- claim goes from priority to priority with it, as PostgreSQL's recursion does; see there. In SQLite a statement costs no
+-- round trip, and its ORDER BY would visit all priorities before it gave the first row.
+SELECT priority FROM generations WHERE status = 'pending' AND priority >= @from_priority ORDER BY priority LIMIT 1;
+
 -- name: DueGenerations :many
--- What a claim takes, in claim order. The look is that of PostgreSQL's ClaimGenerations; see there. Nobody else writes
--- in the meantime, so nothing is locked or skipped, and the rows are claimed one by one, which costs no round trips: sqlc
--- takes no WITH before a SQLite UPDATE. The names of the models are a JSON array, an empty one for all.
-WITH RECURSIVE priorities (priority) AS (
-	SELECT (
-		SELECT first.priority FROM generations AS first
-		WHERE first.status = 'pending' AND NOT EXISTS (SELECT 1 FROM queue WHERE paused_at IS NOT NULL)
-		ORDER BY first.priority
-		LIMIT 1
-	)
-	UNION ALL
-	SELECT (
-		SELECT next.priority FROM generations AS next
-		WHERE next.status = 'pending' AND next.priority > priorities.priority
-		ORDER BY next.priority
-		LIMIT 1
-	)
-	FROM priorities
-	WHERE priorities.priority IS NOT NULL
-)
-SELECT due.id
-FROM priorities
-CROSS JOIN generations AS due
-WHERE due.id IN (
-	SELECT g.id FROM generations AS g
-	WHERE g.status = 'pending' AND g.priority = priorities.priority AND g.scheduled_at <= @now
-		AND (CAST(@model_names AS TEXT) = '[]' OR g.model_name IN (SELECT value FROM json_each(CAST(@model_names AS TEXT))))
-	ORDER BY g.scheduled_at, g.id
-	LIMIT @row_limit
-)
-ORDER BY due.priority, due.scheduled_at, due.id
+-- What a claim takes at one priority: one range of idx_generations_pending. Nobody else writes in the meantime, so
+-- nothing is locked or skipped. The names of the models are a JSON array, an empty one for all.
+SELECT g.id FROM generations AS g
+WHERE g.status = 'pending' AND g.priority = @priority AND g.scheduled_at <= @now
+	AND (CAST(@model_names AS TEXT) = '[]' OR g.model_name IN (SELECT value FROM json_each(CAST(@model_names AS TEXT))))
+ORDER BY g.scheduled_at, g.id
 LIMIT @row_limit;
 
 -- name: ClaimGeneration :one
@@ -62,7 +43,7 @@ UPDATE generations SET
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
 WHERE id = @id AND status IN ('pending', 'processing')
-	AND CASE WHEN lease_expires_at IS NULL THEN 0 ELSE attempt END = CAST(@attempt AS INTEGER)
+	AND CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN attempt ELSE 0 END = CAST(@attempt AS INTEGER)
 RETURNING *;
 
 -- name: KeepExpiredLeases :exec
