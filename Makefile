@@ -57,8 +57,9 @@ cover: ## print the coverage of store and of storagedb's hand-written part, and 
 	done; rm coverage.hand.out coverage.package.out; exit $${status:-0}
 
 .PHONY: fuzz
-fuzz: ## look for metadata that breaks the reader, for a minute
+fuzz: ## look for metadata that breaks the reader, and for searches that are an error, for a minute each
 	go test ./storagedb -run '^$$' -fuzz FuzzCanonical -fuzztime 60s -fuzzminimizetime 10x
+	go test ./store -run '^$$' -fuzz FuzzSearch -fuzztime 60s -fuzzminimizetime 10x
 
 .PHONY: bench
 bench: ## measure the store beside the raw drivers

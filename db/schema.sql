@@ -76,7 +76,6 @@ CREATE INDEX idx_generations_model_name ON generations (model_name, created_at, 
 CREATE INDEX idx_generations_status_model_name ON generations (status, model_name, created_at, id);
 CREATE INDEX idx_generations_completed_at ON generations (completed_at) WHERE completed_at IS NOT NULL;
 CREATE INDEX idx_generations_pending ON generations (status, priority, scheduled_at, id) WHERE status = 'pending';
-CREATE INDEX idx_generations_prompt_id ON generations (prompt_id);
 CREATE INDEX idx_prompts_used_count ON prompts (used_count, last_used_at, id);
 CREATE TRIGGER prompts_text_length BEFORE INSERT ON prompts
 WHEN length(CAST(NEW.text AS BLOB)) > 2000
@@ -139,9 +138,30 @@ CREATE TRIGGER prompts_count_delete AFTER DELETE ON prompts
 BEGIN
 	UPDATE generation_counters SET value = value - 1 WHERE name = 'prompts';
 END;
+CREATE VIRTUAL TABLE prompts_search USING fts5 (text, content = 'prompts', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2')
+/* prompts_search(text) */;
+CREATE TABLE IF NOT EXISTS 'prompts_search_data'(id INTEGER PRIMARY KEY, block BLOB);
+CREATE TABLE IF NOT EXISTS 'prompts_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS 'prompts_search_docsize'(id INTEGER PRIMARY KEY, sz BLOB);
+CREATE TABLE IF NOT EXISTS 'prompts_search_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+CREATE TRIGGER prompts_search_insert AFTER INSERT ON prompts
+BEGIN
+	INSERT INTO prompts_search (rowid, text) VALUES (NEW.id, NEW.text);
+END;
+CREATE TRIGGER prompts_search_update AFTER UPDATE OF text ON prompts
+BEGIN
+	INSERT INTO prompts_search (prompts_search, rowid, text) VALUES ('delete', OLD.id, OLD.text);
+	INSERT INTO prompts_search (rowid, text) VALUES (NEW.id, NEW.text);
+END;
+CREATE TRIGGER prompts_search_delete AFTER DELETE ON prompts
+BEGIN
+	INSERT INTO prompts_search (prompts_search, rowid, text) VALUES ('delete', OLD.id, OLD.text);
+END;
+CREATE INDEX idx_generations_prompt_id ON generations (prompt_id, created_at, id);
 -- Dbmate schema migrations
 INSERT INTO "schema_migrations" (version) VALUES
   ('20251107000001'),
   ('20261123000001'),
   ('20261123191137'),
-  ('20261123201336');
+  ('20261123201336'),
+  ('20261123204639');

@@ -70,16 +70,6 @@ type Generation struct {
 	Favorite bool `json:"favorite"`
 }
 
-// GenerationCounter is a part of a count; the count is the sum of its parts.
-type GenerationCounter struct {
-	// A status, or prompts.
-	Name string `json:"name"`
-	// Tells the parts apart.
-	Part int64 `json:"part"`
-	// May be below zero, unlike the sum.
-	Value int64 `json:"value"`
-}
-
 // GenerationError is why an attempt failed.
 type GenerationError struct {
 	// The generation's; deleting that deletes this.
@@ -92,14 +82,6 @@ type GenerationError struct {
 	Error string `json:"error"`
 	// When it failed.
 	FailedAt time.Time `json:"failed_at"`
-}
-
-// GenerationQueue is the switch of the whole queue, in one row.
-type GenerationQueue struct {
-	// Always 1.
-	ID int64 `json:"id"`
-	// Since when nothing is claimed; NULL: the queue runs.
-	PausedAt *time.Time `json:"paused_at"`
 }
 
 // Prompt is a text that people asked for, and how often.

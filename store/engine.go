@@ -25,6 +25,8 @@ type dialect interface {
 	// A failure changes two tables: one statement on PostgreSQL, two on SQLite, which has no INSERT inside WITH.
 	failGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params FailGenerationParams, now, retryAt time.Time) (Generation, error)
 	rescueGenerations(ctx context.Context, db storagedb.DBTX, limit int, now time.Time) ([]Generation, error)
+	// Full-text search is each engine's own: FTS5, and text search types. The hits come without snippets.
+	searchPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit, offset int64) ([]PromptHit, error)
 	// A day is cut from a time by to_char on PostgreSQL, and from a text on SQLite.
 	dailyUsage(ctx context.Context, db storagedb.DBTX, from, to time.Time) ([]DayUsage, error)
 }

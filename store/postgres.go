@@ -368,3 +368,15 @@ func (e *postgresEngine) dailyUsage(ctx context.Context, db storagedb.DBTX, from
 	}
 	return days, err
 }
+
+func (e *postgresEngine) searchPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit, offset int64) ([]PromptHit, error) {
+	rows, err := pgdb.New(db).SearchPrompts(ctx, pgdb.SearchPromptsParams{Query: query.tsquery(), RowLimit: limit, RowOffset: offset})
+	hits := make([]PromptHit, len(rows))
+	for i, row := range rows {
+		hits[i] = PromptHit{
+			Prompt: Prompt{ID: row.ID, Text: row.Text, UsedCount: row.UsedCount, FirstUsedAt: row.FirstUsedAt, LastUsedAt: row.LastUsedAt},
+			Rank:   row.Score,
+		}
+	}
+	return hits, err
+}

@@ -495,3 +495,15 @@ func (e *sqliteEngine) dailyUsage(ctx context.Context, db storagedb.DBTX, from, 
 	}
 	return days, err
 }
+
+func (e *sqliteEngine) searchPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit, offset int64) ([]PromptHit, error) {
+	rows, err := sqlitedb.New(db).SearchPrompts(ctx, sqlitedb.SearchPromptsParams{Query: query.fts5(), RowLimit: limit, RowOffset: offset})
+	hits := make([]PromptHit, len(rows))
+	for i, row := range rows {
+		hits[i] = PromptHit{
+			Prompt: Prompt{ID: row.ID, Text: row.Text, UsedCount: row.UsedCount, FirstUsedAt: row.FirstUsedAt, LastUsedAt: row.LastUsedAt},
+			Rank:   row.Score,
+		}
+	}
+	return hits, err
+}

@@ -31,6 +31,7 @@ const (
 const (
 	defaultListLimit       = 100
 	defaultMostUsedPrompts = 10
+	defaultSearchLimit     = 20
 	defaultMaxAttempts     = 3
 )
 

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"strings"
+	"unicode"
+)
+
+// searchQuery is what a user typed, understood: words, "quoted phrases", -excluded and prefix*. Whatever else is typed only
+// stands between words, so there are no syntax errors.
+type searchQuery struct {
+	wanted   []searchTerm
+	excluded []searchTerm
+}
+
+// searchTerm is a word, or words that follow each other.
+type searchTerm struct {
+	words  []string // as typed, of letters, digits and their accents
+	prefix bool     // the last word may go on
+}
+
+const (
+	maxSearchTerms    = 64  // what is typed behind them is ignored
+	maxSearchWordSize = 255 // in letters, as far as PostgreSQL's index keeps a word
+)
+
+// parseSearch understands what a user typed. A minus excludes where no word ends before it: "lo-fi" is two words that follow
+// each other, as everything is that has no space in it.
+func parseSearch(typed string) searchQuery {
+	var q searchQuery
+	rest := []rune(typed)
+	for len(rest) > 0 && len(q.wanted)+len(q.excluded) < maxSearchTerms {
+		excluded := false
+		for len(rest) > 0 && !isWordRune(rest[0]) && rest[0] != '"' {
+			excluded = rest[0] == '-'
+			rest = rest[1:]
+		}
+		var text []rune
+		text, rest = nextTerm(rest)
+		words, cut := splitWords(text)
+		term := searchTerm{words: words, prefix: cut}
+		if len(rest) > 0 && rest[0] == '*' {
+			term.prefix = true
+			rest = rest[1:]
+		}
+		switch {
+		case len(term.words) == 0:
+		case excluded:
+			q.excluded = append(q.excluded, term)
+		default:
+			q.wanted = append(q.wanted, term)
+		}
+	}
+	return q
+}
+
+// nextTerm cuts off what is within quotes, or up to the next space, quote or star.
+func nextTerm(rest []rune) (text, behind []rune) {
+	if len(rest) == 0 {
+		return nil, nil
+	}
+	if rest[0] == '"' {
+		for i, r := range rest[1:] {
+			if r == '"' {
+				return rest[1 : 1+i], rest[2+i:]
+			}
+		}
+		return rest[1:], nil // a quote that is not closed goes to the end
+	}
+	for i, r := range rest {
+		if unicode.IsSpace(r) || r == '"' || r == '*' {
+			return rest[:i], rest[i:]
+		}
+	}
+	return rest, nil
+}
+
+// splitWords also tells whether the last word had to be cut.
+func splitWords(text []rune) (words []string, cut bool) {
+	for _, word := range strings.FieldsFunc(string(text), func(r rune) bool { return !isWordRune(r) }) {
+		letters := []rune(word)
+		if cut = len(letters) > maxSearchWordSize; cut {
+			word = string(letters[:maxSearchWordSize])
+		}
+		if strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsMark(r) }) {
+			words = append(words, word)
+		}
+	}
+	return words, cut
+}
+
+// isWordRune tells what words are made of, as the tokenizers of the engines do.
+func isWordRune(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r)
+}
+
+// fts5 is the query as FTS5 reads it. Words are quoted, so that none is an operator.
+func (q searchQuery) fts5() string {
+	quoted := func(term searchTerm) string {
+		text := `"` + strings.Join(term.words, " ") + `"`
+		if term.prefix {
+			text += " *"
+		}
+		return text
+	}
+	return q.join(quoted, " AND ", " NOT ")
+}
+
+// tsquery is the query as PostgreSQL reads it.
+func (q searchQuery) tsquery() string {
+	quoted := func(term searchTerm) string {
+		text := "('" + strings.Join(term.words, "' <-> '") + "'"
+		if term.prefix {
+			text += ":*"
+		}
+		return text + ")"
+	}
+	return q.join(quoted, " & ", " & !")
+}
+
+func (q searchQuery) join(quoted func(searchTerm) string, and, not string) string {
+	var b strings.Builder
+	b.WriteString("(")
+	for i, term := range q.wanted {
+		if i > 0 {
+			b.WriteString(and)
+		}
+		b.WriteString(quoted(term))
+	}
+	b.WriteString(")")
+	for _, term := range q.excluded {
+		b.WriteString(not)
+		b.WriteString(quoted(term))
+	}
+	return b.String()
+}
