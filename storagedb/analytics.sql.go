@@ -79,11 +79,15 @@ func (q *Queries) ModelUsage(ctx context.Context) ([]ModelUsageRow, error) {
 const trendingPrompts = `-- name: TrendingPrompts :many
 SELECT p.id, p.text, p.used_count, p.first_used_at, p.last_used_at, uses.uses
 FROM (
-	SELECT g.prompt_id, count(*) AS uses, max(g.created_at) AS last_created_at
-	FROM generations AS g
-	WHERE g.created_at >= $1
-	GROUP BY g.prompt_id
-	ORDER BY uses DESC, last_created_at DESC, g.prompt_id DESC
+	SELECT recent.prompt_id, count(*) AS uses, max(recent.created_at) AS last_created_at
+	FROM (
+		SELECT g.prompt_id, g.created_at FROM generations AS g
+		WHERE g.created_at >= $1
+		ORDER BY g.created_at DESC
+		LIMIT 9223372036854775807
+	) AS recent
+	GROUP BY recent.prompt_id
+	ORDER BY uses DESC, last_created_at DESC, recent.prompt_id DESC
 	LIMIT CAST($2 AS BIGINT)
 ) AS uses
 JOIN prompts AS p ON p.id = uses.prompt_id
@@ -104,7 +108,8 @@ type TrendingPromptsRow struct {
 	Uses        int64     `json:"uses"`
 }
 
-// One range of idx_generations_created_at: as much as was asked for since then.
+// One range of idx_generations_created_at: as much as was asked for since then. The order, and a limit that is none, are
+// for SQLite: it takes any range for a quarter of the table, and would rather read all of another index.
 func (q *Queries) TrendingPrompts(ctx context.Context, arg TrendingPromptsParams) ([]TrendingPromptsRow, error) {
 	rows, err := q.db.Query(ctx, trendingPrompts, arg.Since, arg.RowLimit)
 	if err != nil {

@@ -24,14 +24,19 @@ GROUP BY g.model_name, g.model_version
 ORDER BY g.model_name, g.model_version;
 
 -- name: TrendingPrompts :many
--- One range of idx_generations_created_at: as much as was asked for since then.
+-- One range of idx_generations_created_at: as much as was asked for since then. The order, and a limit that is none, are
+-- for SQLite: it takes any range for a quarter of the table, and would rather read all of another index.
 SELECT p.*, uses.uses
 FROM (
-	SELECT g.prompt_id, count(*) AS uses, max(g.created_at) AS last_created_at
-	FROM generations AS g
-	WHERE g.created_at >= @since
-	GROUP BY g.prompt_id
-	ORDER BY uses DESC, last_created_at DESC, g.prompt_id DESC
+	SELECT recent.prompt_id, count(*) AS uses, max(recent.created_at) AS last_created_at
+	FROM (
+		SELECT g.prompt_id, g.created_at FROM generations AS g
+		WHERE g.created_at >= @since
+		ORDER BY g.created_at DESC
+		LIMIT 9223372036854775807
+	) AS recent
+	GROUP BY recent.prompt_id
+	ORDER BY uses DESC, last_created_at DESC, recent.prompt_id DESC
 	LIMIT CAST(@row_limit AS BIGINT)
 ) AS uses
 JOIN prompts AS p ON p.id = uses.prompt_id
