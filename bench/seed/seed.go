@@ -1,0 +1,106 @@
+// Package seed fills a store with history, to be measured on: past the store, in one statement per table, since a million
+// generations through the store would take minutes.
+package seed
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dgx-music/storage/store"
+)
+
+// Prompts is how many different prompts the history has. One in a hundred has the word "rare".
+const Prompts = 5000
+
+// statements make a history that is skewed as a service's is: 97 % completed, 2 % failed, 1 % pending, three models of which
+// one has 1 %, 1 % favorites, batches of ten, and one generation a second until now. Status, model and favorite
+// do not depend on each other.
+var statements = map[string][]string{
+	"sqlite": {
+		`INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
+		SELECT 'beat number ' || n || CASE WHEN n %% 100 = 0 THEN ' with a rare sound' ELSE ' at ' || (60 + n %% 120) || ' BPM' END, %[1]d / %[2]d, '2025-11-07 09:00:22.000000', '2025-11-07 09:00:22.000000'
+		FROM (WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %[2]d) SELECT n FROM numbers)`,
+		`INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at,
+			completed_at, generation_time_seconds, metadata, prompt_id, scheduled_at, attempt, worker, progress_step, batch_id, favorite)
+		SELECT printf('%%08x-0000-7000-8000-%%012x', n / 65536, n), p.text, CASE WHEN n * 31 %% 100 = 7 THEN 'musicgen-medium' WHEN n * 31 %% 2 = 0 THEN 'musicgen-small' ELSE 'musicgen-large' END,
+			16, 32000, 2, 'outputs/' || n || '.wav', 1000000, CASE WHEN n * 37 %% 100 < 97 THEN 'completed' WHEN n * 37 %% 100 < 99 THEN 'failed' ELSE 'pending' END,
+			strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', 'now', '-' || (%[1]d - n) || ' seconds'),
+			CASE WHEN n * 37 %% 100 < 99 THEN strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', 'now', '-' || (%[1]d - n) || ' seconds') END,
+			18.5, '{"bpm":' || (60 + n %% 120) || ',"genre":"trap"}', p.id, strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', 'now', '-' || (%[1]d - n) || ' seconds'),
+			1, 'w', 'completed', printf('%%08x-0000-7000-8000-000000000000', n / 10), n * 41 %% 100 = 3
+		FROM (WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %[1]d) SELECT n FROM numbers)
+		JOIN prompts AS p ON p.id = (SELECT min(id) FROM prompts) + n * 43 %% %[2]d`,
+		"ANALYZE",
+	},
+	"postgres": {
+		`INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
+		SELECT 'beat number ' || n || CASE WHEN n %% 100 = 0 THEN ' with a rare sound' ELSE ' at ' || (60 + n %% 120) || ' BPM' END, %[1]d / %[2]d, '2025-11-07', '2025-11-07'
+		FROM generate_series(1, %[2]d) AS n`,
+		`INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at,
+			completed_at, generation_time_seconds, metadata, prompt_id, scheduled_at, attempt, worker, progress_step, batch_id, favorite)
+		SELECT CAST(lpad(to_hex(n / 65536), 8, '0') || '-0000-7000-8000-' || lpad(to_hex(n), 12, '0') AS UUID), p.text,
+			CASE WHEN n * 31 %% 100 = 7 THEN 'musicgen-medium' WHEN n * 31 %% 2 = 0 THEN 'musicgen-small' ELSE 'musicgen-large' END,
+			16, 32000, 2, 'outputs/' || n || '.wav', 1000000, CASE WHEN n * 37 %% 100 < 97 THEN 'completed' WHEN n * 37 %% 100 < 99 THEN 'failed' ELSE 'pending' END,
+			t, CASE WHEN n * 37 %% 100 < 99 THEN t END, 18.5, jsonb_build_object('bpm', 60 + n %% 120, 'genre', 'trap'), p.id, t,
+			1, 'w', 'completed', CAST(lpad(to_hex(n / 10), 8, '0') || '-0000-7000-8000-000000000000' AS UUID), n * 41 %% 100 = 3
+		FROM generate_series(CAST(1 AS BIGINT), %[1]d) AS n
+		CROSS JOIN LATERAL (SELECT now() - (%[1]d - n) * INTERVAL '1 second' AS t) AS times
+		JOIN prompts AS p ON p.id = (SELECT min(id) FROM prompts) + n * 43 %% %[2]d`,
+		"VACUUM ANALYZE",
+	},
+}
+
+// Fill puts the prompts, and as many generations, into an empty store. The engine is "sqlite" or "postgres".
+func Fill(ctx context.Context, s *store.Store, engine string, generations int) error {
+	restore := func() error { return nil }
+	if engine == "sqlite" {
+		var err error
+		if restore, err = withoutIndexes(ctx, s); err != nil {
+			return fmt.Errorf("seed: %w", err)
+		}
+	}
+	for i, statement := range statements[engine] {
+		if i < 2 {
+			statement = fmt.Sprintf(statement, generations, Prompts)
+		} else if err := restore(); err != nil {
+			return fmt.Errorf("seed: %w", err)
+		}
+		if _, err := s.DB().Exec(ctx, statement); err != nil {
+			return fmt.Errorf("seed: %w", err)
+		}
+	}
+	return nil
+}
+
+// withoutIndexes takes the indexes and triggers of generations away until restore is called: SQLite sorts a million entries
+// at once in a tenth of the time that it takes to put them in one by one.
+func withoutIndexes(ctx context.Context, s *store.Store) (restore func() error, err error) {
+	rows, err := s.DB().Query(ctx, "SELECT type, name, sql FROM sqlite_schema WHERE tbl_name = 'generations' AND type IN ('index', 'trigger') AND sql IS NOT NULL")
+	if err != nil {
+		return nil, err
+	}
+	var drop, create []string
+	for rows.Next() {
+		var kind, name, text string
+		if err := rows.Scan(&kind, &name, &text); err != nil {
+			rows.Close()
+			return nil, err
+		}
+		drop, create = append(drop, "DROP "+kind+" "+name), append(create, text)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	all := func(statements []string) error {
+		for _, statement := range statements {
+			if _, err := s.DB().Exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	restore = func() error {
+		return all(append(create, "UPDATE generation_counters SET value = (SELECT count(*) FROM generations WHERE status = name) WHERE name <> 'prompts'"))
+	}
+	return restore, all(drop)
+}
