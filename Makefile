@@ -65,6 +65,10 @@ fuzz: ## look for metadata that breaks the reader, and for searches that are an 
 bench: ## measure the store beside the raw drivers
 	cd bench && go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: seed
+seed: ## fill the empty database of DATABASE_URL with a million generations to look around in
+	cd bench && go run ./cmd/seed
+
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted"; exit 1; fi

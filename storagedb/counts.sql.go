@@ -13,8 +13,9 @@ import (
 const averageGenerationTime = `-- name: AverageGenerationTime :one
 SELECT CAST(COALESCE(avg(recent.generation_time_seconds), 0) AS DOUBLE PRECISION) AS average
 FROM (
-	SELECT g.generation_time_seconds, g.status FROM generations AS g
-	WHERE g.completed_at >= $1
+	SELECT CASE WHEN g.generation_time_seconds < 1e15 THEN g.generation_time_seconds ELSE 1e15 END AS generation_time_seconds, g.status
+	FROM generations AS g
+	WHERE g.completed_at >= $1 AND g.generation_time_seconds IS NOT NULL
 	ORDER BY g.completed_at DESC
 	LIMIT 9223372036854775807
 ) AS recent
@@ -22,7 +23,8 @@ WHERE recent.status = 'completed'
 `
 
 // One range of idx_generations_completed_at, as long as there are completions in it, whatever is before. The order, and a
-// limit that is none, are for SQLite: it takes any range for a quarter of the table, and would rather read all. 0: none.
+// limit that is none, are for SQLite: it takes any range for a quarter of the table, and would rather read all. What
+// nobody can have measured is cut to 1e15 seconds, since PostgreSQL has no sum of two that are near infinity. 0: none.
 func (q *Queries) AverageGenerationTime(ctx context.Context, since *time.Time) (float64, error) {
 	row := q.db.QueryRow(ctx, averageGenerationTime, since)
 	var average float64

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -143,5 +144,30 @@ func TestTrendingPrompts(t *testing.T) {
 		wantInvalid(t, err, "limit")
 		_, err = s.TrendingPrompts(ctx, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), 1)
 		wantInvalid(t, err, "since")
+	})
+}
+
+// Times that nobody can have measured, but the schema holds, do not make an error of the sums.
+func TestSumsOfHugeTimes(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		ctx := t.Context()
+		for range 3 {
+			params := beat("x")
+			params.DurationSeconds = math.MaxFloat64
+			g, err := s.CreateGeneration(ctx, params)
+			is.NoErr(err)
+			_, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{GenerationTimeSeconds: math.MaxFloat64})
+			is.NoErr(err)
+		}
+		stats, err := s.Stats(ctx)
+		is.NoErr(err)
+		is.Equal(stats.AverageGenerationTimeSeconds, 1e15)
+		models, err := s.ModelUsage(ctx)
+		is.NoErr(err)
+		is.Equal(models[0].RealTimeFactor, 1.0)
+		days, err := s.DailyUsage(ctx, time.Now().AddDate(0, 0, -1), time.Now().AddDate(0, 0, 1))
+		is.NoErr(err)
+		is.True(len(days) >= 2)
 	})
 }

@@ -16,8 +16,8 @@ FROM (
 	SELECT to_char(e.completed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), 0,
 		CASE WHEN e.status = 'completed' THEN 1 ELSE 0 END,
 		CASE WHEN e.status = 'failed' THEN 1 ELSE 0 END,
-		CASE WHEN e.status = 'completed' THEN e.duration_seconds ELSE 0 END,
-		CASE WHEN e.status = 'completed' THEN e.generation_time_seconds END
+		CASE WHEN e.status <> 'completed' THEN 0 WHEN e.duration_seconds < 1e15 THEN e.duration_seconds ELSE 1e15 END,
+		CASE WHEN e.status <> 'completed' THEN NULL WHEN e.generation_time_seconds >= 1e15 THEN 1e15 ELSE e.generation_time_seconds END
 	FROM generations AS e
 	WHERE e.completed_at >= CAST(@from_time AS TIMESTAMPTZ) AND e.completed_at < CAST(@to_time AS TIMESTAMPTZ)
 ) AS events

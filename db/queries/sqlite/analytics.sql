@@ -15,8 +15,8 @@ FROM (
 	SELECT substr(e.completed_at, 1, 10), 0,
 		CASE WHEN e.status = 'completed' THEN 1 ELSE 0 END,
 		CASE WHEN e.status = 'failed' THEN 1 ELSE 0 END,
-		CASE WHEN e.status = 'completed' THEN e.duration_seconds ELSE 0 END,
-		CASE WHEN e.status = 'completed' THEN e.generation_time_seconds END
+		CASE WHEN e.status <> 'completed' THEN 0 WHEN e.duration_seconds < 1e15 THEN e.duration_seconds ELSE 1e15 END,
+		CASE WHEN e.status <> 'completed' THEN NULL WHEN e.generation_time_seconds >= 1e15 THEN 1e15 ELSE e.generation_time_seconds END
 	FROM generations AS e
 	WHERE e.completed_at >= @from_time AND e.completed_at < @to_time
 ) AS events
