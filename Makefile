@@ -67,7 +67,8 @@ bench: ## measure the store beside the raw drivers
 
 .PHONY: seed
 seed: ## fill the empty database of DATABASE_URL with a million generations to look around in
-	cd bench && go run ./cmd/seed
+	@cd bench && go build -o $(CURDIR)/.bin/seed ./cmd/seed
+	@.bin/seed
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck
