@@ -148,7 +148,7 @@ CREATE TRIGGER prompts_search_insert AFTER INSERT ON prompts
 BEGIN
 	INSERT INTO prompts_search (rowid, text) VALUES (NEW.id, NEW.text);
 END;
-CREATE TRIGGER prompts_search_update AFTER UPDATE OF text ON prompts
+CREATE TRIGGER prompts_search_update AFTER UPDATE OF id, text ON prompts
 BEGIN
 	INSERT INTO prompts_search (prompts_search, rowid, text) VALUES ('delete', OLD.id, OLD.text);
 	INSERT INTO prompts_search (rowid, text) VALUES (NEW.id, NEW.text);

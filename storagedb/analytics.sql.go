@@ -24,7 +24,7 @@ SELECT
 FROM (
 	SELECT
 		model_name, model_version, status,
-		CASE WHEN duration_seconds < 1e15 THEN duration_seconds ELSE 1e15 END AS duration_seconds,
+		CASE WHEN duration_seconds < 1e-9 THEN 1e-9 WHEN duration_seconds < 1e15 THEN duration_seconds ELSE 1e15 END AS duration_seconds,
 		CASE WHEN generation_time_seconds >= 1e15 THEN 1e15 ELSE generation_time_seconds END AS generation_time_seconds,
 		CASE WHEN status = 'completed' AND generation_time_seconds IS NOT NULL THEN row_number() OVER (
 			PARTITION BY model_name, model_version, status, generation_time_seconds IS NULL ORDER BY generation_time_seconds
@@ -49,7 +49,7 @@ type ModelUsageRow struct {
 
 // It reads all of history, as an average over all of it must. The percentile is nearest-rank: of the n times in their
 // order the one at place 95 * n / 100, rounded up. SQLite has no percentile_disc, and a place in an order is said alike.
-// Times are cut to 1e15 seconds, as in AverageGenerationTime.
+// Times are cut to 1e15 seconds, as in AverageGenerationTime, and what is divided by to 1e-9.
 func (q *Queries) ModelUsage(ctx context.Context) ([]ModelUsageRow, error) {
 	rows, err := q.db.Query(ctx, modelUsage)
 	if err != nil {

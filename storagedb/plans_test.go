@@ -81,7 +81,7 @@ func grows(line string, words ...string) bool {
 // parameter is a likely value for a parameter of a PostgreSQL type.
 var parameter = map[string]string{
 	"uuid": "'00000001-0000-7000-8000-000000000000'", "timestamp with time zone": "'2025-11-07 11:00:00Z'", "text": "'pending'",
-	"bigint": "10", "double precision": "0.5", "boolean": "false", "jsonb": "'{}'", "text[]": "'{}'", "uuid[]": "'{}'", "bigint[]": "'{}'",
+	"bigint": "10", "double precision": "0.5", "boolean": "false", "jsonb": "'{}'", "text[]": "'{sound}'", "boolean[]": "'{f}'", "uuid[]": "'{}'", "bigint[]": "'{}'",
 	"double precision[]": "'{}'", "jsonb[]": "'{}'", "timestamp with time zone[]": "'{}'",
 }
 

@@ -55,5 +55,9 @@ func (c Cursor) position() (position, error) {
 		return position{}, invalid("after", "is not a cursor that this store gave out")
 	}
 	micros := int64(binary.BigEndian.Uint64(raw[1:9])) // negative before 1970
-	return position{createdAt: time.UnixMicro(micros).UTC(), id: uuid.UUID(raw[9:25])}, nil
+	createdAt := time.UnixMicro(micros).UTC()
+	if err := checkYear("after", createdAt); err != nil { // anybody can compute a CRC
+		return position{}, err
+	}
+	return position{createdAt: createdAt, id: uuid.UUID(raw[9:25])}, nil
 }

@@ -369,14 +369,18 @@ func (e *postgresEngine) dailyUsage(ctx context.Context, db storagedb.DBTX, from
 	return days, err
 }
 
-func (e *postgresEngine) searchPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit, offset int64) ([]PromptHit, error) {
-	rows, err := pgdb.New(db).SearchPrompts(ctx, pgdb.SearchPromptsParams{Query: query.tsquery(), RowLimit: limit, RowOffset: offset})
-	hits := make([]PromptHit, len(rows))
-	for i, row := range rows {
-		hits[i] = PromptHit{
-			Prompt: Prompt{ID: row.ID, Text: row.Text, UsedCount: row.UsedCount, FirstUsedAt: row.FirstUsedAt, LastUsedAt: row.LastUsedAt},
-			Rank:   row.Score,
-		}
-	}
-	return hits, err
+func (e *postgresEngine) searchPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit int64) ([]PromptHit, error) {
+	params := pgdb.SearchPromptsParams{RowLimit: limit}
+	params.Wanted, params.WantedPrefixes = asArrays(query.wanted)
+	params.Excluded, params.ExcludedPrefixes = asArrays(query.excluded)
+	rows, err := pgdb.New(db).SearchPrompts(ctx, params)
+	return hitsOf(rows), err
+}
+
+func (e *postgresEngine) searchPromptsInUse(ctx context.Context, db storagedb.DBTX, query searchQuery, status Status, limit int64) ([]PromptHit, error) {
+	params := pgdb.SearchPromptsInUseParams{Status: string(status), RowLimit: limit}
+	params.Wanted, params.WantedPrefixes = asArrays(query.wanted)
+	params.Excluded, params.ExcludedPrefixes = asArrays(query.excluded)
+	rows, err := pgdb.New(db).SearchPromptsInUse(ctx, params)
+	return hitsOf(rows), err
 }

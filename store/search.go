@@ -31,7 +31,7 @@ type GenerationHit struct {
 // SearchPrompts finds prompts by their words, the best first. All words must be there, in any order; those in "double quotes"
 // must follow each other, and so must those with something else than a space between them, as in lo-fi; -word must not be
 // there; synth* finds synthwave, too. Case and the accents of Latin letters do not matter. Whatever else is typed only stands
-// between words. Without any word to find nothing is found.
+// between words. Without any word to find nothing is found. What is typed behind 64 terms is ignored.
 //
 // A limit of 0 is 20. It returns a *ValidationError for a negative limit and for a query of invalid UTF-8.
 func (o *operations) SearchPrompts(ctx context.Context, query string, limit int) ([]PromptHit, error) {
@@ -45,7 +45,7 @@ func (o *operations) SearchPrompts(ctx context.Context, query string, limit int)
 		return hits, nil
 	}
 	err = o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
-		hits, err = o.dialect.searchPrompts(ctx, db, q, rowLimit, 0)
+		hits, err = o.dialect.searchPrompts(ctx, db, q, rowLimit)
 		return err
 	})
 	if err != nil {
@@ -81,30 +81,26 @@ func (o *operations) searchGenerations(ctx context.Context, params SearchParams)
 	err = o.session.readStale(ctx, func(db storagedb.DBTX) error {
 		hits = hits[:0]
 		// Prompt by prompt, and not all their generations at once to be sorted: a word may be in the prompts of half of
-		// all history. A prompt may have no generation left, so the next page of prompts may be needed.
-		for seen := int64(0); ; seen += limit {
-			prompts, err := o.dialect.searchPrompts(ctx, db, q, limit, seen)
+		// all history.
+		prompts, err := o.dialect.searchPromptsInUse(ctx, db, q, params.Status, limit)
+		if err != nil {
+			return err
+		}
+		for _, p := range prompts {
+			newest, err := storagedb.New(db).NewestOfPrompt(ctx, storagedb.NewestOfPromptParams{
+				PromptID: p.Prompt.ID, Status: string(params.Status), RowLimit: limit - int64(len(hits)),
+			})
 			if err != nil {
 				return err
 			}
-			for _, p := range prompts {
-				newest, err := storagedb.New(db).NewestOfPrompt(ctx, storagedb.NewestOfPromptParams{
-					PromptID: p.Prompt.ID, Status: string(params.Status), RowLimit: limit - int64(len(hits)),
-				})
-				if err != nil {
-					return err
-				}
-				for _, g := range newest {
-					hits = append(hits, GenerationHit{Generation: g, Rank: p.Rank, Snippet: q.snippet(g.Prompt)})
-				}
-				if int64(len(hits)) == limit {
-					return nil
-				}
+			for _, g := range newest {
+				hits = append(hits, GenerationHit{Generation: g, Rank: p.Rank, Snippet: q.snippet(g.Prompt)})
 			}
-			if int64(len(prompts)) < limit {
+			if int64(len(hits)) == limit {
 				return nil
 			}
 		}
+		return nil
 	})
 	if err != nil {
 		return nil, err

@@ -18,10 +18,8 @@ type searchTerm struct {
 	prefix bool     // the last word may go on
 }
 
-const (
-	maxSearchTerms    = 64  // what is typed behind them is ignored
-	maxSearchWordSize = 255 // in letters, as far as PostgreSQL's index keeps a word
-)
+// maxSearchTerms is how many terms are searched for; what is typed behind them is ignored.
+const maxSearchTerms = 64
 
 // parseSearch understands what a user typed. A minus excludes where no word ends before it: "lo-fi" is two words that follow
 // each other, as everything is that has no space in it.
@@ -36,8 +34,7 @@ func parseSearch(typed string) searchQuery {
 		}
 		var text []rune
 		text, rest = nextTerm(rest)
-		words, cut := splitWords(text)
-		term := searchTerm{words: words, prefix: cut}
+		term := searchTerm{words: splitWords(text)}
 		if len(rest) > 0 && rest[0] == '*' {
 			term.prefix = true
 			rest = rest[1:]
@@ -74,18 +71,13 @@ func nextTerm(rest []rune) (text, behind []rune) {
 	return rest, nil
 }
 
-// splitWords also tells whether the last word had to be cut.
-func splitWords(text []rune) (words []string, cut bool) {
+func splitWords(text []rune) (words []string) {
 	for _, word := range strings.FieldsFunc(string(text), func(r rune) bool { return !isWordRune(r) }) {
-		letters := []rune(word)
-		if cut = len(letters) > maxSearchWordSize; cut {
-			word = string(letters[:maxSearchWordSize])
-		}
 		if strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsMark(r) }) {
 			words = append(words, word)
 		}
 	}
-	return words, cut
+	return words
 }
 
 // isWordRune tells what words are made of, as the tokenizers of the engines do.
@@ -95,41 +87,29 @@ func isWordRune(r rune) bool {
 
 // fts5 is the query as FTS5 reads it. Words are quoted, so that none is an operator.
 func (q searchQuery) fts5() string {
-	quoted := func(term searchTerm) string {
-		text := `"` + strings.Join(term.words, " ") + `"`
-		if term.prefix {
-			text += " *"
-		}
-		return text
-	}
-	return q.join(quoted, " AND ", " NOT ")
-}
-
-// tsquery is the query as PostgreSQL reads it.
-func (q searchQuery) tsquery() string {
-	quoted := func(term searchTerm) string {
-		text := "('" + strings.Join(term.words, "' <-> '") + "'"
-		if term.prefix {
-			text += ":*"
-		}
-		return text + ")"
-	}
-	return q.join(quoted, " & ", " & !")
-}
-
-func (q searchQuery) join(quoted func(searchTerm) string, and, not string) string {
 	var b strings.Builder
+	write := func(operator string, term searchTerm) {
+		b.WriteString(operator + `"` + strings.Join(term.words, " ") + `"`)
+		if term.prefix {
+			b.WriteString(" *")
+		}
+	}
 	b.WriteString("(")
 	for i, term := range q.wanted {
-		if i > 0 {
-			b.WriteString(and)
-		}
-		b.WriteString(quoted(term))
+		write([]string{"", " AND "}[min(i, 1)], term)
 	}
 	b.WriteString(")")
 	for _, term := range q.excluded {
-		b.WriteString(not)
-		b.WriteString(quoted(term))
+		write(" NOT ", term)
 	}
 	return b.String()
+}
+
+// asArrays are terms as PostgreSQL's search_query takes them, which cuts them into words itself.
+func asArrays(terms []searchTerm) (texts []string, prefixes []bool) {
+	texts, prefixes = make([]string, len(terms)), make([]bool, len(terms)) // not nil, which would be NULL
+	for i, term := range terms {
+		texts[i], prefixes[i] = strings.Join(term.words, " "), term.prefix
+	}
+	return texts, prefixes
 }

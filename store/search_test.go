@@ -46,6 +46,12 @@ var library = []string{
 	"beat—drop…beat“drop”",
 	"snake_case camelCase 1e5 0x10",
 	"हिन्दी संगीत",
+	"love \u2665\ufe0fbass line",
+	"top 1\ufe0f\u20e3 beat",
+	"\u05e9\u05b8\u05dc\u05d5\u05b9\u05dd",
+	"\u044f\u0336\u0431",
+	"\uff21bc \u2167 \u017fong \ua640",
+	strings.Repeat("q", 300) + "-bq",
 	"한국어 음악",
 	strings.Repeat("long", 400),
 	strings.Repeat("word ", 399) + "last",
@@ -64,56 +70,59 @@ func TestSearchFindsWhatIsMeant(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		fill(t, s)
 		for query, want := range map[string][]string{
-			"trap":              {"trap beat at 140 BPM"},
-			"TRAP Beat":         {"trap beat at 140 BPM"},
-			"beat trap":         {"trap beat at 140 BPM"},
-			"lo-fi":             {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
-			`"lo fi"`:           {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
-			"lo/fi":             {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
-			"fi lo":             {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop", "fi lo"},
-			"lo -rainy":         {"lo fi hip hop", "fi lo"},
-			`lo -"fi lo"`:       {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
-			"drum/bass":         {"drum/bass with synths"},
-			"drum bass":         {"drum/bass with synths", "drum and bass", "bass, drum"},
-			"synth":             {},
-			"synth*":            {"drum/bass with synths", "synthwave at 118 BPM"},
-			`"with syn"*`:       {"drum/bass with synths"},
-			"energie":           {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
-			"ÉNERGIE":           {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
-			"e\u0301nergie":     {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
-			"éner*":             {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
-			"音楽":                {"音楽 music"},
-			"драм":              {"ДРАМ энд басс", "драм"},
-			"Драм":              {"ДРАМ энд басс", "драм"},
-			"ЁЛКА":              {"ёлка и Йод"},
-			"йод":               {"ёлка и Йод"},
-			"ΜΟΥΣΙΚΉ":           {"μουσική"},
-			"angstrom naive":    {"naïve Ångström Ærø øre"},
-			"ÆRØ":               {"naïve Ångström Ærø øre"},
-			"straße":            {"Straße strasse"},
-			"90.5":              {"R&B at 90.5 BPM"},
-			"90 5":              {"R&B at 90.5 BPM"},
-			"R&B":               {"R&B at 90.5 BPM"},
-			"example.com":       {"user@example.com's beat", "https://example.com/beat?bpm=140"},
-			"user@example.com":  {"user@example.com's beat"},
-			"808s":              {"808s & heartbreak"},
-			"12dB":              {`it's -12dB [loud] *very* "quoted" (really)`},
-			"AND":               {"drum and bass", "AND OR NOT NEAR"},
-			"NOT NEAR":          {"AND OR NOT NEAR"},
-			"drop":              {"🎧beat🎧drop", "beat—drop…beat“drop”"},
-			"snake":             {"snake_case camelCase 1e5 0x10"},
-			"camelcase":         {"snake_case camelCase 1e5 0x10"},
-			"1E5":               {"snake_case camelCase 1e5 0x10"},
-			"हिन्दी":            {"हिन्दी संगीत"},
-			"음악":                {"한국어 음악"},
-			"last":              {strings.Repeat("word ", 399) + "last"},
-			"longlong*":         {strings.Repeat("long", 400)},
-			"trap -beat":        {},
-			"-beat":             {},
-			"":                  {},
-			"\"":                {},
-			"*":                 {},
-			"nobody wrote this": {},
+			"trap":                           {"trap beat at 140 BPM"},
+			"TRAP Beat":                      {"trap beat at 140 BPM"},
+			"beat trap":                      {"trap beat at 140 BPM"},
+			"lo-fi":                          {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
+			`"lo fi"`:                        {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
+			"lo/fi":                          {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
+			"fi lo":                          {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop", "fi lo"},
+			"lo -rainy":                      {"lo fi hip hop", "fi lo"},
+			`lo -"fi lo"`:                    {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
+			"drum/bass":                      {"drum/bass with synths"},
+			"drum bass":                      {"drum/bass with synths", "drum and bass", "bass, drum"},
+			"synth":                          {},
+			"synth*":                         {"drum/bass with synths", "synthwave at 118 BPM"},
+			`"with syn"*`:                    {"drum/bass with synths"},
+			"energie":                        {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
+			"ÉNERGIE":                        {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
+			"e\u0301nergie":                  {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
+			"éner*":                          {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
+			"音楽":                             {"音楽 music"},
+			"драм":                           {"ДРАМ энд басс", "драм"},
+			"Драм":                           {"ДРАМ энд басс", "драм"},
+			"ЁЛКА":                           {"ёлка и Йод"},
+			"йод":                            {"ёлка и Йод"},
+			"ΜΟΥΣΙΚΉ":                        {"μουσική"},
+			"angstrom naive":                 {"naïve Ångström Ærø øre"},
+			"ÆRØ":                            {"naïve Ångström Ærø øre"},
+			"straße":                         {"Straße strasse"},
+			"90.5":                           {"R&B at 90.5 BPM"},
+			"90 5":                           {"R&B at 90.5 BPM"},
+			"R&B":                            {"R&B at 90.5 BPM"},
+			"example.com":                    {"user@example.com's beat", "https://example.com/beat?bpm=140"},
+			"user@example.com":               {"user@example.com's beat"},
+			"808s":                           {"808s & heartbreak"},
+			"12dB":                           {`it's -12dB [loud] *very* "quoted" (really)`},
+			"AND":                            {"drum and bass", "AND OR NOT NEAR"},
+			"NOT NEAR":                       {"AND OR NOT NEAR"},
+			"drop":                           {"🎧beat🎧drop", "beat—drop…beat“drop”"},
+			"snake":                          {"snake_case camelCase 1e5 0x10"},
+			"camelcase":                      {"snake_case camelCase 1e5 0x10"},
+			"1E5":                            {"snake_case camelCase 1e5 0x10"},
+			"हिन्दी":                         {"हिन्दी संगीत"},
+			"음악":                             {"한국어 음악"},
+			"last":                           {strings.Repeat("word ", 399) + "last"},
+			"longlong*":                      {strings.Repeat("long", 400)},
+			"♥\ufe0fbass":                    {"love ♥\ufe0fbass line", "drum/bass with synths", "drum and bass", "bass, drum"},
+			"\uff41BC":                       {"\uff21bc \u2167 \u017fong \ua640"},
+			strings.Repeat("q", 300) + "-bq": {strings.Repeat("q", 300) + "-bq"},
+			"trap -beat":                     {},
+			"-beat":                          {},
+			"":                               {},
+			"\"":                             {},
+			"*":                              {},
+			"nobody wrote this":              {},
 		} {
 			hits, err := s.SearchPrompts(t.Context(), query, 100)
 			if err != nil {
@@ -264,6 +273,26 @@ func TestSearchGenerations(t *testing.T) {
 		is.Equal(search(store.SearchParams{Query: "trap", Status: store.StatusFailed}), []string(nil))
 		claimOne(t, s)
 		is.Equal(len(search(store.SearchParams{Query: "trap", Status: store.StatusPending})), 5)
+	})
+}
+
+// A prompt without a generation, or without one of the status, costs a probe and no more.
+func TestSearchPassesOverPromptsWithoutGenerations(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		ctx := t.Context()
+		g := create(t, s, "the beat that was made")
+		for i := range 300 {
+			_, err := s.TrackPrompt(ctx, fmt.Sprintf("beat beat %d", i)) // ranked before
+			is.NoErr(err)
+		}
+		hits, err := s.SearchGenerations(ctx, store.SearchParams{Query: "beat", Limit: 2})
+		is.NoErr(err)
+		is.Equal(len(hits), 1)
+		is.Equal(hits[0].Generation.ID, g.ID)
+		hits, err = s.SearchGenerations(ctx, store.SearchParams{Query: "beat", Status: store.StatusFailed})
+		is.NoErr(err)
+		is.Equal(len(hits), 0)
 	})
 }
 

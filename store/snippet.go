@@ -103,8 +103,11 @@ func placeWords(text string) (words []placedWord) {
 // fold makes words equal that differ in case or in accents.
 func fold(word string) string {
 	return strings.Map(func(r rune) rune {
-		if r >= 0x300 && r <= 0x36f {
+		switch {
+		case r >= 0x300 && r <= 0x36f:
 			return -1
+		case r == 'ς': // the sigma at the end of a word
+			return 'σ'
 		}
 		return unicode.ToLower(r)
 	}, norm.NFD.String(word))

@@ -130,8 +130,9 @@ func relativeReading(path string) string {
 // durableSettings are those of a connection that writes.
 var durableSettings = []string{
 	"journal_mode(WAL)",
-	"synchronous(FULL)",  // a commit that was acknowledged survives a power cut
-	"temp_store(MEMORY)", // the pages a statement may have to take back; on disk they cost a bulk insert a third of its speed
+	"synchronous(FULL)",      // a commit that was acknowledged survives a power cut
+	"recursive_triggers(ON)", // or REPLACE would delete past the triggers that count and index
+	"temp_store(MEMORY)",     // the pages a statement may have to take back; on disk they cost a bulk insert a third of its speed
 }
 
 // openPatience is busy_timeout while a connection is opened, short because modernc then heeds no context.
@@ -496,14 +497,12 @@ func (e *sqliteEngine) dailyUsage(ctx context.Context, db storagedb.DBTX, from, 
 	return days, err
 }
 
-func (e *sqliteEngine) searchPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit, offset int64) ([]PromptHit, error) {
-	rows, err := sqlitedb.New(db).SearchPrompts(ctx, sqlitedb.SearchPromptsParams{Query: query.fts5(), RowLimit: limit, RowOffset: offset})
-	hits := make([]PromptHit, len(rows))
-	for i, row := range rows {
-		hits[i] = PromptHit{
-			Prompt: Prompt{ID: row.ID, Text: row.Text, UsedCount: row.UsedCount, FirstUsedAt: row.FirstUsedAt, LastUsedAt: row.LastUsedAt},
-			Rank:   row.Score,
-		}
-	}
-	return hits, err
+func (e *sqliteEngine) searchPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit int64) ([]PromptHit, error) {
+	rows, err := sqlitedb.New(db).SearchPrompts(ctx, sqlitedb.SearchPromptsParams{Query: query.fts5(), RowLimit: limit})
+	return hitsOf(rows), err
+}
+
+func (e *sqliteEngine) searchPromptsInUse(ctx context.Context, db storagedb.DBTX, query searchQuery, status Status, limit int64) ([]PromptHit, error) {
+	rows, err := sqlitedb.New(db).SearchPromptsInUse(ctx, sqlitedb.SearchPromptsInUseParams{Query: query.fts5(), Status: string(status), RowLimit: limit})
+	return hitsOf(rows), err
 }

@@ -2,6 +2,9 @@
 
 -- migrate:up
 
+-- Nobody may write between the count and the triggers.
+LOCK TABLE generations, prompts IN SHARE ROW EXCLUSIVE MODE;
+
 ALTER TABLE generations ADD COLUMN favorite BOOLEAN NOT NULL DEFAULT FALSE;
 
 -- Partial, so that what is no favorite does not pay for it.

@@ -1,9 +1,19 @@
 -- name: SearchPrompts :many
--- Full-text search is each engine's own. Served by idx_prompts_search_words; all hits are ranked. The query is made by the
--- store of words and operators, so that it can be read as a tsquery; folding leaves the operators as they are.
-SELECT p.*, CAST(ts_rank(s.words, CAST(search_fold(@query) AS TSQUERY)) AS DOUBLE PRECISION) AS score
+-- Full-text search is each engine's own. Served by idx_prompts_search_words; all hits are ranked.
+SELECT p.*, CAST(ts_rank(s.words, search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[])) AS DOUBLE PRECISION) AS score
 FROM prompts_search AS s
 JOIN prompts AS p ON p.id = s.prompt_id
-WHERE s.words @@ CAST(search_fold(@query) AS TSQUERY)
+WHERE s.words @@ search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[])
 ORDER BY score DESC, p.used_count DESC, p.id DESC
-LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
+LIMIT CAST(@row_limit AS BIGINT);
+
+-- name: SearchPromptsInUse :many
+-- As SearchPrompts, for those alone that have a generation, of the status where one is given: one probe of
+-- idx_generations_prompt_id for each hit, more where the status is rare.
+SELECT p.*, CAST(ts_rank(s.words, search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[])) AS DOUBLE PRECISION) AS score
+FROM prompts_search AS s
+JOIN prompts AS p ON p.id = s.prompt_id
+WHERE s.words @@ search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[])
+	AND EXISTS (SELECT 1 FROM generations AS g WHERE g.prompt_id = p.id AND g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status))
+ORDER BY score DESC, p.used_count DESC, p.id DESC
+LIMIT CAST(@row_limit AS BIGINT);
