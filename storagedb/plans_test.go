@@ -89,6 +89,9 @@ var parameter = map[string]string{
 // look at the parameters, PostgreSQL in the one that it makes for such parameters as a caller has. It also keeps a plan for
 // any parameters, and takes that only where it promises to be as good.
 func TestEveryQueryUsesAnIndex(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a table of some size; make test runs it")
+	}
 	check := func(t *testing.T, name string, plan []string, words ...string) {
 		t.Helper()
 		reads := false

@@ -145,9 +145,13 @@ func TestStatusSetByHandEndsAClaim(t *testing.T) {
 }
 
 func TestTwoWhoRaceToCompleteOneGeneration(t *testing.T) {
+	rounds := 1000
+	if testing.Short() {
+		rounds = 200
+	}
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		for range 1000 {
+		for range rounds {
 			g := create(t, s, "race")
 			var won, lost atomic.Int32
 			var group sync.WaitGroup
@@ -173,7 +177,11 @@ func TestTwoWhoRaceToCompleteOneGeneration(t *testing.T) {
 }
 
 func TestSixteenWhoUseTheSamePrompt(t *testing.T) {
-	const goroutines, uses = 16, 1000
+	const goroutines = 16
+	uses := 1000
+	if testing.Short() {
+		uses = 100
+	}
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		var group sync.WaitGroup
