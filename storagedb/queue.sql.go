@@ -242,7 +242,7 @@ SELECT EXISTS (
 
 // Whether a claim would find something: the look before the write. Each priority at which something waits is found by one
 // probe of idx_generations_pending, and its first due generation by another, so that what is scheduled for later is
-// passed over, however much it is. See ClaimGenerations, which looks the same way.
+// passed over, however much it is. PostgreSQL's ClaimGenerations looks the same way; see there.
 func (q *Queries) HasDueGenerations(ctx context.Context, now time.Time) (bool, error) {
 	row := q.db.QueryRow(ctx, hasDueGenerations, now)
 	var due bool

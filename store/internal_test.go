@@ -176,6 +176,19 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
+func TestPausesGrowUpToTheirMaximumAndStayThere(t *testing.T) {
+	is := is.New(t)
+	for _, to := range []time.Duration{time.Millisecond, time.Second, 24 * time.Hour} {
+		var pause time.Duration
+		for range 200 {
+			next := longer(pause, 50*time.Millisecond, to)
+			is.True(next >= pause && next > 0 && next <= to)
+			pause = next
+		}
+		is.Equal(pause, to)
+	}
+}
+
 func TestNotifierSendsOnceForManyAnnouncements(t *testing.T) {
 	is := is.New(t)
 	var sent atomic.Int32

@@ -21,7 +21,7 @@ type ListGenerationsParams struct {
 	OldestFirst bool      // instead of newest first
 	Limit       int       // rows per page; 0: 100
 	Offset      int       // rows to skip, which costs as much as reading them; After does not
-	After       Cursor    // GenerationPage.Next of the page before; "": from the start
+	After       Cursor    // GenerationPage.Next of the page before, in the same order; "": from the start
 }
 
 // GenerationPage is a page of a list.

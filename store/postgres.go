@@ -26,7 +26,8 @@ import (
 //
 // What locks what: every operation of the store is one statement that changes something, which commits by itself, so
 // row locks last for a round trip. Prompts are locked before generations, and several prompts in the order of their
-// text. InTx holds one connection, and its locks until it returns. A wait for a lock ends after lock_timeout, a wait
+// text; claims, rescues and the counters of the schema pass over what is locked. CancelBatch and DeletePrompt lock several
+// generations in the order of an index, and where two such meet, PostgreSQL may break one of them up: ErrBusy. InTx holds one connection, and its locks until it returns. A wait for a lock ends after lock_timeout, a wait
 // for a connection after BusyTimeout; both are the same.
 type postgresEngine struct {
 	pool     *pgxpool.Pool
@@ -175,7 +176,7 @@ func (e *postgresEngine) write(ctx context.Context, fn func(storagedb.DBTX) erro
 	return e.read(ctx, fn)
 }
 
-// writeAtomic needs no transaction around fn: on PostgreSQL that is one statement, too.
+// writeAtomic needs no transaction around fn: on PostgreSQL, too, one statement in it changes anything.
 func (e *postgresEngine) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) error) error {
 	return e.read(ctx, fn)
 }

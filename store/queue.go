@@ -43,6 +43,7 @@ type Progress struct {
 // ClaimGenerations takes pending generations that are due, in the order of PendingGenerations, and sets them to
 // processing under a claim that holds until the lease runs out. Each claim raises Attempt by one: the number is the fence
 // that every later call of the worker must give. None to be had is no error. While the queue is paused there are none.
+// Where the end of ctx cuts the answer off on PostgreSQL, what was claimed is nobody's until its lease has run out.
 //
 // Filtering by model passes over what waits for other models, so it costs by how much that is.
 //
@@ -205,7 +206,7 @@ const leaseExpired = "lease expired: the worker did not extend it, so it may hav
 //
 // A limit below 1 is a *ValidationError.
 func (o *operations) RescueGenerations(ctx context.Context, limit int) ([]Generation, error) {
-	if err := checkClaimLimit(limit); err != nil {
+	if err := checkPositiveLimit(limit); err != nil {
 		return nil, describe("rescue generations", err)
 	}
 	var rescued []Generation

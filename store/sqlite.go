@@ -29,8 +29,9 @@ import (
 // What locks what: a write holds the writer connection from before BEGIN IMMEDIATE until after COMMIT, and SQLite's
 // write lock in between; writers of this process wait for the connection, first come first served, writers of other
 // processes for the lock. Readers hold one connection of the pool for one statement; in WAL mode they neither wait for
-// the writer nor hold it up. Nobody holds two connections, so nobody waits in a circle, except a caller who uses the
-// store inside InTx: that one waits for its own end, at most BusyTimeout.
+// the writer nor hold it up; nor does the connection that watches for commits of other processes, where somebody waits for
+// work. Nobody holds two connections, so nobody waits in a circle, except a caller who uses the store inside InTx: that
+// one waits for its own end, at most BusyTimeout.
 type sqliteEngine struct {
 	dsn      string
 	patience time.Duration

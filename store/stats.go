@@ -9,8 +9,8 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// Stats counts generations by status, and prompts, all at one moment. Its JSON has the keys of the Python
-// get_database_stats, and two more.
+// Stats counts generations by status, and prompts, at one moment. Its JSON has the keys of the Python
+// get_database_stats, and two more, which BatchStats leaves at 0.
 type Stats struct {
 	TotalGenerations      int64 `json:"total_generations"`
 	PendingGenerations    int64 `json:"pending_generations"`

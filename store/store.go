@@ -60,8 +60,8 @@ type Options struct {
 	// pgx. Empty means $DATABASE_URL, and where that is empty too, sqlite:data/generations.db.
 	URL string
 
-	// ReplicaURLs are PostgreSQL read replicas. Lists, counts, statistics and the most used prompts then come from them
-	// in turn, and may lag behind by as much as the replicas do; whatever gets one row by its key, the queue and
+	// ReplicaURLs are PostgreSQL read replicas. Lists, searches, counts, statistics and usage then come from them in turn,
+	// and may lag behind by as much as the replicas do; whatever gets one row by its key, the queue and
 	// transactions stay with the primary. A replica that does not answer is passed over.
 	ReplicaURLs []string
 
@@ -82,7 +82,8 @@ type Options struct {
 	Now func() time.Time
 
 	// Logger gets each statement at debug level with its query name and duration, and at warn level where it took
-	// 200 ms or longer; never values. nil logs nothing.
+	// 200 ms or longer; and at warn and error level what goes wrong in [Store.Work] and behind wake-ups, of which no
+	// caller hears; never values. nil logs nothing.
 	Logger *slog.Logger
 }
 

@@ -18,9 +18,10 @@ import (
 // Tx is a transaction: the operations of a [Store] on one connection, all of which take effect together or not at all.
 // It sees its own writes. Goroutines may share a Tx; its operations run one after the other.
 //
-// An operation that returns ErrNotFound, ErrConflict, ErrLeaseLost, ErrCancelRequested, a *ValidationError or a *TransitionError has changed
-// nothing, and the function may go on. The end of a context in an operation ends the transaction, and any other error,
-// such as ErrBusy, may have ended it; InTx then returns that error even if the function does not.
+// An operation that returns ErrNotFound, ErrConflict, ErrLeaseLost, ErrCancelRequested, a *ValidationError or a
+// *TransitionError has changed nothing, and the function may go on. The end of a context in an operation ends the
+// transaction, and any other error, such as ErrBusy, may have ended it; InTx then returns that error even if the
+// function does not.
 type Tx struct {
 	operations
 	db *txDB

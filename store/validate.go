@@ -178,7 +178,7 @@ func (p ClaimParams) checked() error {
 	if err := checkRequiredText("worker", p.Worker, MaxWorkerBytes); err != nil {
 		return err
 	}
-	if err := checkClaimLimit(p.Limit); err != nil {
+	if err := checkPositiveLimit(p.Limit); err != nil {
 		return err
 	}
 	if err := checkLease(p.Lease); err != nil {
@@ -194,7 +194,7 @@ func (p Progress) checked() error {
 	return checkText("progress_step", p.Step, MaxProgressStepBytes)
 }
 
-func checkClaimLimit(limit int) error {
+func checkPositiveLimit(limit int) error {
 	if limit < 1 {
 		return invalid("limit", "is below 1")
 	}

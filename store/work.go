@@ -32,10 +32,11 @@ const (
 	defaultShutdownTimeout = 30 * time.Second
 
 	rescueBatch  = 100
-	handlerGrace = time.Second     // how long a handler whose context has ended at the shutdown may take to return
-	storeGrace   = 5 * time.Second // how long the database may take to answer at the shutdown
-	maxTry       = 10 * time.Second
-	maxOutage    = 5 * time.Minute // how long Work puts up with a database that fails
+	handlerGrace = time.Second      // how long a handler whose context has ended at the shutdown may take to return
+	storeGrace   = 5 * time.Second  // how long the database may take to answer at the shutdown
+	maxTry       = 10 * time.Second // how long a call may take before it is tried again
+	maxClaim     = time.Minute      // the same for a claim, which is better late than lost: that costs an attempt
+	maxOutage    = 5 * time.Minute  // how long Work puts up with a database that fails
 
 	// Pauses between tries, from and to, where the database fails; and where there was something due, but others got it.
 	minOutagePause    = 250 * time.Millisecond
@@ -160,7 +161,8 @@ func lingering(ctx context.Context, after time.Duration) (context.Context, conte
 // claimAll claims as many generations as there are free slots, over and over, until ctx ends.
 func (w *worker) claimAll(ctx context.Context) error {
 	var failing outage
-	found, contended := true, minContendedPause
+	var contended time.Duration
+	found := true
 	for w.waitForSlot(ctx) {
 		announced := w.session.announced() // before the look: what comes after the look rings
 		pause := w.PollInterval
@@ -180,14 +182,13 @@ func (w *worker) claimAll(ctx context.Context) error {
 			w.log(slog.LevelWarn, "a worker cannot claim, and will try again", Generation{}, err)
 			announced, pause = nil, failing.pause()
 		case found:
-			failing, contended = outage{}, minContendedPause
+			failing, contended = outage{}, 0
 			continue
 		case due: // others were faster, or hold it: no hint tells when that is over
-			failing = outage{}
-			announced, pause = nil, min(contended, pause)
-			contended *= 2
+			failing, contended = outage{}, longer(contended, minContendedPause, w.PollInterval)
+			announced, pause = nil, contended
 		default:
-			failing, contended = outage{}, minContendedPause
+			failing, contended = outage{}, 0
 		}
 		if waitForWord(ctx, announced, pause) != nil {
 			return nil
@@ -210,8 +211,13 @@ func (o *outage) lasts() bool {
 }
 
 func (o *outage) pause() time.Duration {
-	o.wait = min(max(2*o.wait, minOutagePause), maxOutagePause)
+	o.wait = longer(o.wait, minOutagePause, maxOutagePause)
 	return o.wait
+}
+
+// longer is the pause behind one that was in vain: twice as long, from and to the given ones.
+func longer(pause, from, to time.Duration) time.Duration {
+	return min(max(2*pause, from), to)
 }
 
 // waitForSlot waits until another generation may be worked on, and tells whether it may: not once ctx has ended.
@@ -237,7 +243,7 @@ func (w *worker) claimSome(ctx context.Context, look bool) (due bool, claimed in
 	// Not to be cut off by the end of ctx: what is claimed must be worked on, or released.
 	claiming, release := lingering(ctx, storeGrace)
 	defer release()
-	claiming, cancel := context.WithTimeout(claiming, w.Lease)
+	claiming, cancel := context.WithTimeout(claiming, min(w.Lease, maxClaim))
 	defer cancel()
 	generations, err := w.ClaimGenerations(claiming, w.claim(cap(w.slots)-len(w.slots)))
 	for _, g := range generations {
@@ -256,7 +262,9 @@ func (w *worker) claimSome(ctx context.Context, look bool) (due bool, claimed in
 
 func (w *worker) rescueAll(ctx context.Context) {
 	for {
-		rescued, err := w.RescueGenerations(ctx, rescueBatch)
+		rescuing, cancel := context.WithTimeout(ctx, maxTry)
+		rescued, err := w.RescueGenerations(rescuing, rescueBatch)
+		cancel()
 		if err != nil && ctx.Err() == nil {
 			w.log(slog.LevelWarn, "a worker cannot rescue, and will try again", Generation{}, err)
 		}

@@ -1,7 +1,7 @@
 -- name: HasDueGenerations :one
 -- Whether a claim would find something: the look before the write. Each priority at which something waits is found by one
 -- probe of idx_generations_pending, and its first due generation by another, so that what is scheduled for later is
--- passed over, however much it is. See ClaimGenerations, which looks the same way.
+-- passed over, however much it is. PostgreSQL's ClaimGenerations looks the same way; see there.
 WITH RECURSIVE priorities (priority) AS (
 	SELECT (
 		SELECT first.priority FROM generations AS first

@@ -1,7 +1,7 @@
 -- name: NextPendingPriority :many
 -- None, or one: the lowest priority from this one on at which something waits, by one probe of idx_generations_pending. A
 -- claim goes from priority to priority with it, as PostgreSQL's recursion does; see there. In SQLite a statement costs no
--- round trip, and its ORDER BY would visit all priorities before it gave the first row.
+-- round trip, and one statement for all priorities would visit all of them before it gave its first row.
 SELECT priority FROM generations WHERE status = 'pending' AND priority >= @from_priority ORDER BY priority LIMIT 1;
 
 -- name: DueGenerations :many
