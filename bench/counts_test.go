@@ -15,6 +15,30 @@ var withoutCounters = map[string]string{
 	"postgres": "DROP TRIGGER %s ON %s",
 }
 
+// BenchmarkLongTransaction creates one by one in one transaction. Its last creations should cost what its first ones do.
+func BenchmarkLongTransaction(b *testing.B) {
+	const part, parts = 500, 8
+	forEveryEngine(b, func(b *testing.B, s *store.Store) {
+		var took []time.Duration
+		if err := s.InTx(b.Context(), func(tx *store.Tx) error {
+			for i := range parts {
+				began := time.Now()
+				for n := range part {
+					if _, err := tx.CreateGeneration(b.Context(), job(i*part+n)); err != nil {
+						return err
+					}
+				}
+				took = append(took, time.Since(began))
+			}
+			return nil
+		}); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(0, "ns/op") // of no meaning here
+		b.ReportMetric(float64(took[parts-1])/float64(took[0]), "last-over-first")
+	})
+}
+
 // BenchmarkCountersCost creates with and without the triggers that keep the counts, in turns; the ratio is that of the
 // medians. One at a time, and a thousand at once, where no commit hides the cost.
 func BenchmarkCountersCost(b *testing.B) {

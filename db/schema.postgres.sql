@@ -18,14 +18,23 @@ SET row_security = off;
 CREATE FUNCTION public.add_to_counter(counter text, change bigint) RETURNS void
     LANGUAGE plpgsql
     AS $$
+DECLARE
+	appended BIGINT;
 BEGIN
-	UPDATE generation_counters SET value = value + change
-	WHERE name = counter AND part = (
-		SELECT c.part FROM generation_counters AS c WHERE c.name = counter ORDER BY c.part LIMIT 1 FOR UPDATE SKIP LOCKED
-	);
-	IF NOT FOUND THEN
-		INSERT INTO generation_counters (name, value) VALUES (counter, change);
+	INSERT INTO generation_counters (name, value) VALUES (counter, change) RETURNING id INTO appended;
+	IF appended % 64 <> 0 THEN
+		RETURN;
 	END IF;
+	BEGIN
+		WITH folded AS (
+			DELETE FROM generation_counters
+			WHERE id = ANY(ARRAY(SELECT c.id FROM generation_counters AS c ORDER BY c.id LIMIT 1000 FOR UPDATE SKIP LOCKED))
+			RETURNING name, value
+		)
+		INSERT INTO generation_counters (name, value) SELECT name, sum(value) FROM folded GROUP BY name;
+	EXCEPTION WHEN serialization_failure THEN
+		NULL; -- above READ COMMITTED, where others have folded meanwhile: the next one will
+	END;
 END
 $$;
 
@@ -365,18 +374,25 @@ SET default_table_access_method = heap;
 --
 
 CREATE TABLE public.generation_counters (
+    id bigint NOT NULL,
     name text NOT NULL,
-    part bigint NOT NULL,
     value bigint NOT NULL
 )
-WITH (fillfactor='50');
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000');
 
 
 --
 -- Name: TABLE generation_counters; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON TABLE public.generation_counters IS 'GenerationCounter is a part of a count; the count is the sum of its parts.';
+COMMENT ON TABLE public.generation_counters IS 'GenerationCounter is a change of a count, or the sum of many.';
+
+
+--
+-- Name: COLUMN generation_counters.id; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generation_counters.id IS 'Rises with each change.';
 
 
 --
@@ -387,25 +403,18 @@ COMMENT ON COLUMN public.generation_counters.name IS 'A status, or prompts.';
 
 
 --
--- Name: COLUMN generation_counters.part; Type: COMMENT; Schema: public; Owner: -
---
-
-COMMENT ON COLUMN public.generation_counters.part IS 'Tells the parts apart.';
-
-
---
 -- Name: COLUMN generation_counters.value; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_counters.value IS 'May be below zero, unlike the sum.';
+COMMENT ON COLUMN public.generation_counters.value IS 'By how much; may be below zero, unlike the sum.';
 
 
 --
--- Name: generation_counters_part_seq; Type: SEQUENCE; Schema: public; Owner: -
+-- Name: generation_counters_id_seq; Type: SEQUENCE; Schema: public; Owner: -
 --
 
-ALTER TABLE public.generation_counters ALTER COLUMN part ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.generation_counters_part_seq
+ALTER TABLE public.generation_counters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.generation_counters_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -855,7 +864,7 @@ CREATE TABLE public.schema_migrations (
 --
 
 ALTER TABLE ONLY public.generation_counters
-    ADD CONSTRAINT generation_counters_pkey PRIMARY KEY (name, part);
+    ADD CONSTRAINT generation_counters_pkey PRIMARY KEY (id);
 
 
 --

@@ -118,8 +118,8 @@ type StatsRow struct {
 	TotalPrompts          int64 `json:"total_prompts"`
 }
 
-// One statement, so that the numbers belong to one moment. The schema keeps them, so each costs as many rows as there are
-// for it: one on SQLite, on PostgreSQL as many as there were writers at once.
+// One statement, so that the numbers belong to one moment. The schema keeps them, so all cost as many rows as there are:
+// one for each on SQLite, on PostgreSQL the changes that have not been folded yet.
 func (q *Queries) Stats(ctx context.Context) (StatsRow, error) {
 	row := q.db.QueryRow(ctx, stats)
 	var i StatsRow

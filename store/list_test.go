@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/matryer/is"
 
 	"github.com/dgx-music/storage/storagedb"
@@ -261,9 +262,59 @@ func TestCountsHoldNobodyUp(t *testing.T) {
 		return nil
 	}))
 	is.NoErr(s.CheckCounts(ctx))
-	var parts int
-	is.NoErr(s.DB().QueryRow(ctx, "SELECT count(*) FROM generation_counters WHERE name = 'pending'").Scan(&parts))
-	is.Equal(parts, 2) // as many as there were writers at once
+}
+
+// Each statement appends its changes; they are folded within a transaction that makes many, and behind it.
+func TestCountsAreFolded(t *testing.T) {
+	is := is.New(t)
+	s := engines[1].open(t)
+	ctx := t.Context()
+	wantFew := func(db storagedb.DBTX) {
+		t.Helper()
+		var rows int
+		is.NoErr(db.QueryRow(ctx, "SELECT count(*) FROM generation_counters").Scan(&rows))
+		is.True(rows > 0 && rows < 200)
+	}
+	is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
+		for i := range 400 {
+			if _, err := tx.CreateGeneration(ctx, beat(fmt.Sprint(i))); err != nil {
+				return err
+			}
+		}
+		wantFew(tx.DB())
+		return tx.CheckCounts(ctx)
+	}))
+	for range 200 {
+		create(t, s, "alone")
+	}
+	wantFew(s.DB())
+	is.NoErr(s.CheckCounts(ctx))
+}
+
+// Others may write at a higher isolation level: what they count does not get into each other's way.
+func TestCountsAboveReadCommitted(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	url := engines[1].url(t)
+	s, err := store.Open(ctx, store.Options{URL: url})
+	is.NoErr(err)
+	defer s.Close()
+	conn, err := pgx.Connect(ctx, url)
+	is.NoErr(err)
+	defer conn.Close(ctx)
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	is.NoErr(err)
+	_, err = tx.Exec(ctx, "SELECT 1 FROM prompts") // its snapshot is from here
+	is.NoErr(err)
+	for range 100 {
+		create(t, s, "meanwhile") // and folded meanwhile
+	}
+	for i := range 200 {
+		_, err = tx.Exec(ctx, "INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES ($1, 1, now(), now())", fmt.Sprint("higher ", i))
+		is.NoErr(err)
+	}
+	is.NoErr(tx.Commit(ctx))
+	is.NoErr(s.CheckCounts(ctx))
 }
 
 func TestAgesInStats(t *testing.T) {

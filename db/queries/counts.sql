@@ -1,6 +1,6 @@
 -- name: Stats :one
--- One statement, so that the numbers belong to one moment. The schema keeps them, so each costs as many rows as there are
--- for it: one on SQLite, on PostgreSQL as many as there were writers at once.
+-- One statement, so that the numbers belong to one moment. The schema keeps them, so all cost as many rows as there are:
+-- one for each on SQLite, on PostgreSQL the changes that have not been folded yet.
 SELECT
 	CAST(COALESCE(sum(CASE WHEN name = 'pending' THEN value END), 0) AS BIGINT) AS pending_generations,
 	CAST(COALESCE(sum(CASE WHEN name = 'processing' THEN value END), 0) AS BIGINT) AS processing_generations,

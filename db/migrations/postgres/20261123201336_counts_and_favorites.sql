@@ -10,33 +10,42 @@ ALTER TABLE generations ADD COLUMN favorite BOOLEAN NOT NULL DEFAULT FALSE;
 -- Partial, so that what is no favorite does not pay for it.
 CREATE INDEX idx_generations_favorite ON generations (created_at, id) WHERE favorite;
 
--- A count is the sum of its rows. A transaction adds to a row that no other transaction holds, and makes a new one where
--- there is none: so nobody ever waits for a count, and there are as many rows as there were writers at once. A row may
--- be below zero; the sum never is.
+-- A count is the sum of its changes. Each statement appends what it has changed, so that nobody ever waits for a count, in
+-- whatever transaction, and every so often one folds what is there into a row for each count. A row may be below zero;
+-- the sum never is. What was folded must go soon, or the sums would read past it.
 CREATE TABLE generation_counters (
+	id BIGINT GENERATED ALWAYS AS IDENTITY,
 	name TEXT NOT NULL,
-	part BIGINT GENERATED ALWAYS AS IDENTITY,
 	value BIGINT NOT NULL,
-	CONSTRAINT generation_counters_pkey PRIMARY KEY (name, part)
-) WITH (fillfactor = 50); -- room for updates in place
+	CONSTRAINT generation_counters_pkey PRIMARY KEY (id)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 INSERT INTO generation_counters (name, value) SELECT status, count(*) FROM generations GROUP BY status;
 INSERT INTO generation_counters (name, value) SELECT 'prompts', count(*) FROM prompts;
 
 COMMENT ON COLUMN generations.favorite IS 'Whether somebody wants to find it again.';
-COMMENT ON TABLE generation_counters IS 'GenerationCounter is a part of a count; the count is the sum of its parts.';
+COMMENT ON TABLE generation_counters IS 'GenerationCounter is a change of a count, or the sum of many.';
+COMMENT ON COLUMN generation_counters.id IS 'Rises with each change.';
 COMMENT ON COLUMN generation_counters.name IS 'A status, or prompts.';
-COMMENT ON COLUMN generation_counters.part IS 'Tells the parts apart.';
-COMMENT ON COLUMN generation_counters.value IS 'May be below zero, unlike the sum.';
+COMMENT ON COLUMN generation_counters.value IS 'By how much; may be below zero, unlike the sum.';
 
 CREATE FUNCTION add_to_counter(counter TEXT, change BIGINT) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	appended BIGINT;
 BEGIN
-	UPDATE generation_counters SET value = value + change
-	WHERE name = counter AND part = (
-		SELECT c.part FROM generation_counters AS c WHERE c.name = counter ORDER BY c.part LIMIT 1 FOR UPDATE SKIP LOCKED
-	);
-	IF NOT FOUND THEN
-		INSERT INTO generation_counters (name, value) VALUES (counter, change);
+	INSERT INTO generation_counters (name, value) VALUES (counter, change) RETURNING id INTO appended;
+	IF appended % 64 <> 0 THEN
+		RETURN;
 	END IF;
+	BEGIN
+		WITH folded AS (
+			DELETE FROM generation_counters
+			WHERE id = ANY(ARRAY(SELECT c.id FROM generation_counters AS c ORDER BY c.id LIMIT 1000 FOR UPDATE SKIP LOCKED))
+			RETURNING name, value
+		)
+		INSERT INTO generation_counters (name, value) SELECT name, sum(value) FROM folded GROUP BY name;
+	EXCEPTION WHEN serialization_failure THEN
+		NULL; -- above READ COMMITTED, where others have folded meanwhile: the next one will
+	END;
 END
 $$;
 
