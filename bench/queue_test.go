@@ -1,53 +1,15 @@
 package bench
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/dgx-music/storage/bench/seed"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
-
-// history fills a store with finished generations past it, since a million through the store would take minutes, and
-// then has the engine look at its tables, as it would have on a table that has grown.
-var history = map[string][]string{
-	"sqlite": {
-		`INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
-		VALUES ('history', 1, '2025-11-07 09:00:22.000000', '2025-11-07 09:00:22.000000')`,
-		`INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at,
-			completed_at, prompt_id, scheduled_at, attempt, worker, progress_step)
-		SELECT printf('00000000-0000-7000-8000-%%012x', n), 'history', 'musicgen-small', 16, 32000, 2, 'outputs/x.wav',
-			CASE WHEN n %% 50 = 0 THEN 'failed' ELSE 'completed' END,
-			strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', '2025-11-07', n || ' seconds'), strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', '2025-11-07', n || ' seconds'),
-			(SELECT id FROM prompts WHERE text = 'history'), strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', '2025-11-07', n || ' seconds'), 1, 'w', 'completed'
-		FROM (WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %d) SELECT n FROM numbers)`,
-		"ANALYZE",
-	},
-	"postgres": {
-		`INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES ('history', 1, '2025-11-07', '2025-11-07')`,
-		`INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at,
-			completed_at, prompt_id, scheduled_at, attempt, worker, progress_step, metadata)
-		SELECT CAST(lpad(to_hex(n), 32, '0') AS UUID), 'history', 'musicgen-small', 16, 32000, 2, 'outputs/x.wav',
-			CASE WHEN n %% 50 = 0 THEN 'failed' ELSE 'completed' END, t, t, prompts.id, t, 1, 'w', 'completed', '{}'
-		FROM prompts, generate_series(1, %d) AS n, LATERAL (SELECT TIMESTAMPTZ '2025-11-07' + n * INTERVAL '1 second' AS t) AS times`,
-		"VACUUM ANALYZE",
-	},
-}
-
-func fill(b *testing.B, engine string, s *store.Store, rows int) {
-	b.Helper()
-	for i, statement := range history[engine] {
-		if i == 1 {
-			statement = fmt.Sprintf(statement, rows)
-		}
-		if _, err := s.DB().Exec(b.Context(), statement); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
 
 func enqueue(b *testing.B, s *store.Store, jobs int) {
 	b.Helper()
@@ -69,7 +31,15 @@ func BenchmarkClaim(b *testing.B) {
 		b.Run(engine.name, func(b *testing.B) {
 			stores := map[int]*store.Store{few: engine.open(b), many: engine.open(b)}
 			for rows, s := range stores {
-				fill(b, engine.name, s, rows)
+				if err := seed.Fill(b.Context(), s, engine.name, rows); err != nil {
+					b.Fatal(err)
+				}
+				// All are to be finished, and PostgreSQL is to have forgotten that they were not.
+				for _, statement := range []string{"UPDATE generations SET status = 'completed' WHERE status = 'pending'", map[string]string{"sqlite": "ANALYZE", "postgres": "VACUUM ANALYZE"}[engine.name]} {
+					if _, err := s.DB().Exec(b.Context(), statement); err != nil {
+						b.Fatal(err)
+					}
+				}
 			}
 			took := make(map[int][]time.Duration)
 			for range rounds {

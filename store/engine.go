@@ -26,8 +26,7 @@ type dialect interface {
 	failGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params FailGenerationParams, now, retryAt time.Time) (Generation, error)
 	rescueGenerations(ctx context.Context, db storagedb.DBTX, limit int, now time.Time) ([]Generation, error)
 	// Full-text search is each engine's own: FTS5, and text search types. The hits come without snippets.
-	searchPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit int64) ([]PromptHit, error)
-	searchPromptsInUse(ctx context.Context, db storagedb.DBTX, query searchQuery, status Status, limit int64) ([]PromptHit, error)
+	searchPrompts(ctx context.Context, db storagedb.DBTX, search promptSearch) ([]PromptHit, error)
 	// A day is cut from a time by to_char on PostgreSQL, and from a text on SQLite.
 	dailyUsage(ctx context.Context, db storagedb.DBTX, from, to time.Time) ([]DayUsage, error)
 }
@@ -61,19 +60,15 @@ type engine interface {
 	close()
 }
 
-// hit is a prompt that was found, without its snippet.
-func hit(row pgdb.SearchPromptsRow) PromptHit {
-	return PromptHit{
-		Prompt: Prompt{ID: row.ID, Text: row.Text, UsedCount: row.UsedCount, FirstUsedAt: row.FirstUsedAt, LastUsedAt: row.LastUsedAt},
-		Rank:   row.Score,
-	}
-}
-
-// hitsOf are an engine's rows as prompts that were found.
-func hitsOf[Row pgdb.SearchPromptsRow | pgdb.SearchPromptsInUseRow | sqlitedb.SearchPromptsRow | sqlitedb.SearchPromptsInUseRow](rows []Row) []PromptHit {
+// hitsOf are an engine's rows as prompts that were found, without their snippets.
+func hitsOf[Row pgdb.SearchPromptsRow | sqlitedb.SearchPromptsRow](rows []Row) []PromptHit {
 	hits := make([]PromptHit, len(rows))
 	for i, row := range rows {
-		hits[i] = hit(pgdb.SearchPromptsRow(row))
+		row := pgdb.SearchPromptsRow(row)
+		hits[i] = PromptHit{
+			Prompt: Prompt{ID: row.ID, Text: row.Text, UsedCount: row.UsedCount, FirstUsedAt: row.FirstUsedAt, LastUsedAt: row.LastUsedAt},
+			Rank:   row.Score,
+		}
 	}
 	return hits
 }

@@ -370,18 +370,10 @@ func (e *postgresEngine) dailyUsage(ctx context.Context, db storagedb.DBTX, from
 	return days, err
 }
 
-func (e *postgresEngine) searchPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit int64) ([]PromptHit, error) {
-	params := pgdb.SearchPromptsParams{RowLimit: limit}
-	params.Wanted, params.WantedPrefixes = asArrays(query.wanted)
-	params.Excluded, params.ExcludedPrefixes = asArrays(query.excluded)
+func (e *postgresEngine) searchPrompts(ctx context.Context, db storagedb.DBTX, search promptSearch) ([]PromptHit, error) {
+	params := pgdb.SearchPromptsParams{UnusedToo: search.unusedToo, Status: string(search.status), RowLimit: search.limit}
+	params.Wanted, params.WantedPrefixes = asArrays(search.query.wanted)
+	params.Excluded, params.ExcludedPrefixes = asArrays(search.query.excluded)
 	rows, err := pgdb.New(db).SearchPrompts(ctx, params)
-	return hitsOf(rows), err
-}
-
-func (e *postgresEngine) searchPromptsInUse(ctx context.Context, db storagedb.DBTX, query searchQuery, status Status, limit int64) ([]PromptHit, error) {
-	params := pgdb.SearchPromptsInUseParams{Status: string(status), RowLimit: limit}
-	params.Wanted, params.WantedPrefixes = asArrays(query.wanted)
-	params.Excluded, params.ExcludedPrefixes = asArrays(query.excluded)
-	rows, err := pgdb.New(db).SearchPromptsInUse(ctx, params)
 	return hitsOf(rows), err
 }

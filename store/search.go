@@ -28,6 +28,15 @@ type GenerationHit struct {
 	Snippet    string     `json:"snippet"` // of the prompt, the matches in square brackets
 }
 
+// promptSearch is what an engine is asked for: the best prompts that match, and unless unusedToo is set, those alone that
+// have a generation, of the status where one is given.
+type promptSearch struct {
+	query     searchQuery
+	unusedToo bool
+	status    Status
+	limit     int64
+}
+
 // SearchPrompts finds prompts by their words, the best first. All words must be there, in any order; those in "double quotes"
 // must follow each other, and so must those with something else than a space between them, as in lo-fi; -word must not be
 // there; synth* finds synthwave, too. Case and the accents of Latin letters do not matter. Whatever else is typed only stands
@@ -45,7 +54,7 @@ func (o *operations) SearchPrompts(ctx context.Context, query string, limit int)
 		return hits, nil
 	}
 	err = o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
-		hits, err = o.dialect.searchPrompts(ctx, db, q, rowLimit)
+		hits, err = o.dialect.searchPrompts(ctx, db, promptSearch{query: q, unusedToo: true, limit: rowLimit})
 		return err
 	})
 	if err != nil {
@@ -82,7 +91,7 @@ func (o *operations) searchGenerations(ctx context.Context, params SearchParams)
 		hits = hits[:0]
 		// Prompt by prompt, and not all their generations at once to be sorted: a word may be in the prompts of half of
 		// all history.
-		prompts, err := o.dialect.searchPromptsInUse(ctx, db, q, params.Status, limit)
+		prompts, err := o.dialect.searchPrompts(ctx, db, promptSearch{query: q, status: params.Status, limit: limit})
 		if err != nil {
 			return err
 		}

@@ -498,12 +498,9 @@ func (e *sqliteEngine) dailyUsage(ctx context.Context, db storagedb.DBTX, from, 
 	return days, err
 }
 
-func (e *sqliteEngine) searchPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit int64) ([]PromptHit, error) {
-	rows, err := sqlitedb.New(db).SearchPrompts(ctx, sqlitedb.SearchPromptsParams{Query: query.fts5(), RowLimit: limit})
-	return hitsOf(rows), err
-}
-
-func (e *sqliteEngine) searchPromptsInUse(ctx context.Context, db storagedb.DBTX, query searchQuery, status Status, limit int64) ([]PromptHit, error) {
-	rows, err := sqlitedb.New(db).SearchPromptsInUse(ctx, sqlitedb.SearchPromptsInUseParams{Query: query.fts5(), Status: string(status), RowLimit: limit})
+func (e *sqliteEngine) searchPrompts(ctx context.Context, db storagedb.DBTX, search promptSearch) ([]PromptHit, error) {
+	rows, err := sqlitedb.New(db).SearchPrompts(ctx, sqlitedb.SearchPromptsParams{
+		Query: search.query.fts5(), UnusedToo: search.unusedToo, Status: string(search.status), RowLimit: search.limit,
+	})
 	return hitsOf(rows), err
 }

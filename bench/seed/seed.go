@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/dgx-music/storage/storagedb"
 	"github.com/dgx-music/storage/store"
 )
 
@@ -30,7 +31,6 @@ var statements = map[string][]string{
 			1, 'w', 'completed', printf('%%08x-0000-7000-8000-000000000000', n / 10), n * 41 %% 100 = 3
 		FROM (WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %[1]d) SELECT n FROM numbers)
 		JOIN prompts AS p ON p.id = (SELECT min(id) FROM prompts) + n * 43 %% %[2]d`,
-		"ANALYZE",
 	},
 	"postgres": {
 		`INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
@@ -46,44 +46,50 @@ var statements = map[string][]string{
 		FROM generate_series(CAST(1 AS BIGINT), %[1]d) AS n
 		CROSS JOIN LATERAL (SELECT now() - (%[1]d - n) * INTERVAL '1 second' AS t) AS times
 		JOIN prompts AS p ON p.id = (SELECT min(id) FROM prompts) + n * 43 %% %[2]d`,
-		"VACUUM ANALYZE",
 	},
 }
 
-// Fill puts the prompts, and as many generations, into an empty store. The engine is "sqlite" or "postgres".
+// Fill puts the prompts, and as many generations, into an empty store. The engine is "sqlite" or "postgres". It is one
+// transaction, so that whoever interrupts it has an empty store again.
 func Fill(ctx context.Context, s *store.Store, engine string, generations int) error {
-	restore := func() error { return nil }
-	if engine == "sqlite" {
-		var err error
-		if restore, err = withoutIndexes(ctx, s); err != nil {
-			return fmt.Errorf("seed: %w", err)
+	err := s.InTx(ctx, func(tx *store.Tx) error {
+		create, err := withoutIndexes(ctx, tx, engine)
+		if err != nil {
+			return err
 		}
+		for _, statement := range statements[engine] {
+			if err := exec(ctx, tx.DB(), fmt.Sprintf(statement, generations, Prompts)); err != nil {
+				return err
+			}
+		}
+		return exec(ctx, tx.DB(), create...)
+	})
+	if err == nil {
+		err = exec(ctx, s.DB(), analyze[engine])
 	}
-	for i, statement := range statements[engine] {
-		if i < 2 {
-			statement = fmt.Sprintf(statement, generations, Prompts)
-		} else if err := restore(); err != nil {
-			return fmt.Errorf("seed: %w", err)
-		}
-		if _, err := s.DB().Exec(ctx, statement); err != nil {
-			return fmt.Errorf("seed: %w", err)
-		}
+	if err != nil {
+		return fmt.Errorf("seed: %w", err)
 	}
 	return nil
 }
 
-// withoutIndexes takes the indexes and triggers of generations away until restore is called: SQLite sorts a million entries
-// at once in a tenth of the time that it takes to put them in one by one.
-func withoutIndexes(ctx context.Context, s *store.Store) (restore func() error, err error) {
-	rows, err := s.DB().Query(ctx, "SELECT type, name, sql FROM sqlite_schema WHERE tbl_name = 'generations' AND type IN ('index', 'trigger') AND sql IS NOT NULL")
+var analyze = map[string]string{"sqlite": "ANALYZE", "postgres": "VACUUM ANALYZE"}
+
+// withoutIndexes takes SQLite's indexes and triggers of generations away, and returns what brings them back: SQLite sorts
+// a million entries at once in a tenth of the time that it takes to put them in one by one.
+func withoutIndexes(ctx context.Context, tx *store.Tx, engine string) (create []string, err error) {
+	if engine != "sqlite" {
+		return nil, nil
+	}
+	rows, err := tx.DB().Query(ctx, "SELECT type, name, sql FROM sqlite_schema WHERE tbl_name = 'generations' AND type IN ('index', 'trigger') AND sql IS NOT NULL")
 	if err != nil {
 		return nil, err
 	}
-	var drop, create []string
+	defer rows.Close()
+	var drop []string
 	for rows.Next() {
 		var kind, name, text string
 		if err := rows.Scan(&kind, &name, &text); err != nil {
-			rows.Close()
 			return nil, err
 		}
 		drop, create = append(drop, "DROP "+kind+" "+name), append(create, text)
@@ -91,16 +97,16 @@ func withoutIndexes(ctx context.Context, s *store.Store) (restore func() error, 
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	all := func(statements []string) error {
-		for _, statement := range statements {
-			if _, err := s.DB().Exec(ctx, statement); err != nil {
-				return err
-			}
+	rows.Close()
+	create = append(create, "UPDATE generation_counters SET value = (SELECT count(*) FROM generations WHERE status = name) WHERE name <> 'prompts'")
+	return create, exec(ctx, tx.DB(), drop...)
+}
+
+func exec(ctx context.Context, db storagedb.DBTX, statements ...string) error {
+	for _, statement := range statements {
+		if _, err := db.Exec(ctx, statement); err != nil {
+			return err
 		}
-		return nil
 	}
-	restore = func() error {
-		return all(append(create, "UPDATE generation_counters SET value = (SELECT count(*) FROM generations WHERE status = name) WHERE name <> 'prompts'"))
-	}
-	return restore, all(drop)
+	return nil
 }

@@ -15,8 +15,11 @@ SELECT p.id, p.text, p.used_count, p.first_used_at, p.last_used_at, CAST(ts_rank
 FROM prompts_search AS s
 JOIN prompts AS p ON p.id = s.prompt_id
 WHERE s.words @@ search_query($1::TEXT[], $2::BOOLEAN[], $3::TEXT[], $4::BOOLEAN[])
+	AND (CAST($5 AS BOOLEAN) OR EXISTS (
+		SELECT 1 FROM generations AS g WHERE g.prompt_id = p.id AND g.status = COALESCE(NULLIF(CAST($6 AS TEXT), ''), g.status)
+	))
 ORDER BY score DESC, p.used_count DESC, p.id DESC
-LIMIT CAST($5 AS BIGINT)
+LIMIT CAST($7 AS BIGINT)
 `
 
 type SearchPromptsParams struct {
@@ -24,6 +27,8 @@ type SearchPromptsParams struct {
 	WantedPrefixes   []bool   `json:"wanted_prefixes"`
 	Excluded         []string `json:"excluded"`
 	ExcludedPrefixes []bool   `json:"excluded_prefixes"`
+	UnusedToo        bool     `json:"unused_too"`
+	Status           string   `json:"status"`
 	RowLimit         int64    `json:"row_limit"`
 }
 
@@ -36,13 +41,17 @@ type SearchPromptsRow struct {
 	Score       float64   `json:"score"`
 }
 
-// Full-text search is each engine's own. Served by idx_prompts_search_words; all hits are ranked.
+// Full-text search is each engine's own. Served by idx_prompts_search_words; all hits are ranked. Where only those are wanted
+// that have a generation, of a status where one is given, each hit costs a probe of idx_generations_prompt_id, and more
+// where the status is rare.
 func (q *Queries) SearchPrompts(ctx context.Context, arg SearchPromptsParams) ([]SearchPromptsRow, error) {
 	rows, err := q.db.Query(ctx, searchPrompts,
 		arg.Wanted,
 		arg.WantedPrefixes,
 		arg.Excluded,
 		arg.ExcludedPrefixes,
+		arg.UnusedToo,
+		arg.Status,
 		arg.RowLimit,
 	)
 	if err != nil {
@@ -52,70 +61,6 @@ func (q *Queries) SearchPrompts(ctx context.Context, arg SearchPromptsParams) ([
 	items := []SearchPromptsRow{}
 	for rows.Next() {
 		var i SearchPromptsRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.Text,
-			&i.UsedCount,
-			&i.FirstUsedAt,
-			&i.LastUsedAt,
-			&i.Score,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const searchPromptsInUse = `-- name: SearchPromptsInUse :many
-SELECT p.id, p.text, p.used_count, p.first_used_at, p.last_used_at, CAST(ts_rank(s.words, search_query($1::TEXT[], $2::BOOLEAN[], $3::TEXT[], $4::BOOLEAN[])) AS DOUBLE PRECISION) AS score
-FROM prompts_search AS s
-JOIN prompts AS p ON p.id = s.prompt_id
-WHERE s.words @@ search_query($1::TEXT[], $2::BOOLEAN[], $3::TEXT[], $4::BOOLEAN[])
-	AND EXISTS (SELECT 1 FROM generations AS g WHERE g.prompt_id = p.id AND g.status = COALESCE(NULLIF(CAST($5 AS TEXT), ''), g.status))
-ORDER BY score DESC, p.used_count DESC, p.id DESC
-LIMIT CAST($6 AS BIGINT)
-`
-
-type SearchPromptsInUseParams struct {
-	Wanted           []string `json:"wanted"`
-	WantedPrefixes   []bool   `json:"wanted_prefixes"`
-	Excluded         []string `json:"excluded"`
-	ExcludedPrefixes []bool   `json:"excluded_prefixes"`
-	Status           string   `json:"status"`
-	RowLimit         int64    `json:"row_limit"`
-}
-
-type SearchPromptsInUseRow struct {
-	ID          int64     `json:"id"`
-	Text        string    `json:"text"`
-	UsedCount   int64     `json:"used_count"`
-	FirstUsedAt time.Time `json:"first_used_at"`
-	LastUsedAt  time.Time `json:"last_used_at"`
-	Score       float64   `json:"score"`
-}
-
-// As SearchPrompts, for those alone that have a generation, of the status where one is given: one probe of
-// idx_generations_prompt_id for each hit, more where the status is rare.
-func (q *Queries) SearchPromptsInUse(ctx context.Context, arg SearchPromptsInUseParams) ([]SearchPromptsInUseRow, error) {
-	rows, err := q.db.Query(ctx, searchPromptsInUse,
-		arg.Wanted,
-		arg.WantedPrefixes,
-		arg.Excluded,
-		arg.ExcludedPrefixes,
-		arg.Status,
-		arg.RowLimit,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []SearchPromptsInUseRow{}
-	for rows.Next() {
-		var i SearchPromptsInUseRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.Text,

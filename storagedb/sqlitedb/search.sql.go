@@ -15,13 +15,18 @@ SELECT p.id, p.text, p.used_count, p.first_used_at, p.last_used_at, CAST(-prompt
 FROM prompts_search
 JOIN prompts AS p ON p.id = prompts_search.rowid
 WHERE prompts_search.text MATCH ?1
+	AND (CAST(?2 AS BOOLEAN) OR EXISTS (
+		SELECT 1 FROM generations AS g WHERE g.prompt_id = p.id AND g.status = COALESCE(NULLIF(CAST(?3 AS TEXT), ''), g.status)
+	))
 ORDER BY prompts_search.rank, p.used_count DESC, p.id DESC
-LIMIT ?2
+LIMIT ?4
 `
 
 type SearchPromptsParams struct {
-	Query    string `json:"query"`
-	RowLimit int64  `json:"row_limit"`
+	Query     string `json:"query"`
+	UnusedToo bool   `json:"unused_too"`
+	Status    string `json:"status"`
+	RowLimit  int64  `json:"row_limit"`
 }
 
 type SearchPromptsRow struct {
@@ -35,7 +40,12 @@ type SearchPromptsRow struct {
 
 // As PostgreSQL's, by FTS5. Its rank is better the lower it is.
 func (q *Queries) SearchPrompts(ctx context.Context, arg SearchPromptsParams) ([]SearchPromptsRow, error) {
-	rows, err := q.db.Query(ctx, searchPrompts, arg.Query, arg.RowLimit)
+	rows, err := q.db.Query(ctx, searchPrompts,
+		arg.Query,
+		arg.UnusedToo,
+		arg.Status,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -43,59 +53,6 @@ func (q *Queries) SearchPrompts(ctx context.Context, arg SearchPromptsParams) ([
 	items := []SearchPromptsRow{}
 	for rows.Next() {
 		var i SearchPromptsRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.Text,
-			&i.UsedCount,
-			&i.FirstUsedAt,
-			&i.LastUsedAt,
-			&i.Score,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const searchPromptsInUse = `-- name: SearchPromptsInUse :many
-SELECT p.id, p.text, p.used_count, p.first_used_at, p.last_used_at, CAST(-prompts_search.rank AS REAL) AS score
-FROM prompts_search
-JOIN prompts AS p ON p.id = prompts_search.rowid
-WHERE prompts_search.text MATCH ?1
-	AND EXISTS (SELECT 1 FROM generations AS g WHERE g.prompt_id = p.id AND g.status = COALESCE(NULLIF(CAST(?2 AS TEXT), ''), g.status))
-ORDER BY prompts_search.rank, p.used_count DESC, p.id DESC
-LIMIT ?3
-`
-
-type SearchPromptsInUseParams struct {
-	Query    string `json:"query"`
-	Status   string `json:"status"`
-	RowLimit int64  `json:"row_limit"`
-}
-
-type SearchPromptsInUseRow struct {
-	ID          int64     `json:"id"`
-	Text        string    `json:"text"`
-	UsedCount   int64     `json:"used_count"`
-	FirstUsedAt time.Time `json:"first_used_at"`
-	LastUsedAt  time.Time `json:"last_used_at"`
-	Score       float64   `json:"score"`
-}
-
-// As PostgreSQL's.
-func (q *Queries) SearchPromptsInUse(ctx context.Context, arg SearchPromptsInUseParams) ([]SearchPromptsInUseRow, error) {
-	rows, err := q.db.Query(ctx, searchPromptsInUse, arg.Query, arg.Status, arg.RowLimit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []SearchPromptsInUseRow{}
-	for rows.Next() {
-		var i SearchPromptsInUseRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.Text,

@@ -4,15 +4,8 @@ SELECT p.*, CAST(-prompts_search.rank AS REAL) AS score
 FROM prompts_search
 JOIN prompts AS p ON p.id = prompts_search.rowid
 WHERE prompts_search.text MATCH @query
-ORDER BY prompts_search.rank, p.used_count DESC, p.id DESC
-LIMIT @row_limit;
-
--- name: SearchPromptsInUse :many
--- As PostgreSQL's.
-SELECT p.*, CAST(-prompts_search.rank AS REAL) AS score
-FROM prompts_search
-JOIN prompts AS p ON p.id = prompts_search.rowid
-WHERE prompts_search.text MATCH @query
-	AND EXISTS (SELECT 1 FROM generations AS g WHERE g.prompt_id = p.id AND g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status))
+	AND (CAST(@unused_too AS BOOLEAN) OR EXISTS (
+		SELECT 1 FROM generations AS g WHERE g.prompt_id = p.id AND g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status)
+	))
 ORDER BY prompts_search.rank, p.used_count DESC, p.id DESC
 LIMIT @row_limit;
