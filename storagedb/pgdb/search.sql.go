@@ -11,25 +11,28 @@ import (
 )
 
 const searchPrompts = `-- name: SearchPrompts :many
-SELECT p.id, p.text, p.used_count, p.first_used_at, p.last_used_at, CAST(ts_rank(s.words, search_query($1::TEXT[], $2::BOOLEAN[], $3::TEXT[], $4::BOOLEAN[])) AS DOUBLE PRECISION) AS score
+WITH typed AS MATERIALIZED (
+	SELECT search_query($4::TEXT[], $5::BOOLEAN[], $6::TEXT[], $7::BOOLEAN[]) AS query
+)
+SELECT p.id, p.text, p.used_count, p.first_used_at, p.last_used_at, CAST(ts_rank(s.words, (SELECT typed.query FROM typed)) AS DOUBLE PRECISION) AS score
 FROM prompts_search AS s
 JOIN prompts AS p ON p.id = s.prompt_id
-WHERE s.words @@ search_query($1::TEXT[], $2::BOOLEAN[], $3::TEXT[], $4::BOOLEAN[])
-	AND (CAST($5 AS BOOLEAN) OR EXISTS (
-		SELECT 1 FROM generations AS g WHERE g.prompt_id = p.id AND g.status = COALESCE(NULLIF(CAST($6 AS TEXT), ''), g.status)
+WHERE s.words @@ (SELECT typed.query FROM typed)
+	AND (CAST($1 AS BOOLEAN) OR EXISTS (
+		SELECT 1 FROM generations AS g WHERE g.prompt_id = p.id AND g.status = COALESCE(NULLIF(CAST($2 AS TEXT), ''), g.status)
 	))
 ORDER BY score DESC, p.used_count DESC, p.id DESC
-LIMIT CAST($7 AS BIGINT)
+LIMIT CAST($3 AS BIGINT)
 `
 
 type SearchPromptsParams struct {
+	UnusedToo        bool     `json:"unused_too"`
+	Status           string   `json:"status"`
+	RowLimit         int64    `json:"row_limit"`
 	Wanted           []string `json:"wanted"`
 	WantedPrefixes   []bool   `json:"wanted_prefixes"`
 	Excluded         []string `json:"excluded"`
 	ExcludedPrefixes []bool   `json:"excluded_prefixes"`
-	UnusedToo        bool     `json:"unused_too"`
-	Status           string   `json:"status"`
-	RowLimit         int64    `json:"row_limit"`
 }
 
 type SearchPromptsRow struct {
@@ -43,16 +46,16 @@ type SearchPromptsRow struct {
 
 // Full-text search is each engine's own. Served by idx_prompts_search_words; all hits are ranked. Where only those are wanted
 // that have a generation, of a status where one is given, each hit costs a probe of idx_generations_prompt_id, and more
-// where the status is rare.
+// where the status is rare. What was typed is read once, and not again for each hit, which would take most of the time.
 func (q *Queries) SearchPrompts(ctx context.Context, arg SearchPromptsParams) ([]SearchPromptsRow, error) {
 	rows, err := q.db.Query(ctx, searchPrompts,
+		arg.UnusedToo,
+		arg.Status,
+		arg.RowLimit,
 		arg.Wanted,
 		arg.WantedPrefixes,
 		arg.Excluded,
 		arg.ExcludedPrefixes,
-		arg.UnusedToo,
-		arg.Status,
-		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
