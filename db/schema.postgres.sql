@@ -85,6 +85,26 @@ $$;
 
 
 --
+-- Name: index_metadata(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.index_metadata() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		INSERT INTO generation_metadata (name, number, hash, created_at, generation_id)
+		SELECT left(e.key, 64), metadata_number(e.value), metadata_hash(e.value), g.created_at, g.id
+		FROM new_rows AS g, jsonb_each(g.metadata) AS e;
+	ELSE -- TRUNCATE
+		DELETE FROM generation_metadata;
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+
+--
 -- Name: index_prompt(); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -94,6 +114,58 @@ CREATE FUNCTION public.index_prompt() RETURNS trigger
 BEGIN
 	INSERT INTO prompts_search (prompt_id, words) VALUES (NEW.id, search_words(NEW.text))
 	ON CONFLICT (prompt_id) DO UPDATE SET words = excluded.words;
+	RETURN NULL;
+END
+$$;
+
+
+--
+-- Name: metadata_hash(jsonb); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.metadata_hash(value jsonb) RETURNS bigint
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+	SELECT CASE WHEN jsonb_typeof(value) = 'number' THEN 0 ELSE jsonb_hash_extended(value, 0) END
+$$;
+
+
+--
+-- Name: metadata_number(jsonb); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.metadata_number(value jsonb) RETURNS double precision
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+	SELECT CASE
+		WHEN jsonb_typeof(value) <> 'number' THEN 'NaN'
+		WHEN CAST(value AS NUMERIC) > 1.7976931348623157e308 THEN 'Infinity'
+		WHEN CAST(value AS NUMERIC) < -1.7976931348623157e308 THEN '-Infinity'
+		WHEN abs(CAST(value AS NUMERIC)) < 5e-324 THEN 0
+		ELSE CAST(value AS DOUBLE PRECISION)
+	END
+$$;
+
+
+--
+-- Name: reindex_metadata(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.reindex_metadata() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+	entry RECORD;
+BEGIN
+	FOR entry IN SELECT left(e.key, 64) AS name, metadata_number(e.value) AS number, metadata_hash(e.value) AS hash FROM jsonb_each(OLD.metadata) AS e LOOP
+		DELETE FROM generation_metadata AS m
+		WHERE m.name = entry.name AND m.number = entry.number AND m.hash = entry.hash AND m.created_at = OLD.created_at AND m.generation_id = OLD.id;
+	END LOOP;
+	IF TG_OP = 'UPDATE' THEN
+		INSERT INTO generation_metadata (name, number, hash, created_at, generation_id)
+		SELECT left(e.key, 64), metadata_number(e.value), metadata_hash(e.value), NEW.created_at, NEW.id
+		FROM jsonb_each(NEW.metadata) AS e;
+	END IF;
 	RETURN NULL;
 END
 $$;
@@ -479,6 +551,61 @@ COMMENT ON COLUMN public.generation_errors.error IS 'What the worker said, or th
 --
 
 COMMENT ON COLUMN public.generation_errors.failed_at IS 'When it failed.';
+
+
+--
+-- Name: generation_metadata; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.generation_metadata (
+    name text NOT NULL,
+    number double precision NOT NULL,
+    hash bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    generation_id uuid NOT NULL
+);
+
+
+--
+-- Name: TABLE generation_metadata; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON TABLE public.generation_metadata IS 'GenerationMetadatum is an entry of the index over metadata.';
+
+
+--
+-- Name: COLUMN generation_metadata.name; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generation_metadata.name IS 'The top-level key, or its first 64 characters.';
+
+
+--
+-- Name: COLUMN generation_metadata.number; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generation_metadata.number IS 'The value, where it is a number; NaN: it is none.';
+
+
+--
+-- Name: COLUMN generation_metadata.hash; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generation_metadata.hash IS 'Of the value, where it is no number; equal ones have the same.';
+
+
+--
+-- Name: COLUMN generation_metadata.created_at; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generation_metadata.created_at IS 'The generation''s.';
+
+
+--
+-- Name: COLUMN generation_metadata.generation_id; Type: COMMENT; Schema: public; Owner: -
+--
+
+COMMENT ON COLUMN public.generation_metadata.generation_id IS 'The generation''s.';
 
 
 --
@@ -924,6 +1051,13 @@ ALTER TABLE ONLY public.schema_migrations
 
 
 --
+-- Name: idx_generation_metadata; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX idx_generation_metadata ON public.generation_metadata USING btree (name, number, hash, created_at, generation_id);
+
+
+--
 -- Name: idx_generations_batch_id; Type: INDEX; Schema: public; Owner: -
 --
 
@@ -1029,6 +1163,34 @@ CREATE TRIGGER generations_count_update AFTER UPDATE ON public.generations REFER
 
 
 --
+-- Name: generations generations_metadata_delete; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER generations_metadata_delete AFTER DELETE ON public.generations FOR EACH ROW EXECUTE FUNCTION public.reindex_metadata();
+
+
+--
+-- Name: generations generations_metadata_insert; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER generations_metadata_insert AFTER INSERT ON public.generations REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.index_metadata();
+
+
+--
+-- Name: generations generations_metadata_truncate; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER generations_metadata_truncate AFTER TRUNCATE ON public.generations FOR EACH STATEMENT EXECUTE FUNCTION public.index_metadata();
+
+
+--
+-- Name: generations generations_metadata_update; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER generations_metadata_update AFTER UPDATE ON public.generations FOR EACH ROW WHEN (((new.metadata <> old.metadata) OR (new.created_at <> old.created_at) OR (new.id <> old.id))) EXECUTE FUNCTION public.reindex_metadata();
+
+
+--
 -- Name: prompts prompts_count_delete; Type: TRIGGER; Schema: public; Owner: -
 --
 
@@ -1102,4 +1264,5 @@ INSERT INTO public.schema_migrations (version) VALUES
     ('20261123000001'),
     ('20261123191137'),
     ('20261123201336'),
-    ('20261123204639');
+    ('20261123204639'),
+    ('20261125080441');

@@ -158,10 +158,63 @@ BEGIN
 	INSERT INTO prompts_search (prompts_search, rowid, text) VALUES ('delete', OLD.id, OLD.text);
 END;
 CREATE INDEX idx_generations_prompt_id ON generations (prompt_id, created_at, id);
+CREATE TABLE generation_metadata (
+	name TEXT NOT NULL,
+	value ANY NOT NULL,
+	created_at TEXT NOT NULL,
+	generation_id TEXT NOT NULL,
+	CONSTRAINT generation_metadata_pkey PRIMARY KEY (name, value, created_at, generation_id)
+) STRICT, WITHOUT ROWID;
+CREATE VIEW generation_metadata_entries AS
+SELECT
+	g.id AS generation_id,
+	g.created_at AS created_at,
+	CAST(substr(e.key, 1, 64) AS TEXT) AS name, -- its type is what lets the deletions below use all of the key
+	CASE e.type
+		WHEN 'integer' THEN CAST(e.value AS REAL)
+		WHEN 'real' THEN CAST(e.value AS REAL)
+		WHEN 'text' THEN substr(e.value, 1, 64)
+		ELSE CAST(e.type || CASE WHEN e.type IN ('array', 'object') THEN COALESCE((
+			SELECT substr(group_concat(leaves.leaf, ' '), 1, 64)
+			FROM (
+				SELECT CASE WHEN t.type IN ('integer', 'real') THEN CAST(CAST(t.atom AS REAL) AS INTEGER) WHEN t.type = 'text' THEN t.atom ELSE t.type END AS leaf
+				FROM json_tree(e.value) AS t
+				ORDER BY leaf
+			) AS leaves
+		), '') ELSE '' END AS BLOB)
+	END AS value
+FROM generations AS g, json_each(g.metadata) AS e
+/* generation_metadata_entries(generation_id,created_at,name,value) */;
+CREATE TRIGGER generations_metadata_insert AFTER INSERT ON generations
+WHEN NEW.metadata <> '{}'
+BEGIN
+	INSERT OR IGNORE INTO generation_metadata (name, value, created_at, generation_id)
+	SELECT name, value, created_at, generation_id FROM generation_metadata_entries WHERE generation_id = NEW.id;
+END;
+CREATE TRIGGER generations_metadata_before_update BEFORE UPDATE OF id, created_at, metadata ON generations
+WHEN NEW.metadata <> OLD.metadata OR NEW.created_at <> OLD.created_at OR NEW.id <> OLD.id
+BEGIN
+	DELETE FROM generation_metadata WHERE (name, value, created_at, generation_id) IN (
+		SELECT name, value, created_at, generation_id FROM generation_metadata_entries WHERE generation_id = OLD.id
+	);
+END;
+CREATE TRIGGER generations_metadata_update AFTER UPDATE OF id, created_at, metadata ON generations
+WHEN NEW.metadata <> OLD.metadata OR NEW.created_at <> OLD.created_at OR NEW.id <> OLD.id
+BEGIN
+	INSERT OR IGNORE INTO generation_metadata (name, value, created_at, generation_id)
+	SELECT name, value, created_at, generation_id FROM generation_metadata_entries WHERE generation_id = NEW.id;
+END;
+CREATE TRIGGER generations_metadata_delete BEFORE DELETE ON generations
+BEGIN
+	DELETE FROM generation_metadata WHERE (name, value, created_at, generation_id) IN (
+		SELECT name, value, created_at, generation_id FROM generation_metadata_entries WHERE generation_id = OLD.id
+	);
+END;
 -- Dbmate schema migrations
 INSERT INTO "schema_migrations" (version) VALUES
   ('20251107000001'),
   ('20261123000001'),
   ('20261123191137'),
   ('20261123201336'),
-  ('20261123204639');
+  ('20261123204639'),
+  ('20261125080441');

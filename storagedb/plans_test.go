@@ -31,13 +31,14 @@ var history = map[string][]string{
 		`INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
 		SELECT 'prompt ' || n, n, '2025-11-07 09:00:22.000000', '2025-11-07 09:00:22.000000'
 		FROM (WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000) SELECT n FROM numbers)`,
-		`INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, completed_at, prompt_id, scheduled_at, batch_id, favorite)
+		`INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, completed_at, prompt_id, scheduled_at, batch_id, favorite, metadata)
 		SELECT printf('%08x-0000-7000-8000-000000000000', (n * 7919) % 1000003), 'prompt', 'model ' || (n % 3), 16, 32000, 2, 'x.wav',
 			CASE WHEN n % 100 < 97 THEN 'completed' WHEN n % 100 < 99 THEN 'failed' ELSE 'pending' END,
 			strftime('%Y-%m-%d %H:%M:%S.000000', '2025-11-07', n || ' seconds'),
 			CASE WHEN n % 100 < 99 THEN strftime('%Y-%m-%d %H:%M:%S.000000', '2025-11-07', n || ' seconds') END, 1 + n % 5000,
 			strftime('%Y-%m-%d %H:%M:%S.000000', '2025-11-07', n || ' seconds'),
-			CASE WHEN n % 10 = 0 THEN printf('%08x-0000-7000-8000-000000000000', n / 100) END, n % 50 = 0
+			CASE WHEN n % 10 = 0 THEN printf('%08x-0000-7000-8000-000000000000', n / 100) END, n % 50 = 0,
+			'{"bpm":' || (60 + n % 120) || ',"genre":"trap"}'
 		FROM (WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 40000) SELECT n FROM numbers)`,
 		`INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at) SELECT id, 1, 'w', 'e', created_at FROM generations WHERE status <> 'pending'`,
 		"ANALYZE",
@@ -45,11 +46,12 @@ var history = map[string][]string{
 	"postgres": {
 		`INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
 		SELECT 'prompt ' || n, n, '2025-11-07', '2025-11-07' FROM generate_series(1, 5000) AS n`,
-		`INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, completed_at, prompt_id, scheduled_at, batch_id, favorite)
+		`INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, completed_at, prompt_id, scheduled_at, batch_id, favorite, metadata)
 		SELECT CAST(lpad(to_hex((n * 7919) % 1000003), 8, '0') || '-0000-7000-8000-000000000000' AS UUID), 'prompt', 'model ' || (n % 3), 16, 32000, 2, 'x.wav',
 			CASE WHEN n % 100 < 97 THEN 'completed' WHEN n % 100 < 99 THEN 'failed' ELSE 'pending' END,
 			t, CASE WHEN n % 100 < 99 THEN t END, 1 + n % 5000, t,
-			CASE WHEN n % 10 = 0 THEN CAST(lpad(to_hex(n / 100), 8, '0') || '-0000-7000-8000-000000000000' AS UUID) END, n % 50 = 0
+			CASE WHEN n % 10 = 0 THEN CAST(lpad(to_hex(n / 100), 8, '0') || '-0000-7000-8000-000000000000' AS UUID) END, n % 50 = 0,
+			jsonb_build_object('bpm', 60 + n % 120, 'genre', 'trap')
 		FROM generate_series(1, 40000) AS n, LATERAL (SELECT TIMESTAMPTZ '2025-11-07' + n * INTERVAL '1 second' AS t) AS times
 		ORDER BY (n * 7919) % 1000003`,
 		`INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at) SELECT id, 1, 'w', 'e', created_at FROM generations WHERE status <> 'pending'`,
@@ -69,7 +71,7 @@ func remember(t *testing.T, s *store.Store, engine string) {
 // grows tells whether a line of a plan reads all of a table that grows, or of one of its indexes.
 func grows(line string, words ...string) bool {
 	for _, word := range words {
-		for _, table := range []string{"generations", "prompts", "generation_errors", "prompts_search"} {
+		for _, table := range []string{"generations", "prompts", "generation_errors", "prompts_search", "generation_metadata"} {
 			if strings.Contains(line+" ", word+table+" ") {
 				return true
 			}
@@ -125,7 +127,7 @@ func TestEveryQueryUsesAnIndex(t *testing.T) {
 				for alias, table := range aliases(text) { // SQLite names a table by its alias
 					detail = strings.Replace(detail+" ", " "+alias+" ", " "+table+" ", 1)
 				}
-				if !strings.Contains(detail, "VIRTUAL TABLE INDEX 0:M") { // a full-text match
+				if !strings.Contains(detail, "VIRTUAL TABLE INDEX 0:M") && !strings.Contains(detail, "VIRTUAL TABLE INDEX 0:=M") { // a full-text match, of one row
 					plan = append(plan, detail)
 				}
 			}
@@ -178,7 +180,7 @@ func aliases(text string) map[string]string {
 	for i := 0; i+2 < len(words); i++ {
 		if strings.EqualFold(words[i+1], "AS") {
 			switch table := words[i]; table {
-			case "generations", "prompts", "generation_errors":
+			case "generations", "prompts", "generation_errors", "generation_metadata":
 				found[strings.TrimRight(words[i+2], "),;")] = table
 			}
 		}

@@ -21,6 +21,8 @@ type position struct {
 	id        uuid.UUID
 }
 
+func positionOf(g Generation) position { return position{createdAt: g.CreatedAt, id: g.ID} }
+
 // Before and behind every row.
 var (
 	beginningOfTime = position{createdAt: time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)}
@@ -38,11 +40,11 @@ const (
 	cursorBytes   = 1 + 8 + 16 + 4
 )
 
-func cursorAfter(g Generation) Cursor {
+func (p position) cursor() Cursor {
 	raw := make([]byte, 0, cursorBytes)
 	raw = append(raw, cursorVersion)
-	raw = binary.BigEndian.AppendUint64(raw, uint64(g.CreatedAt.UnixMicro()))
-	raw = append(raw, g.ID[:]...)
+	raw = binary.BigEndian.AppendUint64(raw, uint64(p.createdAt.UnixMicro()))
+	raw = append(raw, p.id[:]...)
 	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
 	return Cursor(base64.RawURLEncoding.EncodeToString(raw))
 }

@@ -14,6 +14,7 @@ import (
 // dialect is the list of what the engines say differently in SQL. Whatever is not in it is said once, in the shared
 // queries. Each new line needs a reason, which stands beside it.
 type dialect interface {
+	finder
 	// One statement with arrays on PostgreSQL, which saves round trips; SQLite has no INSERT inside WITH, and prepared
 	// inserts cost it nothing.
 	createGenerations(ctx context.Context, db storagedb.DBTX, rows []CreateGenerationParams, now time.Time) ([]Generation, error)
@@ -29,6 +30,32 @@ type dialect interface {
 	searchPrompts(ctx context.Context, db storagedb.DBTX, search promptSearch) ([]PromptHit, error)
 	// A day is cut from a time by to_char on PostgreSQL, and from a text on SQLite.
 	dailyUsage(ctx context.Context, db storagedb.DBTX, from, to time.Time) ([]DayUsage, error)
+}
+
+// finder is the part of a dialect that lists by metadata and words: equality of JSON, full-text search and lists as
+// parameters are each engine's own. [operations.find] tells how these belong together.
+type finder interface {
+	// At most so many IDs of those within the list's times that have a value, or a number.
+	findByMetadata(ctx context.Context, db storagedb.DBTX, l list, value Metadata, limit int64) ([]uuid.UUID, error)
+	findByNumber(ctx context.Context, db storagedb.DBTX, asked jsonRange, limit int64) ([]uuid.UUID, error)
+	// At most so many IDs of the prompts that match.
+	findPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit int64) ([]int64, error)
+	// The page: of those whose IDs are given, of those that have a value, of all.
+	listFound(ctx context.Context, db storagedb.DBTX, l list, ids []uuid.UUID) ([]Generation, error)
+	listWithValue(ctx context.Context, db storagedb.DBTX, l list, value Metadata) ([]Generation, error)
+	listMatching(ctx context.Context, db storagedb.DBTX, l list) ([]Generation, error)
+	// The different numbers that there are in a range, at most so many.
+	numbersBetween(ctx context.Context, db storagedb.DBTX, asked jsonRange, limit int64) ([]float64, error)
+	// Of each prompt, or of each number under a key, at most so many, the first in the list's order, whatever its limit and
+	// offset.
+	firstOfPrompts(ctx context.Context, db storagedb.DBTX, l list, prompts []int64, each int64) ([]groupPosition, error)
+	firstOfNumbers(ctx context.Context, db storagedb.DBTX, l list, key string, numbers []float64, each int64) ([]groupPosition, error)
+}
+
+// groupPosition is a generation's place, and what it was looked for by.
+type groupPosition struct {
+	position
+	group any // the prompt's ID, or the number
 }
 
 // session runs statements: the store's on connections of its own choice, a transaction's on its one connection.
@@ -80,4 +107,24 @@ func generationsOf[Row pgdb.Generation | sqlitedb.Generation](rows []Row) []Gene
 		generations[i] = Generation(row)
 	}
 	return generations
+}
+
+// promptPositions are an engine's rows as places.
+func promptPositions[Row pgdb.NewestOfPromptsRow | pgdb.OldestOfPromptsRow | sqlitedb.NewestOfPromptsRow | sqlitedb.OldestOfPromptsRow](rows []Row) []groupPosition {
+	positions := make([]groupPosition, len(rows))
+	for i, row := range rows {
+		row := pgdb.NewestOfPromptsRow(row)
+		positions[i] = groupPosition{position{createdAt: row.CreatedAt, id: row.ID}, row.PromptID}
+	}
+	return positions
+}
+
+// numberPositions are an engine's rows as places.
+func numberPositions[Row pgdb.NewestOfNumbersRow | pgdb.OldestOfNumbersRow | sqlitedb.NewestOfNumbersRow | sqlitedb.OldestOfNumbersRow](rows []Row) []groupPosition {
+	positions := make([]groupPosition, len(rows))
+	for i, row := range rows {
+		row := pgdb.NewestOfNumbersRow(row)
+		positions[i] = groupPosition{position{createdAt: row.CreatedAt, id: row.ID}, row.Number}
+	}
+	return positions
 }

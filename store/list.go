@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -18,10 +19,17 @@ type ListGenerationsParams struct {
 	Favorite    bool      // favorites alone
 	CreatedFrom time.Time // created then or later; zero: whenever
 	CreatedTo   time.Time // created before; zero: whenever
-	OldestFirst bool      // instead of newest first
-	Limit       int       // rows per page; 0: 100
-	Offset      int       // rows to skip, which costs as much as reading them; After does not
-	After       Cursor    // GenerationPage.Next of the page before, in the same order; "": from the start
+
+	// Metadata asks for top-level keys with values that are equal as JSON: 140 equals 140.0, true does not equal 1, arrays and
+	// objects are equal as wholes. nil and the empty map: any.
+	Metadata       map[string]any
+	MetadataRanges []MetadataRange // asks for top-level keys with numbers, all of them
+	Search         string          // words of the prompt, typed as for SearchPrompts; of no words at all: none; "": any
+
+	OldestFirst bool   // instead of newest first
+	Limit       int    // rows per page; 0: 100
+	Offset      int    // rows to skip, which costs as much as reading them; After does not
+	After       Cursor // GenerationPage.Next of the page before, in the same order; "": from the start
 }
 
 // GenerationPage is a page of a list.
@@ -30,8 +38,12 @@ type GenerationPage struct {
 	Next        Cursor       `json:"next"` // for ListGenerationsParams.After; "": this is the last page
 }
 
-// ListGenerations returns a page of generations, newest first or oldest first. It returns a *ValidationError for an unknown
-// status, a negative limit or offset, a time outside the years 1 to 9999, and a cursor that no list gave out.
+// ListGenerations returns a page of generations, newest first or oldest first. A page costs by its own length, and where
+// filters are combined by how many generations pass one of them for each that passes all.
+//
+// It returns a *ValidationError for an unknown status, a negative limit or offset, a time outside the years 1 to 9999,
+// metadata that no generation can have, a range whose end is not finite, a search of invalid UTF-8, and a cursor that no
+// list gave out.
 func (o *operations) ListGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
 	page, err := o.listGenerations(ctx, params)
 	return page, describe("list generations", err)
@@ -69,21 +81,30 @@ func (o *operations) listGenerations(ctx context.Context, params ListGenerations
 	}
 	var page GenerationPage
 	err = o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
-		if params.OldestFirst {
-			page.Generations, err = l.oldest(ctx, storagedb.New(db))
-		} else {
-			page.Generations, err = l.newest(ctx, storagedb.New(db))
+		switch {
+		case l.searches || !l.metadata.isEmpty():
+			page, err = o.find(ctx, db, l)
+		case params.OldestFirst:
+			page, err = l.page(l.oldest(ctx, storagedb.New(db)))
+		default:
+			page, err = l.page(l.newest(ctx, storagedb.New(db)))
 		}
 		return err
 	})
 	if err != nil {
 		return GenerationPage{}, err
 	}
-	// A full page may be the last one: the one behind it is then empty. To know, one row more would have to be read.
-	if int64(len(page.Generations)) == l.limit {
-		page.Next = cursorAfter(page.Generations[l.limit-1])
-	}
 	return page, nil
+}
+
+// page has a cursor where it is full. It may be the last one then, and the one behind it empty: to know, one row more would
+// have to be read.
+func (l list) page(generations []Generation, err error) (GenerationPage, error) {
+	page := GenerationPage{Generations: generations}
+	if err == nil && int64(len(generations)) == l.limit {
+		page.Next = positionOf(generations[l.limit-1]).cursor()
+	}
+	return page, err
 }
 
 // list is a page as the queries want it: the rows strictly between two places in the order of creation.
@@ -91,6 +112,9 @@ type list struct {
 	ListGenerationsParams
 	after, before position
 	limit, offset int64
+	metadata      metadataFilter
+	searches      bool
+	query         searchQuery
 }
 
 func (p ListGenerationsParams) checked() (l list, err error) {
@@ -121,6 +145,13 @@ func (p ListGenerationsParams) checked() (l list, err error) {
 		}
 		l.before = position{createdAt: roundedUp(p.CreatedTo)}
 	}
+	if l.metadata, err = newMetadataFilter(p.Metadata, p.MetadataRanges); err != nil {
+		return l, err
+	}
+	if !utf8.ValidString(p.Search) {
+		return l, invalid("search", "is not valid UTF-8")
+	}
+	l.searches, l.query = p.Search != "", parseSearch(p.Search)
 	if p.After == "" {
 		return l, nil
 	}

@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,7 +44,11 @@ type sqliteStatement struct {
 }
 
 func openSQLiteConn(dsn string) (*sqliteConn, error) {
-	conn, err := (&sqlite.Driver{}).Open(dsn)
+	sqliteDriver, err := newSQLiteDriver()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := sqliteDriver.Open(dsn)
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +58,28 @@ func openSQLiteConn(dsn string) (*sqliteConn, error) {
 	hooks.RegisterRollbackHook(func() { c.ended++ })
 	return c, nil
 }
+
+// newSQLiteDriver makes a driver of our own, so that the function that it brings along is in no other program's way.
+var newSQLiteDriver = sync.OnceValues(func() (*sqlite.Driver, error) {
+	d := &sqlite.Driver{}
+	var latest atomic.Pointer[metadataMatcher] // a statement asks the same of each row
+	return d, d.RegisterDeterministicScalarFunction("metadata_matches", 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		metadata, ok := args[0].(string)
+		wanted, given := args[1].(string)
+		if !ok || !given {
+			return nil, nil
+		}
+		matcher := latest.Load()
+		if matcher == nil || matcher.text != wanted {
+			var err error
+			if matcher, err = newMetadataMatcher(wanted); err != nil {
+				return nil, err
+			}
+			latest.Store(matcher)
+		}
+		return matcher.matches(metadata), nil
+	})
+})
 
 func (c *sqliteConn) close() error {
 	c.dropStatements()

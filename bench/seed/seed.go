@@ -13,9 +13,12 @@ import (
 // Prompts is how many different prompts the history has. One in a hundred has the word "rare".
 const Prompts = 5000
 
+// RareBPM is the bpm in the metadata of one generation, half way through history. The others have from 60 to 179.
+const RareBPM = 999
+
 // statements make a history that is skewed as a service's is: 97 % completed, 2 % failed, 1 % pending, three models of which
-// one has 1 %, 1 % favorites, batches of ten, and one generation a second until now. Status, model and favorite
-// do not depend on each other.
+// one has 1 %, 1 % favorites, batches of ten, a third trap and the rest house, and one generation a second until now. Status,
+// model, favorite and metadata do not depend on each other.
 var statements = map[string][]string{
 	"sqlite": {
 		`INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
@@ -27,7 +30,7 @@ var statements = map[string][]string{
 			16, 32000, 2, 'outputs/' || n || '.wav', 1000000, CASE WHEN n * 37 %% 100 < 97 THEN 'completed' WHEN n * 37 %% 100 < 99 THEN 'failed' ELSE 'pending' END,
 			strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', 'now', '-' || (%[1]d - n) || ' seconds'),
 			CASE WHEN n * 37 %% 100 < 99 THEN strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', 'now', '-' || (%[1]d - n) || ' seconds') END,
-			18.5, '{"bpm":' || (60 + n %% 120) || ',"genre":"trap"}', p.id, strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', 'now', '-' || (%[1]d - n) || ' seconds'),
+			18.5, '{"bpm":' || CASE WHEN n = %[1]d / 2 THEN 999 ELSE 60 + n %% 120 END || ',"genre":"' || CASE WHEN n * 29 %% 3 = 0 THEN 'trap' ELSE 'house' END || '"}', p.id, strftime('%%Y-%%m-%%d %%H:%%M:%%S.000000', 'now', '-' || (%[1]d - n) || ' seconds'),
 			1, 'w', 'completed', printf('%%08x-0000-7000-8000-000000000000', n / 10), n * 41 %% 100 = 3
 		FROM (WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %[1]d) SELECT n FROM numbers)
 		JOIN prompts AS p ON p.id = (SELECT min(id) FROM prompts) + n * 43 %% %[2]d`,
@@ -41,7 +44,7 @@ var statements = map[string][]string{
 		SELECT CAST(lpad(to_hex(n / 65536), 8, '0') || '-0000-7000-8000-' || lpad(to_hex(n), 12, '0') AS UUID), p.text,
 			CASE WHEN n * 31 %% 100 = 7 THEN 'musicgen-medium' WHEN n * 31 %% 2 = 0 THEN 'musicgen-small' ELSE 'musicgen-large' END,
 			16, 32000, 2, 'outputs/' || n || '.wav', 1000000, CASE WHEN n * 37 %% 100 < 97 THEN 'completed' WHEN n * 37 %% 100 < 99 THEN 'failed' ELSE 'pending' END,
-			t, CASE WHEN n * 37 %% 100 < 99 THEN t END, 18.5, jsonb_build_object('bpm', 60 + n %% 120, 'genre', 'trap'), p.id, t,
+			t, CASE WHEN n * 37 %% 100 < 99 THEN t END, 18.5, jsonb_build_object('bpm', CASE WHEN n = %[1]d / 2 THEN 999 ELSE 60 + n %% 120 END, 'genre', CASE WHEN n * 29 %% 3 = 0 THEN 'trap' ELSE 'house' END), p.id, t,
 			1, 'w', 'completed', CAST(lpad(to_hex(n / 10), 8, '0') || '-0000-7000-8000-000000000000' AS UUID), n * 41 %% 100 = 3
 		FROM generate_series(CAST(1 AS BIGINT), %[1]d) AS n
 		CROSS JOIN LATERAL (SELECT now() - (%[1]d - n) * INTERVAL '1 second' AS t) AS times
@@ -98,6 +101,7 @@ func withoutIndexes(ctx context.Context, tx *store.Tx, engine string) (create []
 		return nil, err
 	}
 	rows.Close()
+	create = append(create, "INSERT INTO generation_metadata (name, value, created_at, generation_id) SELECT name, value, created_at, generation_id FROM generation_metadata_entries ORDER BY 1, 2, 3, 4")
 	create = append(create, "UPDATE generation_counters SET value = (SELECT count(*) FROM generations WHERE status = name) WHERE name <> 'prompts'")
 	return create, exec(ctx, tx.DB(), drop...)
 }
