@@ -124,7 +124,7 @@ $$;
 --
 
 CREATE FUNCTION public.metadata_hash(value jsonb) RETURNS bigint
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
 	SELECT CASE WHEN jsonb_typeof(value) = 'number' THEN 0 ELSE jsonb_hash_extended(value, 0) END
 $$;
@@ -135,7 +135,7 @@ $$;
 --
 
 CREATE FUNCTION public.metadata_number(value jsonb) RETURNS double precision
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
 	SELECT CASE
 		WHEN jsonb_typeof(value) <> 'number' THEN 'NaN'
@@ -1068,7 +1068,7 @@ CREATE INDEX idx_generations_batch_id ON public.generations USING btree (batch_i
 -- Name: idx_generations_completed_at; Type: INDEX; Schema: public; Owner: -
 --
 
-CREATE INDEX idx_generations_completed_at ON public.generations USING btree (completed_at) WHERE (completed_at IS NOT NULL);
+CREATE INDEX idx_generations_completed_at ON public.generations USING btree (completed_at, status, generation_time_seconds) WHERE (completed_at IS NOT NULL);
 
 
 --

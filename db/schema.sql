@@ -74,7 +74,6 @@ CREATE INDEX idx_generations_created_at ON generations (created_at, id);
 CREATE INDEX idx_generations_status ON generations (status, created_at, id);
 CREATE INDEX idx_generations_model_name ON generations (model_name, created_at, id);
 CREATE INDEX idx_generations_status_model_name ON generations (status, model_name, created_at, id);
-CREATE INDEX idx_generations_completed_at ON generations (completed_at) WHERE completed_at IS NOT NULL;
 CREATE INDEX idx_generations_pending ON generations (status, priority, scheduled_at, id) WHERE status = 'pending';
 CREATE INDEX idx_prompts_used_count ON prompts (used_count, last_used_at, id);
 CREATE TRIGGER prompts_text_length BEFORE INSERT ON prompts
@@ -110,6 +109,7 @@ CREATE TABLE generation_queue (
 	CONSTRAINT generation_queue_paused_at_check CHECK (paused_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
 ) STRICT;
 CREATE INDEX idx_generations_favorite ON generations (created_at, id) WHERE favorite;
+CREATE INDEX idx_generations_completed_at ON generations (completed_at, status, generation_time_seconds) WHERE completed_at IS NOT NULL;
 CREATE TABLE generation_counters (
 	name TEXT NOT NULL,
 	value INTEGER NOT NULL,

@@ -277,6 +277,59 @@ func (q *Queries) HasDueGenerationsOfModel(ctx context.Context, arg HasDueGenera
 	return due, err
 }
 
+const nextScheduled = `-- name: NextScheduled :many
+WITH RECURSIVE priorities (priority) AS (
+	SELECT (
+		SELECT first.priority FROM generations AS first
+		WHERE first.status = 'pending'
+		ORDER BY first.priority
+		LIMIT 1
+	)
+	UNION ALL
+	SELECT (
+		SELECT next.priority FROM generations AS next
+		WHERE next.status = 'pending' AND next.priority > priorities.priority
+		ORDER BY next.priority
+		LIMIT 1
+	)
+	FROM priorities
+	WHERE priorities.priority IS NOT NULL
+)
+SELECT g.scheduled_at
+FROM priorities
+CROSS JOIN generations AS g
+WHERE g.id = (
+	SELECT later.id FROM generations AS later
+	WHERE later.status = 'pending' AND later.priority = priorities.priority AND later.scheduled_at > $1
+	ORDER BY later.scheduled_at
+	LIMIT 1
+)
+ORDER BY g.scheduled_at
+LIMIT 1
+`
+
+// None, or one: when the first of those that are not due yet comes due. As HasDueGenerations, two probes of
+// idx_generations_pending for each priority.
+func (q *Queries) NextScheduled(ctx context.Context, now time.Time) ([]time.Time, error) {
+	rows, err := q.db.Query(ctx, nextScheduled, now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []time.Time{}
+	for rows.Next() {
+		var scheduled_at time.Time
+		if err := rows.Scan(&scheduled_at); err != nil {
+			return nil, err
+		}
+		items = append(items, scheduled_at)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const pauseQueue = `-- name: PauseQueue :exec
 UPDATE generation_queue SET paused_at = $1 WHERE paused_at IS NULL
 `

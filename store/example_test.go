@@ -191,6 +191,41 @@ func ExampleStore_ListGenerations() {
 	// prompt 0
 }
 
+// Filters may be combined: that trap beat around 140 BPM from last week.
+func ExampleStore_ListGenerations_metadata() {
+	ctx := context.Background()
+	s, err := store.Open(ctx, store.Options{URL: "sqlite::memory:", Migrate: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	for prompt, metadata := range map[string]string{
+		"dark beat":  `{"genre": "trap", "bpm": 138}`,
+		"slow beat":  `{"genre": "trap", "bpm": 70}`,
+		"house beat": `{"genre": "house", "bpm": 140}`,
+	} {
+		if _, err := s.CreateGeneration(ctx, store.CreateGenerationParams{
+			Prompt: prompt, ModelName: "musicgen-small", DurationSeconds: 16, SampleRate: 32000, Channels: 2,
+			FilePath: "outputs/test.wav", Metadata: store.Metadata(metadata),
+		}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	page, err := s.ListGenerations(ctx, store.ListGenerationsParams{
+		Search:         "beat",
+		Metadata:       map[string]any{"genre": "trap"},
+		MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(135.0), Max: new(145.0)}},
+		CreatedFrom:    time.Now().AddDate(0, 0, -7),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, g := range page.Generations {
+		fmt.Println(g.Prompt, g.Metadata)
+	}
+	// Output: dark beat {"genre":"trap","bpm":138}
+}
+
 // Bad input is refused before it reaches the database, by the name of its column.
 func ExampleValidationError() {
 	ctx := context.Background()

@@ -145,8 +145,10 @@ func (o *operations) listOfGroups(ctx context.Context, db storagedb.DBTX, l list
 		ids[i] = place.id
 	}
 	full := int64(len(places)) == l.limit
-	l.offset = 0
-	generations, err := o.dialect.listFound(ctx, db, l, ids)
+	// They are known to match, and where they stand.
+	known := list{after: beginningOfTime, before: endOfTime, limit: l.limit}
+	known.OldestFirst = l.OldestFirst
+	generations, err := o.dialect.listFound(ctx, db, known, ids)
 	if err != nil {
 		return none, err
 	}

@@ -12,7 +12,7 @@ import (
 
 // CreateGenerationParams is a generation that is asked for.
 type CreateGenerationParams struct {
-	ID              uuid.UUID // zero: a new UUIDv7
+	ID              uuid.UUID // zero: a new UUIDv7; never one that was deleted, which a worker may still hold under the same attempt
 	Prompt          string    // what the music is to be; 1 to 2,000 bytes
 	ModelName       string    // such as "musicgen-small"; 1 to 255 bytes
 	ModelVersion    *string   // at most 255 bytes; nil and the empty text are the same

@@ -58,6 +58,33 @@ func TestClockFollowsAServerThatIsAhead(t *testing.T) {
 	is.True(apart > ahead-time.Second) // the last offset is kept
 }
 
+// A trip that took long says little: of two processes on one server, neither may be off by half of it.
+func TestClockAsksAgainWhereATripTookLong(t *testing.T) {
+	is := is.New(t)
+	c := &clock{now: time.Now}
+	asked := 0
+	server := func(context.Context) (time.Time, time.Duration, error) {
+		if asked++; asked <= 5 {
+			return time.Now().Add(-30 * time.Millisecond), 60 * time.Millisecond, nil // the way back took all the time
+		}
+		return time.Now(), time.Millisecond, nil
+	}
+	is.NoErr(c.follow(t.Context(), server))
+	is.Equal(asked, 6)
+	is.True(time.Until(c.Now()).Abs() < 10*time.Millisecond)
+
+	// What long trips say later does not turn a clock that is right.
+	kept := c.anchor.Load()
+	is.NoErr(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) {
+		return time.Now().Add(-20 * time.Millisecond), 60 * time.Millisecond, nil
+	}))
+	is.Equal(c.anchor.Load(), kept)
+	is.NoErr(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) {
+		return time.Now().Add(time.Second), 60 * time.Millisecond, nil
+	}))
+	is.True(time.Until(c.Now()) > 900*time.Millisecond)
+}
+
 // A migration that fails, or leaves rows that refer to nothing, is taken back whole, and says where it failed.
 func TestMigrationThatFailsChangesNothing(t *testing.T) {
 	for name, c := range map[string]struct{ up, part string }{

@@ -84,6 +84,7 @@ func TestWorkersThatAreKilledLoseNothing(t *testing.T) {
 			start := func(i int) {
 				workers[i] = inProcess(t, "work", url)
 				is.NoErr(workers[i].Start())
+				t.Cleanup(func() { workers[i].Process.Kill() }) // where the test ends early
 			}
 			kill := func(i int) {
 				is.NoErr(workers[i].Process.Kill())

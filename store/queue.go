@@ -290,11 +290,12 @@ func (o *operations) QueuePausedAt(ctx context.Context) (time.Time, error) {
 	return *paused, nil
 }
 
-// announceDue tells those who wait for work, where some of the generations can be claimed now.
+// announceDue tells those who wait for work, where some of the generations can be claimed now, or before they would look
+// again and learn when.
 func (o *operations) announceDue(generations ...Generation) {
-	now := o.clock.Now()
+	soon := o.clock.Now().Add(waitPollInterval)
 	for _, g := range generations {
-		if g.IsPending() && !g.ScheduledAt.After(now) {
+		if g.IsPending() && !g.ScheduledAt.After(soon) {
 			o.session.announce()
 			return
 		}

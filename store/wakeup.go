@@ -9,8 +9,7 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// waitPollInterval is how long a wait for work goes without looking. Wake-ups are hints, which may be lost, and nobody
-// gives one when what was scheduled for later comes due.
+// waitPollInterval is how long a wait for work goes without looking. Wake-ups are hints, which may be lost.
 const waitPollInterval = time.Second
 
 // WaitForPending returns when there may be work: when a generation is pending and due, and the queue is not paused. It
@@ -18,7 +17,7 @@ const waitPollInterval = time.Second
 // run: where a claim finds nothing, pause before waiting again, as Work does.
 //
 // Work of this process wakes it at once; that of other processes by a notification on PostgreSQL, and on SQLite by a look
-// at the file every 50 ms; and what comes due by a look every second.
+// at the file every 50 ms; what was scheduled for later when it comes due; and a look every second finds what is left.
 //
 // It returns the context's error when that ends, and ErrClosed. On a Tx it does not wait, since that would hold up those
 // who could create something: it returns ErrNotFound where there is nothing.
@@ -36,10 +35,28 @@ func (o *operations) WaitForPending(ctx context.Context) error {
 		if announced == nil {
 			return describe(doing, fmt.Errorf("%w: nothing is pending and due; wait on the store, not in a transaction", ErrNotFound))
 		}
-		if err := waitForWord(ctx, announced, waitPollInterval); err != nil {
+		if err := waitForWord(ctx, announced, o.untilScheduled(ctx, waitPollInterval)); err != nil {
 			return describe(doing, err)
 		}
 	}
+}
+
+// untilScheduled is how long it takes until something comes due, and interval at most. Nobody tells when that is; and what
+// was created by a process whose clock is ahead of this one's comes due only after its word has come.
+func (o *operations) untilScheduled(ctx context.Context, interval time.Duration) time.Duration {
+	ctx, cancel := context.WithTimeout(ctx, interval)
+	defer cancel()
+	var next []time.Time
+	now := o.clock.Now()
+	// An error costs nothing but the interval; the next look will return it.
+	_ = o.session.read(ctx, func(db storagedb.DBTX) (err error) {
+		next, err = storagedb.New(db).NextScheduled(ctx, now)
+		return err
+	})
+	for _, scheduled := range next {
+		interval = min(interval, max(scheduled.Sub(now), time.Millisecond))
+	}
+	return interval
 }
 
 // hasDueGenerations tells whether there is work for one of the models, or for any where none is given.

@@ -58,8 +58,8 @@ var errShutdown = errors.New("the worker shuts down")
 //   - The lease is extended at each third of its length, for as long as the handler runs and nobody wants it stopped.
 //   - The handler's context ends, with the cause ErrLeaseLost, where the lease was lost, as after a pause of the whole
 //     machine, and with ErrCancelRequested where somebody wants the generation stopped. A handler that then returns an
-//     error makes it cancelled; one that returns none has completed it. The context does not end with ctx, but with the
-//     cause "the worker shuts down" after ShutdownTimeout.
+//     error makes it cancelled; one that returns none has completed it. It ends with ErrClosed where the store was closed
+//     under it. The context does not end with ctx, but with the cause "the worker shuts down" after ShutdownTimeout.
 //   - A handler that does not heed its context keeps its place until it returns, as it keeps its GPU. At the shutdown it is
 //     left behind a second after ShutdownTimeout, and whatever it returns is dropped.
 //   - Expired leases are rescued, those of other workers too.
@@ -189,6 +189,7 @@ func (w *worker) claimAll(ctx context.Context) error {
 			announced, pause = nil, contended
 		default:
 			failing, contended = outage{}, 0
+			pause = w.untilScheduled(ctx, pause)
 		}
 		if waitForWord(ctx, announced, pause) != nil {
 			return nil
@@ -320,6 +321,9 @@ func (w *worker) extendUntil(ctx context.Context, g Generation, stop context.Can
 		switch err := w.extend(ctx, g); {
 		case ctx.Err() != nil:
 			return
+		case errors.Is(err, ErrClosed): // for good, so the lease will be lost
+			stop(ErrClosed)
+			return
 		case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrNotFound):
 			w.log(slog.LevelWarn, "a worker has lost its lease", g, err)
 			stop(ErrLeaseLost)
@@ -375,7 +379,7 @@ func (w *worker) store(g Generation, r result, cause error) {
 		}
 		r.message, cause = refused.Error(), nil // what the handler returned makes no sense, and that is a failure
 	}
-	if r.cancelled { // if that is so: the handler alone has said it
+	if r.cancelled && cause == nil { // if that is so: the handler alone has said it
 		cause = w.extend(w.storing, g)
 	}
 	if errors.Is(cause, errShutdown) || errors.Is(cause, ErrCancelRequested) {

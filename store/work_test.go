@@ -366,6 +366,78 @@ func TestWorkEndsWithItsStore(t *testing.T) {
 	})
 }
 
+// The lease cannot be extended any more, so a handler that is at it has no more reason to go on.
+func TestWorkEndsWithItsStoreUnderAHandler(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		create(t, s, "x")
+		began, returned := make(chan struct{}), make(chan error, 1)
+		var cause error
+		go func() {
+			returned <- s.Work(context.Background(), store.WorkOptions{Lease: time.Second}, func(ctx context.Context, _ store.Generation) (store.CompleteGenerationParams, error) {
+				close(began)
+				<-ctx.Done()
+				cause = context.Cause(ctx)
+				return store.CompleteGenerationParams{}, ctx.Err()
+			})
+		}()
+		<-began
+		is.NoErr(s.Close())
+		select {
+		case err := <-returned:
+			is.True(errors.Is(err, store.ErrClosed))
+			is.True(errors.Is(cause, store.ErrClosed))
+		case <-time.After(10 * time.Second):
+			t.Fatal("Work does not return")
+		}
+	})
+}
+
+// Whoever waits wakes when something comes due, and not at its next look: what was scheduled for later, and what comes from
+// a process whose clock is ahead, which is the same.
+func TestWorkThatComesDueWakes(t *testing.T) {
+	for _, engine := range engines {
+		t.Run(engine.name, func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			url := engine.url(t)
+			open := func(now func() time.Time) *store.Store {
+				s, err := store.Open(t.Context(), store.Options{URL: url, Now: now})
+				is.NoErr(err)
+				t.Cleanup(func() { s.Close() })
+				return s
+			}
+			sleeper := open(time.Now)
+			ahead := open(func() time.Time { return time.Now().Add(20 * time.Millisecond) })
+			for creator, after := range map[*store.Store]time.Duration{ahead: 0, sleeper: 300 * time.Millisecond} {
+				took := make([]time.Duration, 5)
+				for i := range took {
+					woke := make(chan time.Time)
+					go func() {
+						if err := sleeper.WaitForPending(t.Context()); err != nil {
+							t.Error(err)
+						}
+						woke <- time.Now()
+					}()
+					time.Sleep(100 * time.Millisecond) // until it sleeps
+					params := beat("x")
+					if after > 0 {
+						params.ScheduledAt = time.Now().Add(after)
+					}
+					g, err := creator.CreateGeneration(t.Context(), params)
+					is.NoErr(err)
+					took[i] = (<-woke).Sub(g.ScheduledAt)
+					claimOne(t, ahead)
+				}
+				slices.Sort(took)
+				t.Logf("woke %s after something came due", took)
+				is.True(took[0] > -time.Millisecond)
+				is.True(took[len(took)/2] < 150*time.Millisecond)
+			}
+		})
+	}
+}
+
 func TestWaitForPending(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)

@@ -26,6 +26,38 @@ SELECT EXISTS (
 	WHERE g.status = 'pending' AND g.priority = priorities.priority AND g.scheduled_at <= @now
 ) AS due;
 
+-- name: NextScheduled :many
+-- None, or one: when the first of those that are not due yet comes due. As HasDueGenerations, two probes of
+-- idx_generations_pending for each priority.
+WITH RECURSIVE priorities (priority) AS (
+	SELECT (
+		SELECT first.priority FROM generations AS first
+		WHERE first.status = 'pending'
+		ORDER BY first.priority
+		LIMIT 1
+	)
+	UNION ALL
+	SELECT (
+		SELECT next.priority FROM generations AS next
+		WHERE next.status = 'pending' AND next.priority > priorities.priority
+		ORDER BY next.priority
+		LIMIT 1
+	)
+	FROM priorities
+	WHERE priorities.priority IS NOT NULL
+)
+SELECT g.scheduled_at
+FROM priorities
+CROSS JOIN generations AS g
+WHERE g.id = (
+	SELECT later.id FROM generations AS later
+	WHERE later.status = 'pending' AND later.priority = priorities.priority AND later.scheduled_at > @now
+	ORDER BY later.scheduled_at
+	LIMIT 1
+)
+ORDER BY g.scheduled_at
+LIMIT 1;
+
 -- name: HasDueGenerationsOfModel :one
 -- The look of a worker that can run only some models. Served by idx_generations_status_model_name, for whose sake it asks
 -- for the first: by idx_generations_pending it would pass over all that waits for other models, at each look.

@@ -8,6 +8,10 @@ ALTER TABLE generations ADD COLUMN favorite INTEGER NOT NULL DEFAULT 0
 -- Partial, so that what is no favorite does not pay for it.
 CREATE INDEX idx_generations_favorite ON generations (created_at, id) WHERE favorite;
 
+-- The average of the last hour comes from the index alone.
+DROP INDEX idx_generations_completed_at;
+CREATE INDEX idx_generations_completed_at ON generations (completed_at, status, generation_time_seconds) WHERE completed_at IS NOT NULL;
+
 -- One row per status, and one for the prompts. SQLite has one writer, so nobody queues behind a row.
 CREATE TABLE generation_counters (
 	name TEXT NOT NULL,
@@ -59,4 +63,6 @@ DROP TRIGGER prompts_count_insert;
 DROP TRIGGER prompts_count_delete;
 DROP TABLE generation_counters;
 DROP INDEX idx_generations_favorite;
+DROP INDEX idx_generations_completed_at;
+CREATE INDEX idx_generations_completed_at ON generations (completed_at) WHERE completed_at IS NOT NULL;
 ALTER TABLE generations DROP COLUMN favorite;
