@@ -29,7 +29,7 @@ func (o *operations) CancelBatch(ctx context.Context, batchID uuid.UUID) (int64,
 		return 0, describe("cancel batch", err)
 	}
 	var count int64
-	err := o.session.write(ctx, func(db storagedb.DBTX) (err error) {
+	err := o.session.writeMany(ctx, func(db storagedb.DBTX) (err error) {
 		now := o.clock.Now()
 		count, err = storagedb.New(db).CancelBatch(ctx, storagedb.CancelBatchParams{Now: &now, BatchID: &batchID})
 		return err

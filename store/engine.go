@@ -64,11 +64,14 @@ type session interface {
 	read(ctx context.Context, fn func(storagedb.DBTX) error) error
 	// readStale runs fn where what was committed a moment ago may not be seen yet: on a replica, where there is one.
 	readStale(ctx context.Context, fn func(storagedb.DBTX) error) error
-	// write runs fn, which has at most one statement that changes anything.
+	// write runs fn, which has at most one statement that changes anything, and touches few rows: the store may commit it
+	// together with the writes of others, and does not cut it off once it runs.
 	write(ctx context.Context, fn func(storagedb.DBTX) error) error
-	// writeAtomic runs fn, whose statements take effect together or not at all; where they do not, a transaction around
-	// them goes on.
+	// writeAtomic runs fn likewise, whose statements take effect together or not at all; where they do not, a transaction
+	// around them goes on.
 	writeAtomic(ctx context.Context, fn func(storagedb.DBTX) error) error
+	// writeMany runs fn in one transaction, which the end of ctx ends, too: its statements touch any number of rows.
+	writeMany(ctx context.Context, fn func(storagedb.DBTX) error) error
 	// announce tells those who wait for work, in all processes, that there may be some.
 	announce()
 	// announced is closed at the next such word; nil in a transaction, where nobody waits.

@@ -78,7 +78,11 @@ func (o *operations) createGenerations(ctx context.Context, doing string, params
 		}
 	}
 	var created []Generation
-	err := o.session.writeAtomic(ctx, func(db storagedb.DBTX) (err error) {
+	write := o.session.writeAtomic
+	if len(rows) > maxTogether {
+		write = o.session.writeMany
+	}
+	err := write(ctx, func(db storagedb.DBTX) (err error) {
 		created, err = o.dialect.createGenerations(ctx, db, rows, o.clock.Now())
 		return err
 	})

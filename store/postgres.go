@@ -181,6 +181,10 @@ func (e *postgresEngine) writeAtomic(ctx context.Context, fn func(storagedb.DBTX
 	return e.read(ctx, fn)
 }
 
+func (e *postgresEngine) writeMany(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	return e.read(ctx, fn)
+}
+
 func (e *postgresEngine) inTx(ctx context.Context, fn func(db storagedb.DBTX, state func() txState) error) error {
 	begun := false // from then on fn has run, and may not run again
 	var fromTx error

@@ -82,7 +82,7 @@ func (o *operations) listPrompts(ctx context.Context, doing string, params ListP
 // DeletePrompt deletes a prompt and all its generations; their audio files are the caller's to delete. It returns
 // ErrNotFound where there is no such prompt.
 func (o *operations) DeletePrompt(ctx context.Context, id int64) error {
-	err := o.session.write(ctx, func(db storagedb.DBTX) error {
+	err := o.session.writeMany(ctx, func(db storagedb.DBTX) error {
 		return foundOne(storagedb.New(db).DeletePrompt(ctx, id))
 	})
 	return describe("delete prompt "+strconv.FormatInt(id, 10), err)

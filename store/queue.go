@@ -53,7 +53,11 @@ func (o *operations) ClaimGenerations(ctx context.Context, params ClaimParams) (
 		return nil, describe("claim generations", err)
 	}
 	var claimed []Generation
-	err := o.session.writeAtomic(ctx, func(db storagedb.DBTX) (err error) {
+	write := o.session.writeAtomic
+	if params.Limit > maxTogether {
+		write = o.session.writeMany
+	}
+	err := write(ctx, func(db storagedb.DBTX) (err error) {
 		claimed, err = o.dialect.claimGenerations(ctx, db, params, o.clock.Now())
 		return err
 	})
@@ -210,7 +214,7 @@ func (o *operations) RescueGenerations(ctx context.Context, limit int) ([]Genera
 		return nil, describe("rescue generations", err)
 	}
 	var rescued []Generation
-	err := o.session.writeAtomic(ctx, func(db storagedb.DBTX) (err error) {
+	err := o.session.writeMany(ctx, func(db storagedb.DBTX) (err error) {
 		rescued, err = o.dialect.rescueGenerations(ctx, db, limit, o.clock.Now())
 		return err
 	})

@@ -26,9 +26,9 @@ import (
 
 // sqliteEngine is an open SQLite database: one connection that writes, and a pool that reads.
 //
-// What locks what: a write holds the writer connection from before BEGIN IMMEDIATE until after COMMIT, and SQLite's
-// write lock in between; writers of this process wait for the connection, first come first served, writers of other
-// processes for the lock. Readers hold one connection of the pool for one statement; in WAL mode they neither wait for
+// What locks what: a transaction holds the writer connection from before BEGIN IMMEDIATE until after COMMIT, and SQLite's
+// write lock in between; InTx and the batches of single writes wait for the connection in turn, first come first served,
+// writers of other processes for the lock. Readers hold one connection of the pool for one statement; in WAL mode they neither wait for
 // the writer nor hold it up; nor does the connection that watches for commits of other processes, where somebody waits for
 // work. Nobody holds two connections, so nobody waits in a circle, except a caller who uses the store inside InTx: that
 // one waits for its own end, at most BusyTimeout.
@@ -42,6 +42,8 @@ type sqliteEngine struct {
 	closed  chan struct{}
 	memory  bool // the readers are the writer: a database in memory has one connection
 	alarm   *alarm
+
+	coalescer *coalescer // of single writes
 }
 
 func sqliteReaders(maxConns int) int {
@@ -62,6 +64,7 @@ func newSQLiteEngine(ctx context.Context, t target, opts Options) (*sqliteEngine
 		memory:   t.memory != "",
 	}
 	e.writer <- nil
+	e.coalescer = newCoalescer(1, e.patience, e.beginBatch) // one writer, one batch at a time
 	if e.memory {
 		e.alarm = newAlarm(nil) // there are no other processes
 		e.readers = e.writer
@@ -247,54 +250,80 @@ func (e *sqliteEngine) readStale(ctx context.Context, fn func(storagedb.DBTX) er
 }
 
 func (e *sqliteEngine) write(ctx context.Context, fn func(storagedb.DBTX) error) error {
-	return e.inTx(ctx, func(db storagedb.DBTX, _ func() txState) error { return fn(db) })
+	return e.coalescer.write(ctx, false, fn)
 }
 
 func (e *sqliteEngine) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) error) error {
-	return e.write(ctx, fn)
+	return e.coalescer.write(ctx, true, fn)
+}
+
+func (e *sqliteEngine) writeMany(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	return e.inTx(ctx, func(db storagedb.DBTX, _ func() txState) error { return fn(db) })
 }
 
 func (e *sqliteEngine) inTx(ctx context.Context, fn func(db storagedb.DBTX, state func() txState) error) error {
-	deadline := time.Now().Add(e.patience)
-	conn, err := e.take(ctx, e.writer, deadline)
+	tx, err := e.begin(ctx, time.Now().Add(e.patience))
 	if err != nil {
 		return err
 	}
-	db := logged(conn, e.logger)
-	committed := false
-	defer func() { // runs when fn panics, too
-		if !committed {
-			conn = e.rollback(conn)
-		}
-		e.writer <- conn
-	}()
-	// IMMEDIATE, because a transaction that first reads and then writes cannot wait for the lock: its snapshot is stale.
-	// An error does not mean that it has not begun: modernc also returns the end of a context behind a success.
-	if _, err := waitUntil(ctx, deadline, "the write of another process to end", func(ctx context.Context) (struct{}, error) {
-		_, err := db.Exec(ctx, "BEGIN IMMEDIATE")
-		return struct{}{}, err
-	}); err != nil {
-		return err
-	}
-	began := conn.ended
-	state := func() txState {
-		if conn.ended != began {
-			return txEnded
-		}
-		return txOpen
-	}
-	if err := fn(db, state); err != nil {
+	defer tx.end() // rolls back when fn panics, too
+	if err := fn(tx.db, tx.state); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// Not to be cut off half way: whoever hears of an error must be able to trust that nothing was changed.
-	if _, err := db.Exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
-		return err
+	return tx.commit()
+}
+
+// sqliteTx is a transaction on the writer. It must be ended, which rolls back what was not committed.
+type sqliteTx struct {
+	engine    *sqliteEngine
+	conn      *sqliteConn
+	db        storagedb.DBTX
+	began     int // conn.ended before the transaction
+	committed bool
+}
+
+func (e *sqliteEngine) begin(ctx context.Context, deadline time.Time) (*sqliteTx, error) {
+	conn, err := e.take(ctx, e.writer, deadline)
+	if err != nil {
+		return nil, err
 	}
-	committed = true
-	return nil
+	tx := &sqliteTx{engine: e, conn: conn, db: logged(conn, e.logger)}
+	// IMMEDIATE, because a transaction that first reads and then writes cannot wait for the lock: its snapshot is stale.
+	// An error does not mean that it has not begun: modernc also returns the end of a context behind a success.
+	if _, err := waitUntil(ctx, deadline, "the write of another process to end", func(ctx context.Context) (struct{}, error) {
+		_, err := tx.db.Exec(ctx, "BEGIN IMMEDIATE")
+		return struct{}{}, err
+	}); err != nil {
+		tx.end()
+		return nil, err
+	}
+	tx.began = conn.ended
+	return tx, nil
+}
+
+func (tx *sqliteTx) state() txState {
+	if tx.conn.ended != tx.began {
+		return txEnded
+	}
+	return txOpen
+}
+
+// commit is not to be cut off half way: whoever hears of an error must be able to trust that nothing was changed.
+func (tx *sqliteTx) commit() error {
+	_, err := tx.db.Exec(context.Background(), "COMMIT")
+	tx.committed = err == nil
+	return err
+}
+
+// end gives the writer back.
+func (tx *sqliteTx) end() {
+	if !tx.committed {
+		tx.conn = tx.engine.rollback(tx.conn)
+	}
+	tx.engine.writer <- tx.conn
 }
 
 // rollback ends the transaction, if there is one, and returns the connection, or nil where it is not to be used again.

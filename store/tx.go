@@ -116,6 +116,10 @@ func (t *txSession) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) err
 	})
 }
 
+func (t *txSession) writeMany(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	return t.writeAtomic(ctx, fn)
+}
+
 // txState is what the engine says of a transaction.
 type txState int
 

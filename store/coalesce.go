@@ -1,0 +1,228 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dgx-music/storage/storagedb"
+)
+
+// coalescer lets concurrent callers share commits, as the writers of LevelDB do: each queues its write, and whoever finds
+// that nobody leads becomes the leader, makes one transaction of all that is queued, and tells the others how theirs went.
+// While it commits, the next ones queue up. There is no goroutine behind it, and nobody waits for company: a lone caller
+// leads at once.
+//
+// What locks what: mu is held for moments, and never while something is waited for. The leader holds the connection that
+// its batch runs on; everybody else holds nothing. Once a write is taken into a batch its caller waits for the outcome,
+// whatever becomes of its context: until then it may withdraw.
+type coalescer struct {
+	// begin gets what a batch runs on, for as long as the leader's context and patience allow. It is not known yet what is
+	// going to be in the batch: whatever is queued by the time that it returns.
+	begin func(ctx context.Context, deadline time.Time) (batchRunner, error)
+	// patience is how long a write may wait in the queue.
+	patience time.Duration
+
+	room    chan struct{} // holds a token for each write that is queued or runs
+	mu      sync.Mutex
+	queue   []*queuedWrite
+	leaders int // how many batches are on their way
+	most    int // how many may be
+}
+
+// batchRunner runs the writes of a batch, sets the error of each, and returns when all that succeeded is durable. It may be
+// called with no write at all, where their callers have given up.
+type batchRunner func(batch []*queuedWrite)
+
+const (
+	maxQueuedWrites = 4096 // whoever comes then waits for room
+	maxBatchWrites  = 512  // so that the first of a batch does not wait long for the last
+	maxTogether     = 16   // rows of one call that still count as few
+)
+
+func newCoalescer(most int, patience time.Duration, begin func(context.Context, time.Time) (batchRunner, error)) *coalescer {
+	return &coalescer{begin: begin, patience: patience, most: most, room: make(chan struct{}, maxQueuedWrites)}
+}
+
+// queuedWrite is a write of one caller.
+type queuedWrite struct {
+	ctx    context.Context
+	fn     func(storagedb.DBTX) error
+	atomic bool // fn has several statements that change something, or one that the schema may refuse behind another
+	err    error
+	panic  any
+	turn   chan turn // tells its caller what to do next; there is room for both words
+	leads  bool      // its caller has been told to lead; under the coalescer's mu
+}
+
+type turn int
+
+const (
+	turnToLead turn = iota
+	turnDone
+)
+
+// call runs fn, and keeps its panic for its own caller.
+func (w *queuedWrite) call(db storagedb.DBTX) {
+	w.err = nil
+	defer func() {
+		if w.panic = recover(); w.panic != nil {
+			w.err = fmt.Errorf("panic: %v", w.panic)
+		}
+	}()
+	w.err = w.fn(db)
+}
+
+// result is what its caller gets.
+func (w *queuedWrite) result() error {
+	if w.panic != nil {
+		panic(w.panic)
+	}
+	return w.err
+}
+
+// write runs fn in a batch, and returns its error once what it changed is durable. Statements of fn are not cut off by ctx,
+// since that would end the transaction for all.
+func (c *coalescer) write(ctx context.Context, atomic bool, fn func(storagedb.DBTX) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(c.patience)
+	if err := c.enter(ctx, deadline); err != nil {
+		return err
+	}
+	defer func() { <-c.room }()
+	w := &queuedWrite{ctx: ctx, fn: fn, atomic: atomic, turn: make(chan turn, 2)}
+	if !c.enqueue(w) {
+		next, err := c.wait(ctx, deadline, w)
+		if err != nil {
+			return err
+		}
+		if next == turnDone {
+			return w.result()
+		}
+	}
+	return c.lead(ctx, deadline, w)
+}
+
+// enter waits for room in the queue.
+func (c *coalescer) enter(ctx context.Context, deadline time.Time) error {
+	select {
+	case c.room <- struct{}{}:
+		return nil
+	default: // only now a wait costs its timer
+	}
+	_, err := waitUntil(ctx, deadline, waitForConnection, func(ctx context.Context) (struct{}, error) {
+		select {
+		case c.room <- struct{}{}:
+			return struct{}{}, nil
+		case <-ctx.Done():
+			return struct{}{}, ctx.Err()
+		}
+	})
+	return err
+}
+
+// enqueue tells whether the caller leads.
+func (c *coalescer) enqueue(w *queuedWrite) (leads bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue = append(c.queue, w)
+	if c.leaders == c.most {
+		return false
+	}
+	c.leaders++
+	w.leads = true
+	return true
+}
+
+// wait waits for the word, or withdraws the write, where it has not been taken into a batch yet.
+func (c *coalescer) wait(ctx context.Context, deadline time.Time, w *queuedWrite) (turn, error) {
+	return waitUntil(ctx, deadline, waitForConnection, func(ctx context.Context) (turn, error) {
+		select {
+		case next := <-w.turn:
+			return next, nil
+		case <-ctx.Done():
+		}
+		if c.withdraw(w) {
+			return 0, ctx.Err()
+		}
+		return <-w.turn, nil // it is in a batch, and its outcome is on the way
+	})
+}
+
+// withdraw takes a write out of the queue, and tells whether it was still there. Where it had been made the leader, another
+// one leads instead.
+func (c *coalescer) withdraw(w *queuedWrite) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.queue, w)
+	if i < 0 {
+		return false
+	}
+	c.queue = slices.Delete(c.queue, i, i+1)
+	if w.leads {
+		c.passOn()
+	}
+	return true
+}
+
+// passOn lets the first in the queue that does not lead yet lead the next batch. mu is held.
+func (c *coalescer) passOn() {
+	for _, w := range c.queue {
+		if !w.leads {
+			w.leads = true
+			w.turn <- turnToLead
+			return
+		}
+	}
+	c.leaders--
+}
+
+// take takes what is queued, first come first served.
+func (c *coalescer) take() []*queuedWrite {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := min(len(c.queue), maxBatchWrites)
+	batch := slices.Clone(c.queue[:n])
+	c.queue = slices.Delete(c.queue, 0, n)
+	return batch
+}
+
+// lead makes a batch of what is queued, its own write among it unless another leader has taken that.
+func (c *coalescer) lead(ctx context.Context, deadline time.Time, own *queuedWrite) error {
+	run, err := c.begin(ctx, deadline)
+	if err != nil {
+		if c.withdraw(own) {
+			return err
+		}
+		<-own.turn // another leader has taken it along
+		c.mu.Lock()
+		c.passOn()
+		c.mu.Unlock()
+		return own.result()
+	}
+	batch := c.take()
+	finished := false
+	defer func() { // also where one of the writes ends this goroutine
+		c.mu.Lock()
+		c.passOn()
+		c.mu.Unlock()
+		for _, w := range batch {
+			if !finished && w.err == nil {
+				w.err = fmt.Errorf("%w: the goroutine that committed for several has ended", ErrBusy)
+			}
+			if w != own {
+				w.turn <- turnDone
+			}
+		}
+	}()
+	run(batch)
+	finished = true
+	if !slices.Contains(batch, own) {
+		<-own.turn
+	}
+	return own.result()
+}

@@ -1,0 +1,119 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/dgx-music/storage/storagedb"
+)
+
+// beginBatch takes the writer and SQLite's write lock, in turn with InTx. The batch that runs then is one transaction, or more
+// where one of its writes spoils it.
+func (e *sqliteEngine) beginBatch(ctx context.Context, deadline time.Time) (batchRunner, error) {
+	tx, err := e.begin(ctx, deadline)
+	if err != nil {
+		return nil, err
+	}
+	return func(batch []*queuedWrite) {
+		if e.runBatch(tx, batch, false) {
+			return
+		}
+		// Once more, each behind a savepoint, so that what one has begun can be taken back alone.
+		if e.runAgain(batch, true) {
+			return
+		}
+		// The transaction itself has failed. As there is no telling by which of them, each is on its own.
+		for i := range batch {
+			e.runAgain(batch[i:i+1], false)
+		}
+	}, nil
+}
+
+// runAgain runs a batch in a transaction of its own.
+func (e *sqliteEngine) runAgain(batch []*queuedWrite, guarded bool) (done bool) {
+	tx, err := e.begin(context.Background(), time.Now().Add(e.patience))
+	if err != nil {
+		for _, w := range batch {
+			w.err = err
+		}
+		return len(batch) == 1
+	}
+	return e.runBatch(tx, batch, guarded)
+}
+
+// runBatch runs the writes and commits. Where it cannot, it rolls back, and there is more to be done unless it was a single
+// write, whose own the error is then.
+func (e *sqliteEngine) runBatch(tx *sqliteTx, batch []*queuedWrite, guarded bool) (done bool) {
+	defer tx.end()
+	db := detached{tx.db}
+	for _, w := range batch {
+		if w.panic != nil { // it has had its chance
+			continue
+		}
+		if w.err = w.ctx.Err(); w.err != nil {
+			continue
+		}
+		if guarded && w.atomic {
+			w.callGuarded(db)
+		} else {
+			w.call(db)
+		}
+		if tx.state() == txEnded || w.err != nil && w.atomic && !guarded && !changedNothing(w.err) {
+			if len(batch) == 1 && w.err == nil {
+				w.err = errors.New("the transaction ended early")
+			}
+			return len(batch) == 1
+		}
+	}
+	if err := tx.commit(); err != nil {
+		for _, w := range batch {
+			if w.err == nil {
+				w.err = err
+			}
+		}
+		return len(batch) == 1
+	}
+	return true
+}
+
+// callGuarded is call behind a savepoint.
+func (w *queuedWrite) callGuarded(db storagedb.DBTX) {
+	ctx := context.Background()
+	if _, w.err = db.Exec(ctx, "SAVEPOINT operation"); w.err != nil {
+		return
+	}
+	if w.call(db); w.err != nil {
+		if _, err := db.Exec(ctx, "ROLLBACK TO SAVEPOINT operation"); err != nil {
+			w.err = errors.Join(w.err, err)
+		}
+	}
+	if _, err := db.Exec(ctx, "RELEASE SAVEPOINT operation"); err != nil {
+		w.err = errors.Join(w.err, err)
+	}
+}
+
+// changedNothing tells of an error that comes from what an operation has read, before it wrote anything.
+func changedNothing(err error) bool {
+	_, transition := errors.AsType[*TransitionError](err)
+	return transition || errors.Is(err, pgx.ErrNoRows) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrCancelRequested)
+}
+
+// detached runs statements that the end of a context does not cut off: it would end the transaction of all. They touch one
+// row each. modernc would also start a goroutine for each that could be cut off.
+type detached struct{ db storagedb.DBTX }
+
+func (d detached) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	return d.db.Exec(context.WithoutCancel(ctx), sql, args...)
+}
+
+func (d detached) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	return d.db.Query(context.WithoutCancel(ctx), sql, args...)
+}
+
+func (d detached) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return d.db.QueryRow(context.WithoutCancel(ctx), sql, args...)
+}
