@@ -261,9 +261,9 @@ func TestMetadataFilterSeesChanges(t *testing.T) {
 // Every combination of filters with metadata and words, common and rare, in both orders, page by page, against a loop over
 // everything. There are more than a store collects of a filter, so that each way to make a page is taken.
 func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
-	rows := 3000
+	rows, lists := 3000, 250
 	if testing.Short() {
-		rows = 1300
+		rows, lists = 1300, 50
 	}
 	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
 		is := is.New(t)
@@ -321,8 +321,8 @@ func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
 			all = append(all, made...)
 		}
 		genres, searches := []string{"", "trap", "rare", "none"}, []string{"", "beat", "seldom", "often", "number7", "nowhere", "beat -often"}
-		for range 250 {
-			params := store.ListGenerationsParams{Limit: 1 + random.IntN(70), OldestFirst: random.IntN(2) == 0}
+		for range lists {
+			params := store.ListGenerationsParams{Limit: 10 + random.IntN(150), OldestFirst: random.IntN(2) == 0}
 			genre, search := genres[random.IntN(len(genres))], searches[random.IntN(len(searches))]
 			if genre != "" {
 				params.Metadata = map[string]any{"genre": genre}

@@ -232,6 +232,19 @@ func (p CreateGenerationParams) scheduledAt(now time.Time) time.Time {
 	return p.ScheduledAt
 }
 
+// created is the row that a creation makes, with the schema's defaults.
+func (p CreateGenerationParams) created(now time.Time, promptID int64) Generation {
+	if p.ModelVersion != nil {
+		p.ModelVersion = new(*p.ModelVersion) // the caller's may change
+	}
+	return Generation{
+		ID: p.ID, Prompt: p.Prompt, ModelName: p.ModelName, ModelVersion: p.ModelVersion, DurationSeconds: p.DurationSeconds,
+		SampleRate: p.SampleRate, Channels: p.Channels, FilePath: p.FilePath, Status: StatusPending, CreatedAt: now,
+		Metadata: p.Metadata, PromptID: promptID, Priority: p.Priority, ScheduledAt: p.scheduledAt(now),
+		MaxAttempts: p.MaxAttempts, BatchID: p.batchID(), ProgressStep: StepQueued,
+	}
+}
+
 func (p CreateGenerationParams) batchID() *uuid.UUID {
 	if p.BatchID == uuid.Nil {
 		return nil

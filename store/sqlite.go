@@ -388,27 +388,15 @@ func (e *sqliteEngine) createGenerations(ctx context.Context, db storagedb.DBTX,
 		if err != nil {
 			return nil, err
 		}
-		inserted, err := own.InsertGeneration(ctx, sqlitedb.InsertGenerationParams{
-			ID:              row.ID,
-			Prompt:          row.Prompt,
-			ModelName:       row.ModelName,
-			ModelVersion:    row.ModelVersion,
-			DurationSeconds: row.DurationSeconds,
-			SampleRate:      row.SampleRate,
-			Channels:        row.Channels,
-			FilePath:        row.FilePath,
-			CreatedAt:       now,
-			Metadata:        row.Metadata,
-			PromptID:        prompt.ID,
-			Priority:        row.Priority,
-			ScheduledAt:     row.scheduledAt(now),
-			MaxAttempts:     row.MaxAttempts,
-			BatchID:         row.batchID(),
-		})
-		if err != nil {
+		created[i] = row.created(now, prompt.ID)
+		g := &created[i]
+		if err := own.InsertGeneration(ctx, sqlitedb.InsertGenerationParams{
+			ID: g.ID, Prompt: g.Prompt, ModelName: g.ModelName, ModelVersion: g.ModelVersion, DurationSeconds: g.DurationSeconds,
+			SampleRate: g.SampleRate, Channels: g.Channels, FilePath: g.FilePath, CreatedAt: g.CreatedAt, Metadata: g.Metadata,
+			PromptID: g.PromptID, Priority: g.Priority, ScheduledAt: g.ScheduledAt, MaxAttempts: g.MaxAttempts, BatchID: g.BatchID,
+		}); err != nil {
 			return nil, err
 		}
-		created[i] = Generation(inserted)
 	}
 	return created, nil
 }

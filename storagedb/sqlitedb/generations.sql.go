@@ -95,7 +95,7 @@ func (q *Queries) GetMetadata(ctx context.Context, id uuid.UUID) (storagedb.Meta
 	return metadata, err
 }
 
-const insertGeneration = `-- name: InsertGeneration :one
+const insertGeneration = `-- name: InsertGeneration :exec
 INSERT INTO generations (
 	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, status, created_at,
 	metadata, prompt_id, priority, scheduled_at, max_attempts, batch_id
@@ -104,7 +104,6 @@ VALUES (
 	?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending', ?9,
 	?10, ?11, ?12, ?13, ?14, ?15
 )
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
 type InsertGenerationParams struct {
@@ -126,9 +125,10 @@ type InsertGenerationParams struct {
 }
 
 // PostgreSQL creates prompts and generations in one statement; SQLite has no INSERT inside WITH. In SQLite a statement
-// costs no round trip, so the store tracks the prompt with the shared query and inserts the row with this one.
-func (q *Queries) InsertGeneration(ctx context.Context, arg InsertGenerationParams) (Generation, error) {
-	row := q.db.QueryRow(ctx, insertGeneration,
+// costs no round trip, so the store tracks the prompt with the shared query and inserts the row with this one. It returns
+// nothing, since the store knows all that it would: RETURNING took a fifth of the time.
+func (q *Queries) InsertGeneration(ctx context.Context, arg InsertGenerationParams) error {
+	_, err := q.db.Exec(ctx, insertGeneration,
 		arg.ID,
 		arg.Prompt,
 		arg.ModelName,
@@ -145,38 +145,7 @@ func (q *Queries) InsertGeneration(ctx context.Context, arg InsertGenerationPara
 		arg.MaxAttempts,
 		arg.BatchID,
 	)
-	var i Generation
-	err := row.Scan(
-		&i.ID,
-		&i.Prompt,
-		&i.ModelName,
-		&i.ModelVersion,
-		&i.DurationSeconds,
-		&i.SampleRate,
-		&i.Channels,
-		&i.FilePath,
-		&i.FileSizeBytes,
-		&i.Status,
-		&i.CreatedAt,
-		&i.CompletedAt,
-		&i.GenerationTimeSeconds,
-		&i.ErrorMessage,
-		&i.Metadata,
-		&i.PromptID,
-		&i.Priority,
-		&i.ScheduledAt,
-		&i.StartedAt,
-		&i.Attempt,
-		&i.MaxAttempts,
-		&i.Worker,
-		&i.LeaseExpiresAt,
-		&i.BatchID,
-		&i.ProgressStep,
-		&i.ProgressFraction,
-		&i.CancelRequestedAt,
-		&i.Favorite,
-	)
-	return i, err
+	return err
 }
 
 const setMetadata = `-- name: SetMetadata :one
