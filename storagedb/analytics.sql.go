@@ -33,7 +33,6 @@ FROM (
 	FROM generations
 ) AS g
 GROUP BY g.model_name, g.model_version
-ORDER BY g.model_name, g.model_version
 `
 
 type ModelUsageRow struct {

@@ -12,109 +12,182 @@ import (
 	"github.com/google/uuid"
 )
 
-const findByBatch = `-- name: FindByBatch :many
-
-SELECT id FROM generations WHERE batch_id = $1 LIMIT CAST($2 AS BIGINT)
+const countPlacesOfBatch = `-- name: CountPlacesOfBatch :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generations
+	WHERE batch_id = $1 AND created_at >= $2 AND created_at <= $3
+	LIMIT CAST($4 AS BIGINT)
+) AS counted
 `
 
-type FindByBatchParams struct {
-	BatchID  *uuid.UUID `json:"batch_id"`
-	RowLimit int64      `json:"row_limit"`
+type CountPlacesOfBatchParams struct {
+	BatchID     *uuid.UUID `json:"batch_id"`
+	CreatedFrom time.Time  `json:"created_from"`
+	CreatedTo   time.Time  `json:"created_to"`
+	AtMost      int64      `json:"at_most"`
 }
 
-// At most so many of those that a filter lets pass. See db/queries/postgres/find.sql for what they are good for.
-// Served by idx_generations_batch_id.
-func (q *Queries) FindByBatch(ctx context.Context, arg FindByBatchParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, findByBatch, arg.BatchID, arg.RowLimit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []uuid.UUID{}
-	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+func (q *Queries) CountPlacesOfBatch(ctx context.Context, arg CountPlacesOfBatchParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countPlacesOfBatch,
+		arg.BatchID,
+		arg.CreatedFrom,
+		arg.CreatedTo,
+		arg.AtMost,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
-const findByModel = `-- name: FindByModel :many
-SELECT id FROM generations
-WHERE model_name = $1 AND created_at >= $2 AND created_at <= $3
-LIMIT CAST($4 AS BIGINT)
+const countPlacesOfFavorites = `-- name: CountPlacesOfFavorites :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generations
+	WHERE favorite AND created_at >= $1 AND created_at <= $2
+	LIMIT CAST($3 AS BIGINT)
+) AS counted
 `
 
-type FindByModelParams struct {
+type CountPlacesOfFavoritesParams struct {
+	CreatedFrom time.Time `json:"created_from"`
+	CreatedTo   time.Time `json:"created_to"`
+	AtMost      int64     `json:"at_most"`
+}
+
+func (q *Queries) CountPlacesOfFavorites(ctx context.Context, arg CountPlacesOfFavoritesParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countPlacesOfFavorites, arg.CreatedFrom, arg.CreatedTo, arg.AtMost)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countPlacesOfModel = `-- name: CountPlacesOfModel :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generations
+	WHERE model_name = $1 AND created_at >= $2 AND created_at <= $3
+	LIMIT CAST($4 AS BIGINT)
+) AS counted
+`
+
+type CountPlacesOfModelParams struct {
 	ModelName   string    `json:"model_name"`
 	CreatedFrom time.Time `json:"created_from"`
 	CreatedTo   time.Time `json:"created_to"`
-	RowLimit    int64     `json:"row_limit"`
+	AtMost      int64     `json:"at_most"`
 }
 
-// One range of idx_generations_model_name.
-func (q *Queries) FindByModel(ctx context.Context, arg FindByModelParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, findByModel,
+func (q *Queries) CountPlacesOfModel(ctx context.Context, arg CountPlacesOfModelParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countPlacesOfModel,
 		arg.ModelName,
 		arg.CreatedFrom,
 		arg.CreatedTo,
-		arg.RowLimit,
+		arg.AtMost,
 	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []uuid.UUID{}
-	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
-const findByStatus = `-- name: FindByStatus :many
-SELECT id FROM generations
-WHERE status = $1 AND created_at >= $2 AND created_at <= $3
-LIMIT CAST($4 AS BIGINT)
+const countPlacesOfStatus = `-- name: CountPlacesOfStatus :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generations
+	WHERE status = $1 AND created_at >= $2 AND created_at <= $3
+	LIMIT CAST($4 AS BIGINT)
+) AS counted
 `
 
-type FindByStatusParams struct {
+type CountPlacesOfStatusParams struct {
 	Status      Status    `json:"status"`
 	CreatedFrom time.Time `json:"created_from"`
 	CreatedTo   time.Time `json:"created_to"`
-	RowLimit    int64     `json:"row_limit"`
+	AtMost      int64     `json:"at_most"`
 }
 
-// One range of idx_generations_status.
-func (q *Queries) FindByStatus(ctx context.Context, arg FindByStatusParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, findByStatus,
+func (q *Queries) CountPlacesOfStatus(ctx context.Context, arg CountPlacesOfStatusParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countPlacesOfStatus,
 		arg.Status,
 		arg.CreatedFrom,
 		arg.CreatedTo,
+		arg.AtMost,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countPlacesOfStatusAndModel = `-- name: CountPlacesOfStatusAndModel :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generations
+	WHERE status = $1 AND model_name = $2 AND created_at >= $3 AND created_at <= $4
+	LIMIT CAST($5 AS BIGINT)
+) AS counted
+`
+
+type CountPlacesOfStatusAndModelParams struct {
+	Status      Status    `json:"status"`
+	ModelName   string    `json:"model_name"`
+	CreatedFrom time.Time `json:"created_from"`
+	CreatedTo   time.Time `json:"created_to"`
+	AtMost      int64     `json:"at_most"`
+}
+
+func (q *Queries) CountPlacesOfStatusAndModel(ctx context.Context, arg CountPlacesOfStatusAndModelParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countPlacesOfStatusAndModel,
+		arg.Status,
+		arg.ModelName,
+		arg.CreatedFrom,
+		arg.CreatedTo,
+		arg.AtMost,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const newestPlaces = `-- name: NewestPlaces :many
+
+SELECT id, created_at FROM generations
+WHERE created_at <= $1 AND (created_at < $1 OR id < $2)
+	AND created_at >= $3 AND (created_at > $3 OR id > $4)
+ORDER BY created_at DESC, id DESC
+LIMIT CAST($5 AS BIGINT)
+`
+
+type NewestPlacesParams struct {
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	RowLimit        int64     `json:"row_limit"`
+}
+
+type NewestPlacesRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Lists by metadata and words are made in two steps, by [operations.find]: where to look, which are these queries and those
+// of find.sql in sqlite and postgres, and what is there, which is ListFound. Of each filter the store can ask how many it lets
+// pass, at most, and for their places in the order of the list, so many at a time.
+// Served by idx_generations_created_at.
+func (q *Queries) NewestPlaces(ctx context.Context, arg NewestPlacesParams) ([]NewestPlacesRow, error) {
+	rows, err := q.db.Query(ctx, newestPlaces,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
 		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []uuid.UUID{}
+	items := []NewestPlacesRow{}
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i NewestPlacesRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -122,32 +195,557 @@ func (q *Queries) FindByStatus(ctx context.Context, arg FindByStatusParams) ([]u
 	return items, nil
 }
 
-const findFavorites = `-- name: FindFavorites :many
-SELECT id FROM generations
-WHERE favorite AND created_at >= $1 AND created_at <= $2
-LIMIT CAST($3 AS BIGINT)
+const newestPlacesOfBatch = `-- name: NewestPlacesOfBatch :many
+SELECT id, created_at FROM generations
+WHERE batch_id = $1
+	AND created_at <= $2 AND (created_at < $2 OR id < $3)
+	AND created_at >= $4 AND (created_at > $4 OR id > $5)
+ORDER BY created_at DESC, id DESC
+LIMIT CAST($6 AS BIGINT)
 `
 
-type FindFavoritesParams struct {
-	CreatedFrom time.Time `json:"created_from"`
-	CreatedTo   time.Time `json:"created_to"`
-	RowLimit    int64     `json:"row_limit"`
+type NewestPlacesOfBatchParams struct {
+	BatchID         *uuid.UUID `json:"batch_id"`
+	BeforeCreatedAt time.Time  `json:"before_created_at"`
+	BeforeID        uuid.UUID  `json:"before_id"`
+	AfterCreatedAt  time.Time  `json:"after_created_at"`
+	AfterID         uuid.UUID  `json:"after_id"`
+	RowLimit        int64      `json:"row_limit"`
 }
 
-// One range of idx_generations_favorite.
-func (q *Queries) FindFavorites(ctx context.Context, arg FindFavoritesParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, findFavorites, arg.CreatedFrom, arg.CreatedTo, arg.RowLimit)
+type NewestPlacesOfBatchRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Served by idx_generations_batch_id, and sorted: a batch is small.
+func (q *Queries) NewestPlacesOfBatch(ctx context.Context, arg NewestPlacesOfBatchParams) ([]NewestPlacesOfBatchRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesOfBatch,
+		arg.BatchID,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []uuid.UUID{}
+	items := []NewestPlacesOfBatchRow{}
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i NewestPlacesOfBatchRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const newestPlacesOfFavorites = `-- name: NewestPlacesOfFavorites :many
+SELECT id, created_at FROM generations
+WHERE favorite
+	AND created_at <= $1 AND (created_at < $1 OR id < $2)
+	AND created_at >= $3 AND (created_at > $3 OR id > $4)
+ORDER BY created_at DESC, id DESC
+LIMIT CAST($5 AS BIGINT)
+`
+
+type NewestPlacesOfFavoritesParams struct {
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	RowLimit        int64     `json:"row_limit"`
+}
+
+type NewestPlacesOfFavoritesRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Served by idx_generations_favorite.
+func (q *Queries) NewestPlacesOfFavorites(ctx context.Context, arg NewestPlacesOfFavoritesParams) ([]NewestPlacesOfFavoritesRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesOfFavorites,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []NewestPlacesOfFavoritesRow{}
+	for rows.Next() {
+		var i NewestPlacesOfFavoritesRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const newestPlacesOfModel = `-- name: NewestPlacesOfModel :many
+SELECT id, created_at FROM generations
+WHERE model_name = $1
+	AND created_at <= $2 AND (created_at < $2 OR id < $3)
+	AND created_at >= $4 AND (created_at > $4 OR id > $5)
+ORDER BY created_at DESC, id DESC
+LIMIT CAST($6 AS BIGINT)
+`
+
+type NewestPlacesOfModelParams struct {
+	ModelName       string    `json:"model_name"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	RowLimit        int64     `json:"row_limit"`
+}
+
+type NewestPlacesOfModelRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Served by idx_generations_model_name.
+func (q *Queries) NewestPlacesOfModel(ctx context.Context, arg NewestPlacesOfModelParams) ([]NewestPlacesOfModelRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesOfModel,
+		arg.ModelName,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []NewestPlacesOfModelRow{}
+	for rows.Next() {
+		var i NewestPlacesOfModelRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const newestPlacesOfStatus = `-- name: NewestPlacesOfStatus :many
+SELECT id, created_at FROM generations
+WHERE status = $1
+	AND created_at <= $2 AND (created_at < $2 OR id < $3)
+	AND created_at >= $4 AND (created_at > $4 OR id > $5)
+ORDER BY created_at DESC, id DESC
+LIMIT CAST($6 AS BIGINT)
+`
+
+type NewestPlacesOfStatusParams struct {
+	Status          Status    `json:"status"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	RowLimit        int64     `json:"row_limit"`
+}
+
+type NewestPlacesOfStatusRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Served by idx_generations_status.
+func (q *Queries) NewestPlacesOfStatus(ctx context.Context, arg NewestPlacesOfStatusParams) ([]NewestPlacesOfStatusRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesOfStatus,
+		arg.Status,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []NewestPlacesOfStatusRow{}
+	for rows.Next() {
+		var i NewestPlacesOfStatusRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const newestPlacesOfStatusAndModel = `-- name: NewestPlacesOfStatusAndModel :many
+SELECT id, created_at FROM generations
+WHERE status = $1 AND model_name = $2
+	AND created_at <= $3 AND (created_at < $3 OR id < $4)
+	AND created_at >= $5 AND (created_at > $5 OR id > $6)
+ORDER BY created_at DESC, id DESC
+LIMIT CAST($7 AS BIGINT)
+`
+
+type NewestPlacesOfStatusAndModelParams struct {
+	Status          Status    `json:"status"`
+	ModelName       string    `json:"model_name"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	RowLimit        int64     `json:"row_limit"`
+}
+
+type NewestPlacesOfStatusAndModelRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Served by idx_generations_status_model_name.
+func (q *Queries) NewestPlacesOfStatusAndModel(ctx context.Context, arg NewestPlacesOfStatusAndModelParams) ([]NewestPlacesOfStatusAndModelRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesOfStatusAndModel,
+		arg.Status,
+		arg.ModelName,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []NewestPlacesOfStatusAndModelRow{}
+	for rows.Next() {
+		var i NewestPlacesOfStatusAndModelRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldestPlaces = `-- name: OldestPlaces :many
+SELECT id, created_at FROM generations
+WHERE created_at <= $1 AND (created_at < $1 OR id < $2)
+	AND created_at >= $3 AND (created_at > $3 OR id > $4)
+ORDER BY created_at, id
+LIMIT CAST($5 AS BIGINT)
+`
+
+type OldestPlacesParams struct {
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	RowLimit        int64     `json:"row_limit"`
+}
+
+type OldestPlacesRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// The same, the other way round.
+func (q *Queries) OldestPlaces(ctx context.Context, arg OldestPlacesParams) ([]OldestPlacesRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlaces,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []OldestPlacesRow{}
+	for rows.Next() {
+		var i OldestPlacesRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldestPlacesOfBatch = `-- name: OldestPlacesOfBatch :many
+SELECT id, created_at FROM generations
+WHERE batch_id = $1
+	AND created_at <= $2 AND (created_at < $2 OR id < $3)
+	AND created_at >= $4 AND (created_at > $4 OR id > $5)
+ORDER BY created_at, id
+LIMIT CAST($6 AS BIGINT)
+`
+
+type OldestPlacesOfBatchParams struct {
+	BatchID         *uuid.UUID `json:"batch_id"`
+	BeforeCreatedAt time.Time  `json:"before_created_at"`
+	BeforeID        uuid.UUID  `json:"before_id"`
+	AfterCreatedAt  time.Time  `json:"after_created_at"`
+	AfterID         uuid.UUID  `json:"after_id"`
+	RowLimit        int64      `json:"row_limit"`
+}
+
+type OldestPlacesOfBatchRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// The same, the other way round.
+func (q *Queries) OldestPlacesOfBatch(ctx context.Context, arg OldestPlacesOfBatchParams) ([]OldestPlacesOfBatchRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesOfBatch,
+		arg.BatchID,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []OldestPlacesOfBatchRow{}
+	for rows.Next() {
+		var i OldestPlacesOfBatchRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldestPlacesOfFavorites = `-- name: OldestPlacesOfFavorites :many
+SELECT id, created_at FROM generations
+WHERE favorite
+	AND created_at <= $1 AND (created_at < $1 OR id < $2)
+	AND created_at >= $3 AND (created_at > $3 OR id > $4)
+ORDER BY created_at, id
+LIMIT CAST($5 AS BIGINT)
+`
+
+type OldestPlacesOfFavoritesParams struct {
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	RowLimit        int64     `json:"row_limit"`
+}
+
+type OldestPlacesOfFavoritesRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// The same, the other way round.
+func (q *Queries) OldestPlacesOfFavorites(ctx context.Context, arg OldestPlacesOfFavoritesParams) ([]OldestPlacesOfFavoritesRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesOfFavorites,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []OldestPlacesOfFavoritesRow{}
+	for rows.Next() {
+		var i OldestPlacesOfFavoritesRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldestPlacesOfModel = `-- name: OldestPlacesOfModel :many
+SELECT id, created_at FROM generations
+WHERE model_name = $1
+	AND created_at <= $2 AND (created_at < $2 OR id < $3)
+	AND created_at >= $4 AND (created_at > $4 OR id > $5)
+ORDER BY created_at, id
+LIMIT CAST($6 AS BIGINT)
+`
+
+type OldestPlacesOfModelParams struct {
+	ModelName       string    `json:"model_name"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	RowLimit        int64     `json:"row_limit"`
+}
+
+type OldestPlacesOfModelRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// The same, the other way round.
+func (q *Queries) OldestPlacesOfModel(ctx context.Context, arg OldestPlacesOfModelParams) ([]OldestPlacesOfModelRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesOfModel,
+		arg.ModelName,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []OldestPlacesOfModelRow{}
+	for rows.Next() {
+		var i OldestPlacesOfModelRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldestPlacesOfStatus = `-- name: OldestPlacesOfStatus :many
+SELECT id, created_at FROM generations
+WHERE status = $1
+	AND created_at <= $2 AND (created_at < $2 OR id < $3)
+	AND created_at >= $4 AND (created_at > $4 OR id > $5)
+ORDER BY created_at, id
+LIMIT CAST($6 AS BIGINT)
+`
+
+type OldestPlacesOfStatusParams struct {
+	Status          Status    `json:"status"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	RowLimit        int64     `json:"row_limit"`
+}
+
+type OldestPlacesOfStatusRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// The same, the other way round.
+func (q *Queries) OldestPlacesOfStatus(ctx context.Context, arg OldestPlacesOfStatusParams) ([]OldestPlacesOfStatusRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesOfStatus,
+		arg.Status,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []OldestPlacesOfStatusRow{}
+	for rows.Next() {
+		var i OldestPlacesOfStatusRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const oldestPlacesOfStatusAndModel = `-- name: OldestPlacesOfStatusAndModel :many
+SELECT id, created_at FROM generations
+WHERE status = $1 AND model_name = $2
+	AND created_at <= $3 AND (created_at < $3 OR id < $4)
+	AND created_at >= $5 AND (created_at > $5 OR id > $6)
+ORDER BY created_at, id
+LIMIT CAST($7 AS BIGINT)
+`
+
+type OldestPlacesOfStatusAndModelParams struct {
+	Status          Status    `json:"status"`
+	ModelName       string    `json:"model_name"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	RowLimit        int64     `json:"row_limit"`
+}
+
+type OldestPlacesOfStatusAndModelRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// The same, the other way round.
+func (q *Queries) OldestPlacesOfStatusAndModel(ctx context.Context, arg OldestPlacesOfStatusAndModelParams) ([]OldestPlacesOfStatusAndModelRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesOfStatusAndModel,
+		arg.Status,
+		arg.ModelName,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []OldestPlacesOfStatusAndModelRow{}
+	for rows.Next() {
+		var i OldestPlacesOfStatusAndModelRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/dgx-music/storage/storagedb"
@@ -86,7 +88,15 @@ func checkUsageRange(from, to time.Time) (time.Time, time.Time, error) {
 	return roundedUp(from), roundedUp(to), nil
 }
 
-// ModelUsage tells what each version of each model has done. It reads all of history, so keep it off the page that everybody
+// versionRank puts a model without a version before those with one.
+func versionRank(m ModelUsage) int {
+	if m.ModelVersion == nil {
+		return 0
+	}
+	return 1
+}
+
+// ModelUsage tells what each version of each model has done, in the order of their names. It reads all of history, so keep it off the page that everybody
 // has open.
 func (o *operations) ModelUsage(ctx context.Context) ([]ModelUsage, error) {
 	var rows []storagedb.ModelUsageRow
@@ -113,6 +123,13 @@ func (o *operations) ModelUsage(ctx context.Context) ([]ModelUsage, error) {
 			models[i].FailureRate = float64(row.FailedGenerations) / float64(ended)
 		}
 	}
+	// By the engines' own orders a model without a version would come first on one of them, and names as its locale has them.
+	slices.SortFunc(models, func(a, b ModelUsage) int {
+		if order := cmp.Compare(a.ModelName, b.ModelName); order != 0 || a.ModelVersion == nil || b.ModelVersion == nil {
+			return cmp.Or(order, cmp.Compare(versionRank(a), versionRank(b)))
+		}
+		return cmp.Compare(*a.ModelVersion, *b.ModelVersion)
+	})
 	return models, nil
 }
 

@@ -52,7 +52,7 @@ func (p position) cursor() Cursor {
 // position reads a cursor that is not empty.
 func (c Cursor) position() (position, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(string(c))
-	if err != nil || len(raw) != cursorBytes || raw[0] != cursorVersion ||
+	if err != nil || len(c) != base64.RawURLEncoding.EncodedLen(cursorBytes) || len(raw) != cursorBytes || raw[0] != cursorVersion ||
 		binary.BigEndian.Uint32(raw[cursorBytes-4:]) != crc32.ChecksumIEEE(raw[:cursorBytes-4]) {
 		return position{}, invalid("after", "is not a cursor that this store gave out")
 	}

@@ -33,23 +33,25 @@ type dialect interface {
 }
 
 // finder is the part of a dialect that lists by metadata and words: equality of JSON, full-text search and lists as
-// parameters are each engine's own. [operations.find] tells how these belong together.
+// parameters are each engine's own. [operations.find] tells how these belong together. What counts does so within the times of
+// the list, and what lists places does so within its bounds and in its order.
 type finder interface {
-	// At most so many IDs of those within the list's times that have a value, or a number.
-	findByMetadata(ctx context.Context, db storagedb.DBTX, l list, value Metadata, limit int64) ([]uuid.UUID, error)
-	findByNumber(ctx context.Context, db storagedb.DBTX, asked jsonRange, limit int64) ([]uuid.UUID, error)
-	// At most so many IDs of the prompts that match.
-	findPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit int64) ([]int64, error)
-	// The page: of those whose IDs are given, of those that have a value, of all.
-	listFound(ctx context.Context, db storagedb.DBTX, l list, ids []uuid.UUID) ([]Generation, error)
-	listWithValue(ctx context.Context, db storagedb.DBTX, l list, value Metadata) ([]Generation, error)
-	listMatching(ctx context.Context, db storagedb.DBTX, l list) ([]Generation, error)
-	// The different numbers that there are in a range, at most so many.
-	numbersBetween(ctx context.Context, db storagedb.DBTX, asked jsonRange, limit int64) ([]float64, error)
-	// Of each prompt, or of each number under a key, at most so many, the first in the list's order, whatever its limit and
-	// offset.
-	firstOfPrompts(ctx context.Context, db storagedb.DBTX, l list, prompts []int64, each int64) ([]groupPosition, error)
-	firstOfNumbers(ctx context.Context, db storagedb.DBTX, l list, key string, numbers []float64, each int64) ([]groupPosition, error)
+	countWithValue(ctx context.Context, db storagedb.DBTX, l list, value Metadata, atMost int64) (int64, error)
+	placesWithValue(ctx context.Context, db storagedb.DBTX, l list, value Metadata, n int64) (places []position, more bool, err error)
+
+	countInRange(ctx context.Context, db storagedb.DBTX, asked jsonRange, atMost int64) (int64, error)
+	placesInRange(ctx context.Context, db storagedb.DBTX, l list, asked jsonRange, n int64) (places []position, more bool, err error)
+	// The different numbers that there are, and of each of some so many places.
+	numbersInRange(ctx context.Context, db storagedb.DBTX, asked jsonRange, atMost int64) ([]float64, error)
+	placesOfNumbers(ctx context.Context, db storagedb.DBTX, l list, key string, numbers []float64, each int64) ([]groupPosition, error)
+
+	// The IDs of prompts that have the words, and of each of some so many places.
+	findPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, atMost int64) ([]int64, error)
+	countOfPrompts(ctx context.Context, db storagedb.DBTX, l list, prompts []int64, atMost int64) (int64, error)
+	placesOfPrompts(ctx context.Context, db storagedb.DBTX, l list, prompts []int64, each int64) ([]groupPosition, error)
+
+	// Of those whose IDs are given the first that match the list's filters.
+	listFound(ctx context.Context, db storagedb.DBTX, l list, ids []uuid.UUID, limit int64) ([]Generation, error)
 }
 
 // groupPosition is a generation's place, and what it was looked for by.
@@ -112,22 +114,30 @@ func generationsOf[Row pgdb.Generation | sqlitedb.Generation](rows []Row) []Gene
 	return generations
 }
 
-// promptPositions are an engine's rows as places.
-func promptPositions[Row pgdb.NewestOfPromptsRow | pgdb.OldestOfPromptsRow | sqlitedb.NewestOfPromptsRow | sqlitedb.OldestOfPromptsRow](rows []Row) []groupPosition {
-	positions := make([]groupPosition, len(rows))
+// ofPrompts are an engine's rows as places.
+func ofPrompts[Row ~struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+	PromptID  int64     `json:"prompt_id"`
+}](rows []Row) []groupPosition {
+	places := make([]groupPosition, len(rows))
 	for i, row := range rows {
-		row := pgdb.NewestOfPromptsRow(row)
-		positions[i] = groupPosition{position{createdAt: row.CreatedAt, id: row.ID}, row.PromptID}
+		row := pgdb.NewestPlacesOfPromptsRow(row)
+		places[i] = groupPosition{position{createdAt: row.CreatedAt, id: row.ID}, row.PromptID}
 	}
-	return positions
+	return places
 }
 
-// numberPositions are an engine's rows as places.
-func numberPositions[Row pgdb.NewestOfNumbersRow | pgdb.OldestOfNumbersRow | sqlitedb.NewestOfNumbersRow | sqlitedb.OldestOfNumbersRow](rows []Row) []groupPosition {
-	positions := make([]groupPosition, len(rows))
+// ofNumbers are an engine's rows as places.
+func ofNumbers[Row ~struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+	Number    float64   `json:"number"`
+}](rows []Row) []groupPosition {
+	places := make([]groupPosition, len(rows))
 	for i, row := range rows {
-		row := pgdb.NewestOfNumbersRow(row)
-		positions[i] = groupPosition{position{createdAt: row.CreatedAt, id: row.ID}, row.Number}
+		row := pgdb.NewestPlacesOfNumbersRow(row)
+		places[i] = groupPosition{position{createdAt: row.CreatedAt, id: row.ID}, row.Number}
 	}
-	return positions
+	return places
 }

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"math"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -10,15 +12,19 @@ import (
 )
 
 const (
-	maxFound  = 1000 // what is collected of a filter: IDs, prompts or numbers; one that lets more pass is common
-	fewFound  = 100  // so few that no other filter is asked
-	maxProbes = 8    // filters on metadata that are asked
+	maxCounted   = 20_000 // as far as it is counted how many a filter lets pass
+	fewCounted   = 100    // so few that no other filter is asked
+	uncounted    = 10 * maxCounted
+	maxGroups    = 1000 // prompts with the words, or numbers in a range, that are looked at one by one
+	maxAsked     = 8    // values and ranges that are asked how many they let pass
+	firstPlaces  = 100  // looked at in the first step, at least
+	placesGrowth = 4    // and so many times more in each step behind
+	maxPlaces    = 4000
 )
 
-// find lists by metadata or words. Which filter leaves the fewest rows is not known before they are asked, so each gives at
-// most a thousand IDs. Where one has no more, the page is made of those. Where all have more, the rows of the page are not
-// far to seek: of the prompts that have the words, or of the numbers in a range, where they are few, the first of each in the
-// list's order; of those that have a value, in its index; else one by one of all.
+// find lists by metadata or words. Each filter that an index serves is a source of places in the order of the list, and the
+// rest are conditions on what is there. Which source has the fewest is not known before they are asked, so each counts, as
+// far as that is cheap.
 func (o *operations) find(ctx context.Context, db storagedb.DBTX, l list) (GenerationPage, error) {
 	none := GenerationPage{Generations: []Generation{}}
 	var prompts []int64
@@ -27,157 +33,345 @@ func (o *operations) find(ctx context.Context, db storagedb.DBTX, l list) (Gener
 			return none, nil
 		}
 		var err error
-		if prompts, err = o.dialect.findPrompts(ctx, db, l.query, maxFound+1); err != nil || len(prompts) == 0 {
+		if prompts, err = o.dialect.findPrompts(ctx, db, l.query, maxGroups+1); err != nil || len(prompts) == 0 {
 			return none, err
 		}
 	}
-	ofPrompts := l.searches && len(prompts) <= maxFound
-	// The only filter needs no other to be compared with.
-	if probes := l.probes(ctx, db, o.dialect); len(probes) > 1 || len(probes) == 1 && l.searches {
-		found, rare, err := fewest(probes)
-		if err != nil {
-			return none, err
-		}
-		if rare {
-			return l.page(o.dialect.listFound(ctx, db, l, found))
-		}
+	sources := l.sources(ctx, db, o.dialect)
+	if l.searches && len(prompts) <= maxGroups {
+		sources = append([]source{promptSource(ctx, db, o.dialect, l, prompts)}, sources...)
 	}
-	switch {
-	case ofPrompts:
-		matching := l
-		matching.searches = false // they match
-		return o.listOfGroups(ctx, db, matching, len(prompts), func(each int64) ([]groupPosition, error) {
-			return o.dialect.firstOfPrompts(ctx, db, matching, prompts, each)
-		})
-	case len(l.metadata.values) > 0:
-		return l.page(o.dialect.listWithValue(ctx, db, l, l.metadata.values[0]))
-	case len(l.metadata.ranges) > 0:
-		asked := l.metadata.ranges[0]
-		numbers, err := o.dialect.numbersBetween(ctx, db, asked, maxFound+1)
-		if err != nil || len(numbers) == 0 {
-			return none, err
-		}
-		if len(numbers) <= maxFound {
-			return o.listOfGroups(ctx, db, l, len(numbers), func(each int64) ([]groupPosition, error) {
-				return o.dialect.firstOfNumbers(ctx, db, l, asked.Name, numbers, each)
-			})
-		}
-	}
-	return l.page(o.dialect.listMatching(ctx, db, l))
-}
-
-// probe asks a filter for at most so many IDs.
-type probe func(limit int64) ([]uuid.UUID, error)
-
-// fewest asks the filters, and returns the IDs of the one that has the fewest, where they are all that it lets pass.
-func fewest(probes []probe) (found []uuid.UUID, rare bool, err error) {
-	for _, ask := range probes {
-		ids, err := ask(maxFound + 1)
-		if err != nil {
-			return nil, false, err
-		}
-		if len(ids) <= maxFound && (!rare || len(ids) < len(found)) {
-			found, rare = ids, true
-		}
-		if rare && len(found) <= fewFound {
-			break
-		}
-	}
-	return found, rare, nil
-}
-
-// probes are the filters that can be asked; words are asked for prompts instead.
-func (l list) probes(ctx context.Context, db storagedb.DBTX, engine finder) (probes []probe) {
-	queries, from, to := storagedb.New(db), l.after.createdAt, l.before.createdAt
-	for _, value := range l.metadata.values[:min(len(l.metadata.values), maxProbes)] {
-		probes = append(probes, func(limit int64) ([]uuid.UUID, error) { return engine.findByMetadata(ctx, db, l, value, limit) })
-	}
-	for _, asked := range l.metadata.ranges[:min(len(l.metadata.ranges), maxProbes)] {
-		probes = append(probes, func(limit int64) ([]uuid.UUID, error) { return engine.findByNumber(ctx, db, asked, limit) })
-	}
-	if l.BatchID != uuid.Nil {
-		probes = append(probes, func(limit int64) ([]uuid.UUID, error) {
-			return queries.FindByBatch(ctx, storagedb.FindByBatchParams{BatchID: &l.BatchID, RowLimit: limit})
-		})
-	}
-	if l.Status != "" {
-		probes = append(probes, func(limit int64) ([]uuid.UUID, error) {
-			return queries.FindByStatus(ctx, storagedb.FindByStatusParams{Status: l.Status, CreatedFrom: from, CreatedTo: to, RowLimit: limit})
-		})
-	}
-	if l.Favorite {
-		probes = append(probes, func(limit int64) ([]uuid.UUID, error) {
-			return queries.FindFavorites(ctx, storagedb.FindFavoritesParams{CreatedFrom: from, CreatedTo: to, RowLimit: limit})
-		})
-	}
-	if l.ModelName != "" {
-		probes = append(probes, func(limit int64) ([]uuid.UUID, error) {
-			return queries.FindByModel(ctx, storagedb.FindByModelParams{ModelName: l.ModelName, CreatedFrom: from, CreatedTo: to, RowLimit: limit})
-		})
-	}
-	return probes
-}
-
-// listOfGroups makes the page of the first few of each group: of more, where those turn out to be too few.
-func (o *operations) listOfGroups(ctx context.Context, db storagedb.DBTX, l list, groups int, first func(each int64) ([]groupPosition, error)) (GenerationPage, error) {
-	none := GenerationPage{Generations: []Generation{}}
-	need := l.offset + l.limit
-	if need < 0 { // more than there are numbers
-		need = l.limit
-	}
-	var places []position
-	for each := max(4, need/int64(groups)*2); ; each = min(4*each, need) {
-		some, err := first(each)
-		if err != nil {
-			return none, err
-		}
-		var all bool
-		if places, all = l.knownPlaces(some, each); all || int64(len(places)) >= need || each >= need {
-			break
-		}
-	}
-	if int64(len(places)) <= l.offset {
-		return none, nil
-	}
-	places = places[l.offset:min(int64(len(places)), need)]
-	ids := make([]uuid.UUID, len(places))
-	for i, place := range places {
-		ids[i] = place.id
-	}
-	full := int64(len(places)) == l.limit
-	// They are known to match, and where they stand.
-	known := list{after: beginningOfTime, before: endOfTime, limit: l.limit}
-	known.OldestFirst = l.OldestFirst
-	generations, err := o.dialect.listFound(ctx, db, known, ids)
+	from, err := smallest(sources)
 	if err != nil {
 		return none, err
 	}
-	page := GenerationPage{Generations: generations}
-	if full { // whatever has been deleted since
-		page.Next = places[len(places)-1].cursor()
+	if from.places == nil {
+		from.places = allPlaces(ctx, db)
 	}
-	return page, nil
+	l.searches = l.searches && !from.hasWords
+	return o.listFrom(ctx, db, l, from.places)
+}
+
+// source is where to look: the generations that a filter lets pass.
+type source struct {
+	// size counts them, as far as atMost.
+	size func(atMost int64) (int64, error)
+	// places are the first of those within the list's bounds, in its order: n or so. There may be more behind the last one.
+	places func(l list, n int64) (places []position, more bool, err error)
+	// hasWords says that all of them have the words that are searched for.
+	hasWords bool
+}
+
+// smallest asks the sources, of which the earlier are preferred. None is the zero source.
+func smallest(sources []source) (best source, err error) {
+	if len(sources) == 1 {
+		return sources[0], nil
+	}
+	fewest := int64(-1)
+	for _, s := range sources {
+		size, err := s.size(maxCounted + 1)
+		if err != nil {
+			return source{}, err
+		}
+		if size == maxCounted+1 {
+			size = uncounted
+		}
+		if fewest < 0 || size < fewest {
+			best, fewest = s, size
+		}
+		if fewest <= fewCounted {
+			break
+		}
+	}
+	return best, nil
+}
+
+// listFrom makes a page of what matches of a source's places, step by step until it is full.
+func (o *operations) listFrom(ctx context.Context, db storagedb.DBTX, l list, from func(list, int64) ([]position, bool, error)) (GenerationPage, error) {
+	page := GenerationPage{Generations: []Generation{}}
+	skip, missing := l.offset, l.limit
+	wanted := func() int64 {
+		if skip > math.MaxInt64-missing {
+			return math.MaxInt64
+		}
+		return skip + missing
+	}
+	for n := min(max(wanted(), firstPlaces), maxPlaces); ; n = min(placesGrowth*n, maxPlaces) {
+		places, more, err := from(l, n)
+		if err != nil {
+			return page, err
+		}
+		places = slices.Compact(places) // two keys of one generation may begin alike
+		if len(places) > 0 {
+			ids := make([]uuid.UUID, len(places))
+			for i, place := range places {
+				ids[i] = place.id
+			}
+			found, err := o.dialect.listFound(ctx, db, l, ids, min(wanted(), int64(len(ids))))
+			if err != nil {
+				return page, err
+			}
+			skipped := min(skip, int64(len(found)))
+			skip -= skipped
+			page.Generations = append(page.Generations, found[skipped:]...)
+			missing = l.limit - int64(len(page.Generations))
+			l = l.behind(places[len(places)-1])
+		}
+		if missing == 0 {
+			page.Next = positionOf(page.Generations[l.limit-1]).cursor()
+			return page, nil
+		}
+		if !more {
+			return page, nil
+		}
+	}
+}
+
+// behind is the rest of the list.
+func (l list) behind(p position) list {
+	if l.OldestFirst {
+		l.after = p
+	} else {
+		l.before = p
+	}
+	return l
+}
+
+// sources are the filters that an index serves, but for words: the ones that tend to leave less come first.
+func (l list) sources(ctx context.Context, db storagedb.DBTX, engine finder) (sources []source) {
+	queries, from, to := storagedb.New(db), l.after.createdAt, l.before.createdAt
+	if l.BatchID != uuid.Nil {
+		sources = append(sources, source{
+			size: func(atMost int64) (int64, error) {
+				return queries.CountPlacesOfBatch(ctx, storagedb.CountPlacesOfBatchParams{BatchID: &l.BatchID, CreatedFrom: from, CreatedTo: to, AtMost: atMost})
+			},
+			places: func(l list, n int64) ([]position, bool, error) {
+				p := storagedb.NewestPlacesOfBatchParams{
+					BatchID:         &l.BatchID,
+					BeforeCreatedAt: l.before.createdAt, BeforeID: l.before.id, AfterCreatedAt: l.after.createdAt, AfterID: l.after.id, RowLimit: n,
+				}
+				if l.OldestFirst {
+					rows, err := queries.OldestPlacesOfBatch(ctx, storagedb.OldestPlacesOfBatchParams(p))
+					return placesOf(rows, n, err)
+				}
+				rows, err := queries.NewestPlacesOfBatch(ctx, p)
+				return placesOf(rows, n, err)
+			},
+		})
+	}
+	for _, value := range l.metadata.values[:min(len(l.metadata.values), maxAsked)] {
+		sources = append(sources, source{
+			size:   func(atMost int64) (int64, error) { return engine.countWithValue(ctx, db, l, value, atMost) },
+			places: func(l list, n int64) ([]position, bool, error) { return engine.placesWithValue(ctx, db, l, value, n) },
+		})
+	}
+	for _, asked := range l.metadata.ranges[:min(len(l.metadata.ranges), maxAsked)] {
+		sources = append(sources, rangeSource(ctx, db, engine, asked))
+	}
+	if l.Favorite {
+		sources = append(sources, source{
+			size: func(atMost int64) (int64, error) {
+				return queries.CountPlacesOfFavorites(ctx, storagedb.CountPlacesOfFavoritesParams{CreatedFrom: from, CreatedTo: to, AtMost: atMost})
+			},
+			places: func(l list, n int64) ([]position, bool, error) {
+				p := storagedb.NewestPlacesOfFavoritesParams{
+					BeforeCreatedAt: l.before.createdAt, BeforeID: l.before.id, AfterCreatedAt: l.after.createdAt, AfterID: l.after.id, RowLimit: n,
+				}
+				if l.OldestFirst {
+					rows, err := queries.OldestPlacesOfFavorites(ctx, storagedb.OldestPlacesOfFavoritesParams(p))
+					return placesOf(rows, n, err)
+				}
+				rows, err := queries.NewestPlacesOfFavorites(ctx, p)
+				return placesOf(rows, n, err)
+			},
+		})
+	}
+	return append(sources, l.statusAndModelSources(ctx, queries, from, to)...)
+}
+
+// statusAndModelSources is one source, since the two have an index together.
+func (l list) statusAndModelSources(ctx context.Context, queries *storagedb.Queries, from, to time.Time) []source {
+	switch {
+	case l.Status != "" && l.ModelName != "":
+		return []source{{
+			size: func(atMost int64) (int64, error) {
+				return queries.CountPlacesOfStatusAndModel(ctx, storagedb.CountPlacesOfStatusAndModelParams{
+					Status: l.Status, ModelName: l.ModelName, CreatedFrom: from, CreatedTo: to, AtMost: atMost,
+				})
+			},
+			places: func(l list, n int64) ([]position, bool, error) {
+				p := storagedb.NewestPlacesOfStatusAndModelParams{
+					Status: l.Status, ModelName: l.ModelName,
+					BeforeCreatedAt: l.before.createdAt, BeforeID: l.before.id, AfterCreatedAt: l.after.createdAt, AfterID: l.after.id, RowLimit: n,
+				}
+				if l.OldestFirst {
+					rows, err := queries.OldestPlacesOfStatusAndModel(ctx, storagedb.OldestPlacesOfStatusAndModelParams(p))
+					return placesOf(rows, n, err)
+				}
+				rows, err := queries.NewestPlacesOfStatusAndModel(ctx, p)
+				return placesOf(rows, n, err)
+			},
+		}}
+	case l.Status != "":
+		return []source{{
+			size: func(atMost int64) (int64, error) {
+				return queries.CountPlacesOfStatus(ctx, storagedb.CountPlacesOfStatusParams{Status: l.Status, CreatedFrom: from, CreatedTo: to, AtMost: atMost})
+			},
+			places: func(l list, n int64) ([]position, bool, error) {
+				p := storagedb.NewestPlacesOfStatusParams{
+					Status:          l.Status,
+					BeforeCreatedAt: l.before.createdAt, BeforeID: l.before.id, AfterCreatedAt: l.after.createdAt, AfterID: l.after.id, RowLimit: n,
+				}
+				if l.OldestFirst {
+					rows, err := queries.OldestPlacesOfStatus(ctx, storagedb.OldestPlacesOfStatusParams(p))
+					return placesOf(rows, n, err)
+				}
+				rows, err := queries.NewestPlacesOfStatus(ctx, p)
+				return placesOf(rows, n, err)
+			},
+		}}
+	case l.ModelName != "":
+		return []source{{
+			size: func(atMost int64) (int64, error) {
+				return queries.CountPlacesOfModel(ctx, storagedb.CountPlacesOfModelParams{ModelName: l.ModelName, CreatedFrom: from, CreatedTo: to, AtMost: atMost})
+			},
+			places: func(l list, n int64) ([]position, bool, error) {
+				p := storagedb.NewestPlacesOfModelParams{
+					ModelName:       l.ModelName,
+					BeforeCreatedAt: l.before.createdAt, BeforeID: l.before.id, AfterCreatedAt: l.after.createdAt, AfterID: l.after.id, RowLimit: n,
+				}
+				if l.OldestFirst {
+					rows, err := queries.OldestPlacesOfModel(ctx, storagedb.OldestPlacesOfModelParams(p))
+					return placesOf(rows, n, err)
+				}
+				rows, err := queries.NewestPlacesOfModel(ctx, p)
+				return placesOf(rows, n, err)
+			},
+		}}
+	}
+	return nil
+}
+
+// allPlaces is where to look when no filter has an index.
+func allPlaces(ctx context.Context, db storagedb.DBTX) func(list, int64) ([]position, bool, error) {
+	queries := storagedb.New(db)
+	return func(l list, n int64) ([]position, bool, error) {
+		p := storagedb.NewestPlacesParams{
+			BeforeCreatedAt: l.before.createdAt, BeforeID: l.before.id, AfterCreatedAt: l.after.createdAt, AfterID: l.after.id, RowLimit: n,
+		}
+		if l.OldestFirst {
+			rows, err := queries.OldestPlaces(ctx, storagedb.OldestPlacesParams(p))
+			return placesOf(rows, n, err)
+		}
+		rows, err := queries.NewestPlaces(ctx, p)
+		return placesOf(rows, n, err)
+	}
+}
+
+// rangeSource sorts what is in a range where that is little; else it merges what there is of each of the numbers in it; and
+// where these are too many, it looks at all there is.
+func rangeSource(ctx context.Context, db storagedb.DBTX, engine finder, asked jsonRange) source {
+	counted, size := int64(0), int64(0)
+	count := func(atMost int64) (_ int64, err error) {
+		if counted < atMost {
+			counted = atMost
+			size, err = engine.countInRange(ctx, db, asked, atMost)
+		}
+		return min(size, atMost), err
+	}
+	sorted := func(l list, n int64) ([]position, bool, error) { return engine.placesInRange(ctx, db, l, asked, n) }
+	var chosen func(list, int64) ([]position, bool, error)
+	choose := func() error {
+		if size, err := count(maxGroups + 1); err != nil || size <= maxGroups {
+			chosen = sorted
+			return err
+		}
+		numbers, err := engine.numbersInRange(ctx, db, asked, maxGroups+1)
+		if err != nil || len(numbers) <= maxGroups {
+			chosen = func(l list, n int64) ([]position, bool, error) {
+				return l.merged(len(numbers), n, func(each int64) ([]groupPosition, error) {
+					return engine.placesOfNumbers(ctx, db, l, asked.Name, numbers, each)
+				})
+			}
+			return err
+		}
+		size, err := count(maxCounted + 1)
+		if chosen = sorted; size > maxCounted {
+			chosen = allPlaces(ctx, db)
+		}
+		return err
+	}
+	return source{size: count, places: func(l list, n int64) ([]position, bool, error) {
+		if chosen == nil {
+			if err := choose(); err != nil {
+				return nil, false, err
+			}
+		}
+		return chosen(l, n)
+	}}
+}
+
+func promptSource(ctx context.Context, db storagedb.DBTX, engine finder, whole list, prompts []int64) source {
+	return source{
+		size: func(atMost int64) (int64, error) { return engine.countOfPrompts(ctx, db, whole, prompts, atMost) },
+		places: func(l list, n int64) ([]position, bool, error) {
+			return l.merged(len(prompts), n, func(each int64) ([]groupPosition, error) {
+				return engine.placesOfPrompts(ctx, db, l, prompts, each)
+			})
+		},
+		hasWords: true,
+	}
+}
+
+// merged are the first n places of some groups: of the first few of each, or of more, where those turn out to be too few.
+func (l list) merged(groups int, n int64, first func(each int64) ([]groupPosition, error)) (places []position, more bool, err error) {
+	if groups == 0 {
+		return nil, false, nil
+	}
+	for each := max(4, 2*n/int64(groups)); ; each = min(4*each, n) {
+		some, err := first(each)
+		if err != nil {
+			return nil, false, err
+		}
+		if places, more = l.knownPlaces(some, each); !more || int64(len(places)) >= n || each >= n {
+			return places, more, nil
+		}
+	}
 }
 
 // knownPlaces are those up to which nothing can be missing, in the list's order. A group that has as many as were asked for
 // may have more behind its last one.
-func (l list) knownPlaces(some []groupPosition, each int64) (places []position, all bool) {
-	inOrder := func(a, b position) int {
-		switch {
-		case a == b:
-			return 0
-		case a.isBefore(b) == l.OldestFirst:
-			return -1
-		}
-		return 1
-	}
-	slices.SortFunc(some, func(a, b groupPosition) int { return inOrder(a.position, b.position) })
+func (l list) knownPlaces(some []groupPosition, each int64) (places []position, more bool) {
+	slices.SortFunc(some, func(a, b groupPosition) int { return l.inOrder(a.position, b.position) })
 	seen := make(map[any]int64)
 	for _, one := range some {
 		places = append(places, one.position)
 		if seen[one.group]++; seen[one.group] == each {
-			return places, false
+			return places, true
 		}
 	}
-	return places, true
+	return places, false
+}
+
+func (l list) inOrder(a, b position) int {
+	switch {
+	case a == b:
+		return 0
+	case a.isBefore(b) == l.OldestFirst:
+		return -1
+	}
+	return 1
+}
+
+// placesOf are an engine's rows, of a query for n at the most, as places.
+func placesOf[Row ~struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}](rows []Row, n int64, err error) (places []position, more bool, _ error) {
+	places = make([]position, len(rows))
+	for i, row := range rows {
+		row := storagedb.NewestPlacesRow(row)
+		places[i] = position{createdAt: row.CreatedAt, id: row.ID}
+	}
+	return places, int64(len(rows)) == n, err
 }

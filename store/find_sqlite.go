@@ -13,110 +13,60 @@ import (
 	"github.com/dgx-music/storage/storagedb/sqlitedb"
 )
 
-func (e *sqliteEngine) findByMetadata(ctx context.Context, db storagedb.DBTX, l list, value Metadata, limit int64) ([]uuid.UUID, error) {
+func (e *sqliteEngine) countWithValue(ctx context.Context, db storagedb.DBTX, l list, value Metadata, atMost int64) (int64, error) {
 	queries := sqlitedb.New(db)
 	entry, err := queries.MetadataEntry(ctx, value.String())
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return queries.FindByMetadata(ctx, sqlitedb.FindByMetadataParams{
-		Name: entry.Name, Value: entry.Value, CreatedFrom: l.after.createdAt, CreatedTo: l.before.createdAt, RowLimit: limit,
+	return queries.CountPlacesWithValue(ctx, sqlitedb.CountPlacesWithValueParams{
+		Name: entry.Name, Value: entry.Value, CreatedFrom: l.after.createdAt, CreatedTo: l.before.createdAt, AtMost: atMost,
 	})
 }
 
-func (e *sqliteEngine) findByNumber(ctx context.Context, db storagedb.DBTX, asked jsonRange, limit int64) ([]uuid.UUID, error) {
-	low, high := asked.ends()
-	return sqlitedb.New(db).FindByNumber(ctx, sqlitedb.FindByNumberParams{Name: asked.Name, Low: low, High: high, RowLimit: limit})
-}
-
-func (e *sqliteEngine) findPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, limit int64) ([]int64, error) {
-	return sqlitedb.New(db).FindPrompts(ctx, sqlitedb.FindPromptsParams{Words: query.fts5(), RowLimit: limit})
-}
-
-// matchingSQLite are the parameters that the queries have in common.
-func matchingSQLite(l list) sqlitedb.NewestMatchingParams {
-	words := ""
-	if l.searches {
-		words = l.query.fts5()
-	}
-	return sqlitedb.NewestMatchingParams{
-		BeforeCreatedAt: l.before.createdAt, BeforeID: l.before.id, AfterCreatedAt: l.after.createdAt, AfterID: l.after.id,
-		Status: string(l.Status), ModelName: l.ModelName, AnyBatch: l.BatchID == uuid.Nil, BatchID: &l.BatchID, Favorite: l.Favorite,
-		Metadata: l.metadata.forSQLite(), Words: words, RowOffset: l.offset, RowLimit: l.limit,
-	}
-}
-
-func (e *sqliteEngine) listMatching(ctx context.Context, db storagedb.DBTX, l list) ([]Generation, error) {
-	queries, params := sqlitedb.New(db), matchingSQLite(l)
-	if l.OldestFirst {
-		rows, err := queries.OldestMatching(ctx, sqlitedb.OldestMatchingParams(params))
-		return generationsOf(rows), err
-	}
-	rows, err := queries.NewestMatching(ctx, params)
-	return generationsOf(rows), err
-}
-
-func (e *sqliteEngine) listWithValue(ctx context.Context, db storagedb.DBTX, l list, value Metadata) ([]Generation, error) {
-	queries, p := sqlitedb.New(db), matchingSQLite(l)
+func (e *sqliteEngine) placesWithValue(ctx context.Context, db storagedb.DBTX, l list, value Metadata, n int64) ([]position, bool, error) {
+	queries := sqlitedb.New(db)
 	entry, err := queries.MetadataEntry(ctx, value.String())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	params := sqlitedb.NewestWithValueParams{
+	p := sqlitedb.NewestPlacesWithValueParams{
 		Name: entry.Name, Value: entry.Value,
-		BeforeCreatedAt: p.BeforeCreatedAt, BeforeID: p.BeforeID, AfterCreatedAt: p.AfterCreatedAt, AfterID: p.AfterID,
-		Status: p.Status, ModelName: p.ModelName, AnyBatch: p.AnyBatch, BatchID: p.BatchID, Favorite: p.Favorite,
-		Metadata: p.Metadata, Words: p.Words, RowOffset: p.RowOffset, RowLimit: p.RowLimit,
+		BeforeCreatedAt: l.before.createdAt, BeforeID: l.before.id, AfterCreatedAt: l.after.createdAt, AfterID: l.after.id, RowLimit: n,
 	}
 	if l.OldestFirst {
-		rows, err := queries.OldestWithValue(ctx, sqlitedb.OldestWithValueParams(params))
-		return generationsOf(rows), err
+		rows, err := queries.OldestPlacesWithValue(ctx, sqlitedb.OldestPlacesWithValueParams(p))
+		return placesOf(rows, n, err)
 	}
-	rows, err := queries.NewestWithValue(ctx, params)
-	return generationsOf(rows), err
+	rows, err := queries.NewestPlacesWithValue(ctx, p)
+	return placesOf(rows, n, err)
 }
 
-func (e *sqliteEngine) listFound(ctx context.Context, db storagedb.DBTX, l list, ids []uuid.UUID) ([]Generation, error) {
-	found, err := json.Marshal(ids)
-	if err != nil {
-		return nil, err
-	}
-	p := matchingSQLite(l)
-	rows, err := sqlitedb.New(db).ListFound(ctx, sqlitedb.ListFoundParams{
-		OldestFirst: l.OldestFirst, Ids: string(found),
-		BeforeCreatedAt: p.BeforeCreatedAt, BeforeID: p.BeforeID, AfterCreatedAt: p.AfterCreatedAt, AfterID: p.AfterID,
-		Status: p.Status, ModelName: p.ModelName, AnyBatch: p.AnyBatch, BatchID: p.BatchID, Favorite: p.Favorite,
-		Metadata: p.Metadata, Words: p.Words, RowOffset: p.RowOffset, RowLimit: p.RowLimit,
-	})
-	return generationsOf(rows), err
-}
-
-func (e *sqliteEngine) firstOfPrompts(ctx context.Context, db storagedb.DBTX, l list, prompts []int64, each int64) ([]groupPosition, error) {
-	ids, err := json.Marshal(prompts)
-	if err != nil {
-		return nil, err
-	}
-	queries, p := sqlitedb.New(db), matchingSQLite(l)
-	params := sqlitedb.NewestOfPromptsParams{
-		PromptIds:       string(ids),
-		BeforeCreatedAt: p.BeforeCreatedAt, BeforeID: p.BeforeID, AfterCreatedAt: p.AfterCreatedAt, AfterID: p.AfterID,
-		Status: p.Status, ModelName: p.ModelName, AnyBatch: p.AnyBatch, BatchID: p.BatchID, Favorite: p.Favorite,
-		Metadata: p.Metadata, PerPrompt: each,
-	}
-	if l.OldestFirst {
-		rows, err := queries.OldestOfPrompts(ctx, sqlitedb.OldestOfPromptsParams(params))
-		return promptPositions(rows), err
-	}
-	rows, err := queries.NewestOfPrompts(ctx, params)
-	return promptPositions(rows), err
-}
-
-func (e *sqliteEngine) numbersBetween(ctx context.Context, db storagedb.DBTX, asked jsonRange, limit int64) ([]float64, error) {
+func (e *sqliteEngine) countInRange(ctx context.Context, db storagedb.DBTX, asked jsonRange, atMost int64) (int64, error) {
 	low, high := asked.ends()
-	return sqlitedb.New(db).NumbersBetween(ctx, sqlitedb.NumbersBetweenParams{Name: asked.Name, Low: low, High: high, RowLimit: limit})
+	return sqlitedb.New(db).CountPlacesInRange(ctx, sqlitedb.CountPlacesInRangeParams{Name: asked.Name, Low: low, High: high, AtMost: atMost})
 }
 
-func (e *sqliteEngine) firstOfNumbers(ctx context.Context, db storagedb.DBTX, l list, key string, numbers []float64, each int64) ([]groupPosition, error) {
+func (e *sqliteEngine) placesInRange(ctx context.Context, db storagedb.DBTX, l list, asked jsonRange, n int64) ([]position, bool, error) {
+	low, high := asked.ends()
+	queries, p := sqlitedb.New(db), sqlitedb.NewestPlacesInRangeParams{
+		Name: asked.Name, Low: low, High: high,
+		BeforeCreatedAt: l.before.createdAt, BeforeID: l.before.id, AfterCreatedAt: l.after.createdAt, AfterID: l.after.id, RowLimit: n,
+	}
+	if l.OldestFirst {
+		rows, err := queries.OldestPlacesInRange(ctx, sqlitedb.OldestPlacesInRangeParams(p))
+		return placesOf(rows, n, err)
+	}
+	rows, err := queries.NewestPlacesInRange(ctx, p)
+	return placesOf(rows, n, err)
+}
+
+func (e *sqliteEngine) numbersInRange(ctx context.Context, db storagedb.DBTX, asked jsonRange, atMost int64) ([]float64, error) {
+	low, high := asked.ends()
+	return sqlitedb.New(db).NumbersInRange(ctx, sqlitedb.NumbersInRangeParams{Name: asked.Name, Low: low, High: high, RowLimit: atMost})
+}
+
+func (e *sqliteEngine) placesOfNumbers(ctx context.Context, db storagedb.DBTX, l list, key string, numbers []float64, each int64) ([]groupPosition, error) {
 	texts := make([]string, len(numbers))
 	for i, number := range numbers {
 		switch texts[i] = strconv.FormatFloat(number, 'g', -1, 64); {
@@ -126,17 +76,62 @@ func (e *sqliteEngine) firstOfNumbers(ctx context.Context, db storagedb.DBTX, l 
 			texts[i] = "-9e999"
 		}
 	}
-	queries, p := sqlitedb.New(db), matchingSQLite(l)
-	params := sqlitedb.NewestOfNumbersParams{
+	queries, p := sqlitedb.New(db), sqlitedb.NewestPlacesOfNumbersParams{
 		Numbers: "[" + strings.Join(texts, ",") + "]", Name: key,
-		BeforeCreatedAt: p.BeforeCreatedAt, BeforeID: p.BeforeID, AfterCreatedAt: p.AfterCreatedAt, AfterID: p.AfterID,
-		Status: p.Status, ModelName: p.ModelName, AnyBatch: p.AnyBatch, BatchID: p.BatchID, Favorite: p.Favorite,
-		Metadata: p.Metadata, Words: p.Words, PerNumber: each,
+		BeforeCreatedAt: l.before.createdAt, BeforeID: l.before.id, AfterCreatedAt: l.after.createdAt, AfterID: l.after.id, PerNumber: each,
 	}
 	if l.OldestFirst {
-		rows, err := queries.OldestOfNumbers(ctx, sqlitedb.OldestOfNumbersParams(params))
-		return numberPositions(rows), err
+		rows, err := queries.OldestPlacesOfNumbers(ctx, sqlitedb.OldestPlacesOfNumbersParams(p))
+		return ofNumbers(rows), err
 	}
-	rows, err := queries.NewestOfNumbers(ctx, params)
-	return numberPositions(rows), err
+	rows, err := queries.NewestPlacesOfNumbers(ctx, p)
+	return ofNumbers(rows), err
+}
+
+func (e *sqliteEngine) findPrompts(ctx context.Context, db storagedb.DBTX, query searchQuery, atMost int64) ([]int64, error) {
+	return sqlitedb.New(db).FindPrompts(ctx, sqlitedb.FindPromptsParams{Words: query.fts5(), RowLimit: atMost})
+}
+
+func (e *sqliteEngine) countOfPrompts(ctx context.Context, db storagedb.DBTX, l list, prompts []int64, atMost int64) (int64, error) {
+	ids, err := json.Marshal(prompts)
+	if err != nil {
+		return 0, err
+	}
+	return sqlitedb.New(db).CountPlacesOfPrompts(ctx, sqlitedb.CountPlacesOfPromptsParams{
+		PromptIds: string(ids), CreatedFrom: l.after.createdAt, CreatedTo: l.before.createdAt, AtMost: atMost,
+	})
+}
+
+func (e *sqliteEngine) placesOfPrompts(ctx context.Context, db storagedb.DBTX, l list, prompts []int64, each int64) ([]groupPosition, error) {
+	ids, err := json.Marshal(prompts)
+	if err != nil {
+		return nil, err
+	}
+	queries, p := sqlitedb.New(db), sqlitedb.NewestPlacesOfPromptsParams{
+		PromptIds:       string(ids),
+		BeforeCreatedAt: l.before.createdAt, BeforeID: l.before.id, AfterCreatedAt: l.after.createdAt, AfterID: l.after.id, PerPrompt: each,
+	}
+	if l.OldestFirst {
+		rows, err := queries.OldestPlacesOfPrompts(ctx, sqlitedb.OldestPlacesOfPromptsParams(p))
+		return ofPrompts(rows), err
+	}
+	rows, err := queries.NewestPlacesOfPrompts(ctx, p)
+	return ofPrompts(rows), err
+}
+
+func (e *sqliteEngine) listFound(ctx context.Context, db storagedb.DBTX, l list, ids []uuid.UUID, limit int64) ([]Generation, error) {
+	found, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	words := ""
+	if l.searches {
+		words = l.query.fts5()
+	}
+	rows, err := sqlitedb.New(db).ListFound(ctx, sqlitedb.ListFoundParams{
+		OldestFirst: l.OldestFirst, Ids: string(found),
+		Status: string(l.Status), ModelName: l.ModelName, AnyBatch: l.BatchID == uuid.Nil, BatchID: &l.BatchID, Favorite: l.Favorite,
+		Metadata: l.metadata.forSQLite(), Words: words, RowLimit: limit,
+	})
+	return generationsOf(rows), err
 }

@@ -88,10 +88,11 @@ var jsonValues = [][]string{
 	{"12345678901234567891"},
 	{"0.1"},
 	{"0.10000000000000000001"},
-	{"1e400"},
+	{"1e400", "10e399", "1.0E+400", "100000e395"},
 	{"2e400"},
+	{"[1e400]", "[10E399]"},
 	{"-1e400"},
-	{"1e-400"},
+	{"1e-400", "10e-401"},
 	{`"` + strings.Repeat("x", 100) + `"`},
 	{`"` + strings.Repeat("x", 100) + `y"`},
 	{`["` + strings.Repeat("x", 100) + `"]`},
@@ -152,7 +153,7 @@ func TestMetadataRanges(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		of := make(map[string]store.Generation)
-		texts := []string{"-1e400", "-3", "0", "1e-400", "0.1", "139.999", "140", "140.0", "141", "12345678901234567890", "1e400"}
+		texts := []string{"-1e400", "-3", "0", "1e-400", "4.9406564584124654e-324", "3e-324", "0.1", "139.999", "140", "140.0", "141", "12345678901234567890", "1.79769313486231575e308", "1e400"}
 		for _, text := range texts {
 			of[text] = createWith(t, s, `{"bpm": `+text+`, "other": 1}`)
 		}
@@ -173,9 +174,10 @@ func TestMetadataRanges(t *testing.T) {
 			{new(140.0), new(140.0), pick("140", "140.0")},
 			{new(139.999), new(140.0), pick("139.999", "140", "140.0")},
 			{new(0.1), new(0.1), pick("0.1")},
-			{new(140.5), nil, pick("141", "12345678901234567890", "1e400")},
+			{new(140.5), nil, pick("141", "12345678901234567890", "1.79769313486231575e308", "1e400")},
 			{nil, new(0.0), pick("-1e400", "-3", "0", "1e-400")},
-			{new(-math.MaxFloat64), new(math.MaxFloat64), pick(texts[1:10]...)},
+			{new(-math.MaxFloat64), new(math.MaxFloat64), pick(texts[1 : len(texts)-1]...)},
+			{new(math.SmallestNonzeroFloat64), new(1.0), pick("4.9406564584124654e-324", "3e-324", "0.1")},
 			{nil, nil, pick(texts...)},
 			{new(150.0), new(140.0), nil},
 		} {
@@ -231,10 +233,12 @@ func TestMetadataFilterSeesChanges(t *testing.T) {
 		// Keys that begin alike share an entry.
 		long := strings.Repeat("k", 64)
 		twins := createWith(t, s, `{"`+long+`1": 1, "`+long+`2": 1}`)
+		wantListed(t, s, by(long+"1", 1), twins)
 		_, err = s.MergeMetadata(ctx, twins.ID, store.Metadata(`{"`+long+`1": 2}`))
 		is.NoErr(err)
 		wantListed(t, s, by(long+"2", 1), twins)
 		wantListed(t, s, by(long+"1", 1))
+		wantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: long + "2", Max: new(3.0)}}}, twins)
 		wantListed(t, s, by(long+"1", 2), twins)
 
 		is.NoErr(s.DeleteGeneration(ctx, twins.ID))

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -315,6 +316,51 @@ func TestCountsAboveReadCommitted(t *testing.T) {
 	}
 	is.NoErr(tx.Commit(ctx))
 	is.NoErr(s.CheckCounts(ctx))
+}
+
+// Whoever truncates finds what others have counted meanwhile, or is told that it cannot.
+func TestTruncateTakesCountsAlong(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	url := engines[1].url(t)
+	s, err := store.Open(ctx, store.Options{URL: url})
+	is.NoErr(err)
+	defer s.Close()
+	connect := func() *pgx.Conn {
+		conn, err := pgx.Connect(ctx, url)
+		is.NoErr(err)
+		t.Cleanup(func() { conn.Close(context.WithoutCancel(ctx)) })
+		return conn
+	}
+	one, other := connect(), connect()
+	for range 10 {
+		_, err := s.CreateGeneration(ctx, store.CreateGenerationParams{Prompt: "x", ModelName: "m", DurationSeconds: 1, SampleRate: 1, Channels: 1, FilePath: "x", Metadata: store.Metadata(`{"bpm": 1}`)})
+		is.NoErr(err)
+	}
+	tx, err := one.Begin(ctx)
+	is.NoErr(err)
+	for i := range 70 { // and one of them folds
+		_, err := tx.Exec(ctx, "INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES ($1, 1, now(), now())", fmt.Sprint(i))
+		is.NoErr(err)
+	}
+	truncated := make(chan error, 1)
+	go func() {
+		_, err := other.Exec(ctx, "TRUNCATE generations CASCADE")
+		truncated <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
+	is.NoErr(tx.Commit(ctx))
+	is.NoErr(<-truncated)
+	is.NoErr(s.CheckCounts(ctx))
+	var entries int
+	is.NoErr(s.DB().QueryRow(ctx, "SELECT count(*) FROM generation_metadata").Scan(&entries))
+	is.Equal(entries, 0)
+
+	tx, err = one.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	is.NoErr(err)
+	_, err = tx.Exec(ctx, "TRUNCATE generations CASCADE")
+	is.True(err != nil)
+	is.NoErr(tx.Rollback(ctx))
 }
 
 func TestAgesInStats(t *testing.T) {

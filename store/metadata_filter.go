@@ -59,9 +59,25 @@ func newMetadataFilter(equal map[string]any, ranges []MetadataRange) (f metadata
 				return f, invalid("metadata_ranges", "has an end that is not finite; nil leaves it open")
 			}
 		}
-		f.ranges = append(f.ranges, jsonRange{Name: r.Key, Low: r.Min, High: r.Max})
+		f.add(r)
 	}
 	return f, nil
+}
+
+// add narrows the range of the same key, where there is one.
+func (f *metadataFilter) add(r MetadataRange) {
+	for i := range f.ranges {
+		if known := &f.ranges[i]; known.Name == r.Key {
+			if r.Min != nil && (known.Low == nil || *known.Low < *r.Min) {
+				known.Low = r.Min
+			}
+			if r.Max != nil && (known.High == nil || *known.High > *r.Max) {
+				known.High = r.Max
+			}
+			return
+		}
+	}
+	f.ranges = append(f.ranges, jsonRange{Name: r.Key, Low: r.Min, High: r.Max})
 }
 
 func (f metadataFilter) isEmpty() bool { return len(f.values) == 0 && len(f.ranges) == 0 }
@@ -178,13 +194,22 @@ func equalNumbers(a, b string) bool {
 	}
 	x, errA := strconv.ParseFloat(a, 64)
 	y, errB := strconv.ParseFloat(b, 64)
-	if x != y {
+	if x != y { // infinities, where they are too large, and zeros, where they are too small, are equal here
 		return false
 	}
-	if errA != nil || errB != nil || !strings.ContainsAny(a+b, ".eE") && len(a) < 16 && len(b) < 16 {
-		return errA == nil && errB == nil // written out, the Python service's 1e999999999 would fill the memory
+	exact := errA == nil && errB == nil && !strings.ContainsAny(a+b, ".eE") && len(a) < 16 && len(b) < 16
+	if exact || tooLongWrittenOut(a) || tooLongWrittenOut(b) {
+		return exact
 	}
 	exactA, okA := new(big.Rat).SetString(a)
 	exactB, okB := new(big.Rat).SetString(b)
 	return okA && okB && exactA.Cmp(exactB) == 0
+}
+
+// tooLongWrittenOut tells of a number with an exponent that the store does not accept, as the Python service may have: 1e999999999
+// would fill the memory.
+func tooLongWrittenOut(number string) bool {
+	_, exponent, found := strings.Cut(strings.ToLower(number), "e")
+	size, err := strconv.Atoi(exponent)
+	return found && (err != nil || size > storagedb.MaxMetadataExponent || size < -storagedb.MaxMetadataExponent)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/matryer/is"
 
@@ -277,4 +278,51 @@ func forDbmate(url string) string {
 		return url + "&sslmode=disable"
 	}
 	return url
+}
+
+// Whoever writes while a migration counts and indexes what is there is counted and indexed, too.
+func TestMigrationMissesNothingThatIsWrittenMeanwhile(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	url := engines[1].url(t)
+	s, err := store.Open(ctx, store.Options{URL: url})
+	is.NoErr(err)
+	defer s.Close()
+	params := make([]store.CreateGenerationParams, 4000)
+	for i := range params {
+		params[i] = beat("x")
+		params[i].Metadata = store.Metadata(`{"bpm": 140}`)
+	}
+	_, err = s.CreateGenerations(ctx, params)
+	is.NoErr(err)
+	is.NoErr(store.Rollback(ctx, url))
+	done := make(chan error)
+	stop, written := make(chan struct{}), 0
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			if _, err := s.CreateGeneration(ctx, params[0]); err != nil {
+				done <- err
+				return
+			}
+			written++
+		}
+	}()
+	time.Sleep(50 * time.Millisecond)
+	is.NoErr(store.Migrate(ctx, url))
+	close(stop)
+	is.NoErr(<-done)
+	is.True(written > 0)
+	found := 0
+	for _, err := range s.Generations(ctx, store.ListGenerationsParams{Metadata: map[string]any{"bpm": 140}, Limit: 1000}) {
+		is.NoErr(err)
+		found++
+	}
+	is.Equal(found, len(params)+written)
+	is.NoErr(s.CheckCounts(ctx))
 }

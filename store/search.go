@@ -40,7 +40,7 @@ type promptSearch struct {
 // SearchPrompts finds prompts by their words, the best first. All words must be there, in any order; those in "double quotes"
 // must follow each other, and so must those with something else than a space between them, as in lo-fi; -word must not be
 // there; synth* finds synthwave, too. Case and the accents of Latin letters do not matter. Whatever else is typed only stands
-// between words. Without any word to find nothing is found. What is typed behind 64 terms is ignored.
+// between words. Without any word to find nothing is found. What is typed behind 64 terms or 256 words is ignored.
 //
 // A limit of 0 is 20. It returns a *ValidationError for a negative limit and for a query of invalid UTF-8.
 func (o *operations) SearchPrompts(ctx context.Context, query string, limit int) ([]PromptHit, error) {

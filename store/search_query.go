@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -18,15 +19,19 @@ type searchTerm struct {
 	prefix bool     // the last word may go on
 }
 
-// maxSearchTerms is how many terms are searched for; what is typed behind them is ignored.
-const maxSearchTerms = 64
+// How much is searched for; what is typed behind it is ignored. The engines' cost is by the words, and they fail on very many.
+const (
+	maxSearchTerms = 64
+	maxSearchWords = 256
+)
 
 // parseSearch understands what a user typed. A minus excludes where no word ends before it: "lo-fi" is two words that follow
 // each other, as everything is that has no space in it.
 func parseSearch(typed string) searchQuery {
 	var q searchQuery
 	rest := []rune(typed)
-	for len(rest) > 0 && len(q.wanted)+len(q.excluded) < maxSearchTerms {
+	words := 0
+	for len(rest) > 0 && len(q.wanted)+len(q.excluded) < maxSearchTerms && words < maxSearchWords {
 		excluded := false
 		for len(rest) > 0 && !isWordRune(rest[0]) && rest[0] != '"' {
 			excluded = rest[0] == '-'
@@ -39,15 +44,26 @@ func parseSearch(typed string) searchQuery {
 			term.prefix = true
 			rest = rest[1:]
 		}
+		if words+len(term.words) > maxSearchWords {
+			term.words, term.prefix = term.words[:maxSearchWords-words], false
+		}
 		switch {
 		case len(term.words) == 0:
 		case excluded:
-			q.excluded = append(q.excluded, term)
+			q.excluded, words = term.addTo(q.excluded, words)
 		default:
-			q.wanted = append(q.wanted, term)
+			q.wanted, words = term.addTo(q.wanted, words)
 		}
 	}
 	return q
+}
+
+// addTo adds a term that is not there yet, and its words to the count.
+func (t searchTerm) addTo(terms []searchTerm, words int) ([]searchTerm, int) {
+	if slices.ContainsFunc(terms, func(known searchTerm) bool { return known.prefix == t.prefix && slices.Equal(known.words, t.words) }) {
+		return terms, words
+	}
+	return append(terms, t), words + len(t.words)
 }
 
 // nextTerm cuts off what is within quotes, or up to the next space, quote or star.

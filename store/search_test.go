@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -334,5 +335,89 @@ func TestSearchIsCurrent(t *testing.T) {
 			is.NoErr(err)
 		}
 		is.Equal(count("many"), 20) // the default limit
+	})
+}
+
+// What is a letter, what stands between words and what folds is FTS5's on both engines: each code point, between two letters.
+func TestEnginesCutAndFoldAlike(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	var points []int
+	for c := 1; c < 0x20000; c += step {
+		if c >= 0x3500 && c < 0x9F00 || c >= 0xAC80 && c < 0xD700 || c >= 0xD800 && c < 0xE000 { // more of the same, and surrogates
+			continue
+		}
+		points = append(points, c)
+	}
+	given, err := json.Marshal(points)
+	is.NoErr(err)
+	ask := func(s *store.Store, sql string, args ...any) map[int]string {
+		rows, err := s.DB().Query(ctx, sql, args...)
+		is.NoErr(err)
+		defer rows.Close()
+		words := make(map[int]string)
+		for rows.Next() {
+			var point int
+			var text string
+			is.NoErr(rows.Scan(&point, &text))
+			words[point] = text
+		}
+		is.NoErr(rows.Err())
+		return words
+	}
+	lite, postgres := engines[0].open(t), engines[1].open(t)
+	for _, statement := range []string{
+		"CREATE VIRTUAL TABLE points USING fts5 (text, content = '', tokenize = 'unicode61 remove_diacritics 2')", // as prompts_search
+		"CREATE VIRTUAL TABLE points_words USING fts5vocab (points, instance)",
+	} {
+		_, err := lite.DB().Exec(ctx, statement)
+		is.NoErr(err)
+	}
+	_, err = lite.DB().Exec(ctx, "INSERT INTO points (rowid, text) SELECT value, 'a' || char(value) || 'b' FROM json_each($1)", string(given))
+	is.NoErr(err)
+	want := ask(lite, "SELECT doc, group_concat(term, '|') FROM (SELECT doc, term, offset FROM points_words ORDER BY doc, offset) GROUP BY doc")
+	got := ask(postgres, `SELECT point, (SELECT string_agg(word, '|' ORDER BY place) FROM search_split('a' || chr(point) || 'b'))
+		FROM (SELECT CAST(jsonb_array_elements(CAST($1 AS JSONB)) AS INT) AS point) AS points`, string(given))
+	is.Equal(len(got), len(points))
+	for point, words := range got {
+		if words != want[point] {
+			t.Errorf("U+%04X: PostgreSQL makes %q of it, FTS5 %q", point, words, want[point])
+		}
+	}
+}
+
+// However long, and however many words it has.
+func TestLongSearches(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		long := strings.Repeat("q", 1990)
+		for _, prompt := range []string{"a b c", strings.Repeat("a-", 900) + "end", long + "x", long + "y"} {
+			_, err := s.TrackPrompt(t.Context(), prompt)
+			is.NoErr(err)
+		}
+		for query, hits := range map[string]int{
+			strings.Repeat("a-", 200_000):                       1,
+			strings.Repeat("a ", 200_000):                       2,
+			strings.Repeat(strings.Repeat("a-", 75)+"a* ", 100): 1,
+			strings.Repeat(`"b c" `, 10_000):                    1,
+			strings.Repeat("-z ", 10_000) + "b":                 1, // said again, a term counts once
+			long + "x":                                          1,
+			long + "*":                                          2,
+			strings.Repeat("q", 300) + "x":                      0,
+		} {
+			began := time.Now()
+			found, err := s.SearchPrompts(t.Context(), query, 10)
+			is.NoErr(err)
+			if len(found) != hits {
+				t.Errorf("%.20s (%d bytes): %d hits, want %d", query, len(query), len(found), hits)
+			}
+			is.True(time.Since(began) < 5*time.Second)
+			_, err = s.ListGenerations(t.Context(), store.ListGenerationsParams{Search: query})
+			is.NoErr(err)
+		}
 	})
 }

@@ -23,8 +23,7 @@ FROM (
 		count(*) OVER (PARTITION BY model_name, model_version, status, generation_time_seconds IS NULL) AS times
 	FROM generations
 ) AS g
-GROUP BY g.model_name, g.model_version
-ORDER BY g.model_name, g.model_version;
+GROUP BY g.model_name, g.model_version;
 
 -- name: TrendingPrompts :many
 -- One range of idx_generations_created_at: as much as was asked for since then. The order, and a limit that is none, are

@@ -13,93 +13,88 @@ import (
 	"github.com/google/uuid"
 )
 
-const findByMetadata = `-- name: FindByMetadata :many
-
-SELECT m.generation_id FROM generation_metadata AS m
-WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
-	AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
-	AND m.hash = (SELECT metadata_hash(e.value) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
-	AND m.created_at >= $2 AND m.created_at <= $3
-LIMIT CAST($4 AS BIGINT)
+const countPlacesInRange = `-- name: CountPlacesInRange :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generation_metadata AS m
+	WHERE m.name = left(CAST($1 AS TEXT), 64) AND m.number >= $2 AND m.number <= $3
+	LIMIT CAST($4 AS BIGINT)
+) AS counted
 `
 
-type FindByMetadataParams struct {
-	Entry       storagedb.Metadata `json:"entry"`
-	CreatedFrom time.Time          `json:"created_from"`
-	CreatedTo   time.Time          `json:"created_to"`
-	RowLimit    int64              `json:"row_limit"`
+type CountPlacesInRangeParams struct {
+	Name   string  `json:"name"`
+	Low    float64 `json:"low"`
+	High   float64 `json:"high"`
+	AtMost int64   `json:"at_most"`
 }
 
-// Lists by metadata and by words. The store first asks each filter for at most a thousand IDs. Where one has no more, those
-// are all that can be in the list: ListFound. Where all have more, a page is not far to seek: OfPrompts where words are asked
-// for that few prompts have, WithValue for a value, OfNumbers for a range of few different numbers, and Matching otherwise.
-//
-// What stands within CASE decides about the rows that a query reads, and no index is chosen for its sake: PostgreSQL knows
-// nothing of what is in there and takes it to let half of the rows pass, where it would take each of the conditions on its
-// own for rare, and all of them together for a reason to read the whole table.
-// At most so many of those that have the one key and value of a JSON object: one range of idx_generation_metadata.
-func (q *Queries) FindByMetadata(ctx context.Context, arg FindByMetadataParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, findByMetadata,
-		arg.Entry,
-		arg.CreatedFrom,
-		arg.CreatedTo,
-		arg.RowLimit,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []uuid.UUID{}
-	for rows.Next() {
-		var generation_id uuid.UUID
-		if err := rows.Scan(&generation_id); err != nil {
-			return nil, err
-		}
-		items = append(items, generation_id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const findByNumber = `-- name: FindByNumber :many
-SELECT m.generation_id FROM generation_metadata AS m
-WHERE m.name = left(CAST($1 AS TEXT), 64) AND m.number >= $2 AND m.number <= $3
-LIMIT CAST($4 AS BIGINT)
-`
-
-type FindByNumberParams struct {
-	Name     string  `json:"name"`
-	Low      float64 `json:"low"`
-	High     float64 `json:"high"`
-	RowLimit int64   `json:"row_limit"`
-}
-
-// At most so many of those that have a number: one range of idx_generation_metadata.
-func (q *Queries) FindByNumber(ctx context.Context, arg FindByNumberParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, findByNumber,
+func (q *Queries) CountPlacesInRange(ctx context.Context, arg CountPlacesInRangeParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countPlacesInRange,
 		arg.Name,
 		arg.Low,
 		arg.High,
-		arg.RowLimit,
+		arg.AtMost,
 	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []uuid.UUID{}
-	for rows.Next() {
-		var generation_id uuid.UUID
-		if err := rows.Scan(&generation_id); err != nil {
-			return nil, err
-		}
-		items = append(items, generation_id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countPlacesOfPrompts = `-- name: CountPlacesOfPrompts :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generations AS g
+	WHERE g.prompt_id = ANY($1::BIGINT[]) AND g.created_at >= $2 AND g.created_at <= $3
+	LIMIT CAST($4 AS BIGINT)
+) AS counted
+`
+
+type CountPlacesOfPromptsParams struct {
+	PromptIds   []int64   `json:"prompt_ids"`
+	CreatedFrom time.Time `json:"created_from"`
+	CreatedTo   time.Time `json:"created_to"`
+	AtMost      int64     `json:"at_most"`
+}
+
+func (q *Queries) CountPlacesOfPrompts(ctx context.Context, arg CountPlacesOfPromptsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countPlacesOfPrompts,
+		arg.PromptIds,
+		arg.CreatedFrom,
+		arg.CreatedTo,
+		arg.AtMost,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countPlacesWithValue = `-- name: CountPlacesWithValue :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generation_metadata AS m
+	WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
+		AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
+		AND m.hash = (SELECT metadata_hash(e.value) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
+		AND m.created_at >= $2 AND m.created_at <= $3
+	LIMIT CAST($4 AS BIGINT)
+) AS counted
+`
+
+type CountPlacesWithValueParams struct {
+	Entry       storagedb.Metadata `json:"entry"`
+	CreatedFrom time.Time          `json:"created_from"`
+	CreatedTo   time.Time          `json:"created_to"`
+	AtMost      int64              `json:"at_most"`
+}
+
+func (q *Queries) CountPlacesWithValue(ctx context.Context, arg CountPlacesWithValueParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countPlacesWithValue,
+		arg.Entry,
+		arg.CreatedFrom,
+		arg.CreatedTo,
+		arg.AtMost,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const findPrompts = `-- name: FindPrompts :many
@@ -146,42 +141,34 @@ func (q *Queries) FindPrompts(ctx context.Context, arg FindPromptsParams) ([]int
 
 const listFound = `-- name: ListFound :many
 WITH typed AS MATERIALIZED (
-	SELECT search_query($19::TEXT[], $20::BOOLEAN[], $21::TEXT[], $22::BOOLEAN[]) AS query
+	SELECT search_query($14::TEXT[], $15::BOOLEAN[], $16::TEXT[], $17::BOOLEAN[]) AS query
 )
 SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generations AS g
 CROSS JOIN (SELECT CAST($1 AS BOOLEAN) AS oldest_first) AS o
 WHERE g.id = ANY($2::UUID[])
-	AND g.created_at <= $3 AND (g.created_at < $3 OR g.id < $4)
-	AND g.created_at >= $5 AND (g.created_at > $5 OR g.id > $6)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST($7 AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST($8 AS TEXT), ''), g.model_name)
-		AND (CAST($9 AS BOOLEAN) OR g.batch_id = CAST($10 AS UUID))
-		AND g.favorite >= CAST($11 AS BOOLEAN)
-		AND (CAST($12 AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_each(CAST($13 AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-		))
-		AND (CAST($14 AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_to_recordset(CAST($15 AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-			WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-		))
-		AND (CAST($16 AS BOOLEAN) OR EXISTS (
-			SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-		))
-	THEN TRUE ELSE FALSE END
+	AND g.status = COALESCE(NULLIF(CAST($3 AS TEXT), ''), g.status)
+	AND g.model_name = COALESCE(NULLIF(CAST($4 AS TEXT), ''), g.model_name)
+	AND (CAST($5 AS BOOLEAN) OR g.batch_id = CAST($6 AS UUID))
+	AND g.favorite >= CAST($7 AS BOOLEAN)
+	AND (CAST($8 AS BOOLEAN) OR NOT EXISTS (
+		SELECT 1 FROM jsonb_each(CAST($9 AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
+	))
+	AND (CAST($10 AS BOOLEAN) OR NOT EXISTS (
+		SELECT 1 FROM jsonb_to_recordset(CAST($11 AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
+		WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
+	))
+	AND (CAST($12 AS BOOLEAN) OR EXISTS (
+		SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
+	))
 ORDER BY
 	CASE WHEN o.oldest_first THEN g.created_at END, CASE WHEN o.oldest_first THEN g.id END,
 	g.created_at DESC, g.id DESC
-LIMIT CAST($18 AS BIGINT) OFFSET CAST($17 AS BIGINT)
+LIMIT CAST($13 AS BIGINT)
 `
 
 type ListFoundParams struct {
 	OldestFirst      bool               `json:"oldest_first"`
 	Ids              []uuid.UUID        `json:"ids"`
-	BeforeCreatedAt  time.Time          `json:"before_created_at"`
-	BeforeID         uuid.UUID          `json:"before_id"`
-	AfterCreatedAt   time.Time          `json:"after_created_at"`
-	AfterID          uuid.UUID          `json:"after_id"`
 	Status           string             `json:"status"`
 	ModelName        string             `json:"model_name"`
 	AnyBatch         bool               `json:"any_batch"`
@@ -192,7 +179,6 @@ type ListFoundParams struct {
 	AnyNumber        bool               `json:"any_number"`
 	Ranges           storagedb.Metadata `json:"ranges"`
 	AnyWords         bool               `json:"any_words"`
-	RowOffset        int64              `json:"row_offset"`
 	RowLimit         int64              `json:"row_limit"`
 	Wanted           []string           `json:"wanted"`
 	WantedPrefixes   []bool             `json:"wanted_prefixes"`
@@ -200,15 +186,11 @@ type ListFoundParams struct {
 	ExcludedPrefixes []bool             `json:"excluded_prefixes"`
 }
 
-// A page of those whose IDs are known.
+// What is there, of some places.
 func (q *Queries) ListFound(ctx context.Context, arg ListFoundParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listFound,
 		arg.OldestFirst,
 		arg.Ids,
-		arg.BeforeCreatedAt,
-		arg.BeforeID,
-		arg.AfterCreatedAt,
-		arg.AfterID,
 		arg.Status,
 		arg.ModelName,
 		arg.AnyBatch,
@@ -219,7 +201,6 @@ func (q *Queries) ListFound(ctx context.Context, arg ListFoundParams) ([]Generat
 		arg.AnyNumber,
 		arg.Ranges,
 		arg.AnyWords,
-		arg.RowOffset,
 		arg.RowLimit,
 		arg.Wanted,
 		arg.WantedPrefixes,
@@ -273,117 +254,51 @@ func (q *Queries) ListFound(ctx context.Context, arg ListFoundParams) ([]Generat
 	return items, nil
 }
 
-const newestMatching = `-- name: NewestMatching :many
-WITH typed AS MATERIALIZED (
-	SELECT search_query($17::TEXT[], $18::BOOLEAN[], $19::TEXT[], $20::BOOLEAN[]) AS query
-)
-SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generations AS g
-WHERE g.created_at <= $1 AND (g.created_at < $1 OR g.id < $2)
-	AND g.created_at >= $3 AND (g.created_at > $3 OR g.id > $4)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST($5 AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST($6 AS TEXT), ''), g.model_name)
-		AND (CAST($7 AS BOOLEAN) OR g.batch_id = CAST($8 AS UUID))
-		AND g.favorite >= CAST($9 AS BOOLEAN)
-		AND (CAST($10 AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_each(CAST($11 AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-		))
-		AND (CAST($12 AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_to_recordset(CAST($13 AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-			WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-		))
-		AND (CAST($14 AS BOOLEAN) OR EXISTS (
-			SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-		))
-	THEN TRUE ELSE FALSE END
-ORDER BY g.created_at DESC, g.id DESC
-LIMIT CAST($16 AS BIGINT) OFFSET CAST($15 AS BIGINT)
+const newestPlacesInRange = `-- name: NewestPlacesInRange :many
+SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
+WHERE m.name = left(CAST($1 AS TEXT), 64) AND m.number >= $2 AND m.number <= $3
+	AND m.created_at <= $4 AND (m.created_at < $4 OR m.generation_id < $5)
+	AND m.created_at >= $6 AND (m.created_at > $6 OR m.generation_id > $7)
+ORDER BY m.created_at DESC, m.generation_id DESC
+LIMIT CAST($8 AS BIGINT)
 `
 
-type NewestMatchingParams struct {
-	BeforeCreatedAt  time.Time          `json:"before_created_at"`
-	BeforeID         uuid.UUID          `json:"before_id"`
-	AfterCreatedAt   time.Time          `json:"after_created_at"`
-	AfterID          uuid.UUID          `json:"after_id"`
-	Status           string             `json:"status"`
-	ModelName        string             `json:"model_name"`
-	AnyBatch         bool               `json:"any_batch"`
-	BatchID          uuid.UUID          `json:"batch_id"`
-	Favorite         bool               `json:"favorite"`
-	AnyValue         bool               `json:"any_value"`
-	Metadata         storagedb.Metadata `json:"metadata"`
-	AnyNumber        bool               `json:"any_number"`
-	Ranges           storagedb.Metadata `json:"ranges"`
-	AnyWords         bool               `json:"any_words"`
-	RowOffset        int64              `json:"row_offset"`
-	RowLimit         int64              `json:"row_limit"`
-	Wanted           []string           `json:"wanted"`
-	WantedPrefixes   []bool             `json:"wanted_prefixes"`
-	Excluded         []string           `json:"excluded"`
-	ExcludedPrefixes []bool             `json:"excluded_prefixes"`
+type NewestPlacesInRangeParams struct {
+	Name            string    `json:"name"`
+	Low             float64   `json:"low"`
+	High            float64   `json:"high"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	RowLimit        int64     `json:"row_limit"`
 }
 
-// A page of those that match, one by one in the order of idx_generations_created_at: for filters that let many pass.
-func (q *Queries) NewestMatching(ctx context.Context, arg NewestMatchingParams) ([]Generation, error) {
-	rows, err := q.db.Query(ctx, newestMatching,
+type NewestPlacesInRangeRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// One range of idx_generation_metadata, and sorted: for ranges that have few.
+func (q *Queries) NewestPlacesInRange(ctx context.Context, arg NewestPlacesInRangeParams) ([]NewestPlacesInRangeRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesInRange,
+		arg.Name,
+		arg.Low,
+		arg.High,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.AnyValue,
-		arg.Metadata,
-		arg.AnyNumber,
-		arg.Ranges,
-		arg.AnyWords,
-		arg.RowOffset,
 		arg.RowLimit,
-		arg.Wanted,
-		arg.WantedPrefixes,
-		arg.Excluded,
-		arg.ExcludedPrefixes,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Generation{}
+	items := []NewestPlacesInRangeRow{}
 	for rows.Next() {
-		var i Generation
-		if err := rows.Scan(
-			&i.ID,
-			&i.Prompt,
-			&i.ModelName,
-			&i.ModelVersion,
-			&i.DurationSeconds,
-			&i.SampleRate,
-			&i.Channels,
-			&i.FilePath,
-			&i.FileSizeBytes,
-			&i.Status,
-			&i.CreatedAt,
-			&i.CompletedAt,
-			&i.GenerationTimeSeconds,
-			&i.ErrorMessage,
-			&i.Metadata,
-			&i.PromptID,
-			&i.Priority,
-			&i.ScheduledAt,
-			&i.StartedAt,
-			&i.Attempt,
-			&i.MaxAttempts,
-			&i.Worker,
-			&i.LeaseExpiresAt,
-			&i.BatchID,
-			&i.ProgressStep,
-			&i.ProgressFraction,
-			&i.CancelRequestedAt,
-			&i.Favorite,
-		); err != nil {
+		var i NewestPlacesInRangeRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -394,100 +309,53 @@ func (q *Queries) NewestMatching(ctx context.Context, arg NewestMatchingParams) 
 	return items, nil
 }
 
-const newestOfNumbers = `-- name: NewestOfNumbers :many
-WITH typed AS MATERIALIZED (
-	SELECT search_query($18::TEXT[], $19::BOOLEAN[], $20::TEXT[], $21::BOOLEAN[]) AS query
-)
-SELECT n.id, n.created_at, CAST(p.number AS DOUBLE PRECISION) AS number FROM (SELECT unnest($1::DOUBLE PRECISION[]) AS number) AS p
+const newestPlacesOfNumbers = `-- name: NewestPlacesOfNumbers :many
+SELECT n.id, n.created_at, CAST(p.number AS DOUBLE PRECISION) AS number
+FROM (SELECT unnest($1::DOUBLE PRECISION[]) AS number) AS p
 CROSS JOIN LATERAL (
-	SELECT g.id, g.created_at FROM generation_metadata AS m
-	JOIN generations AS g ON g.id = m.generation_id
+	SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 	WHERE m.name = left(CAST($2 AS TEXT), 64) AND m.number = p.number AND m.hash = 0
 		AND m.created_at <= $3 AND (m.created_at < $3 OR m.generation_id < $4)
 		AND m.created_at >= $5 AND (m.created_at > $5 OR m.generation_id > $6)
-		AND CASE WHEN
-			g.status = COALESCE(NULLIF(CAST($7 AS TEXT), ''), g.status)
-			AND g.model_name = COALESCE(NULLIF(CAST($8 AS TEXT), ''), g.model_name)
-			AND (CAST($9 AS BOOLEAN) OR g.batch_id = CAST($10 AS UUID))
-			AND g.favorite >= CAST($11 AS BOOLEAN)
-			AND (CAST($12 AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_each(CAST($13 AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-			))
-			AND (CAST($14 AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_to_recordset(CAST($15 AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-				WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-			))
-			AND (CAST($16 AS BOOLEAN) OR EXISTS (
-				SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-			))
-		THEN TRUE ELSE FALSE END
 	ORDER BY m.created_at DESC, m.generation_id DESC
-	LIMIT CAST($17 AS BIGINT)
+	LIMIT CAST($7 AS BIGINT)
 ) AS n
 `
 
-type NewestOfNumbersParams struct {
-	Numbers          []float64          `json:"numbers"`
-	Name             string             `json:"name"`
-	BeforeCreatedAt  time.Time          `json:"before_created_at"`
-	BeforeID         uuid.UUID          `json:"before_id"`
-	AfterCreatedAt   time.Time          `json:"after_created_at"`
-	AfterID          uuid.UUID          `json:"after_id"`
-	Status           string             `json:"status"`
-	ModelName        string             `json:"model_name"`
-	AnyBatch         bool               `json:"any_batch"`
-	BatchID          uuid.UUID          `json:"batch_id"`
-	Favorite         bool               `json:"favorite"`
-	AnyValue         bool               `json:"any_value"`
-	Metadata         storagedb.Metadata `json:"metadata"`
-	AnyNumber        bool               `json:"any_number"`
-	Ranges           storagedb.Metadata `json:"ranges"`
-	AnyWords         bool               `json:"any_words"`
-	PerNumber        int64              `json:"per_number"`
-	Wanted           []string           `json:"wanted"`
-	WantedPrefixes   []bool             `json:"wanted_prefixes"`
-	Excluded         []string           `json:"excluded"`
-	ExcludedPrefixes []bool             `json:"excluded_prefixes"`
+type NewestPlacesOfNumbersParams struct {
+	Numbers         []float64 `json:"numbers"`
+	Name            string    `json:"name"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	PerNumber       int64     `json:"per_number"`
 }
 
-type NewestOfNumbersRow struct {
+type NewestPlacesOfNumbersRow struct {
 	ID        uuid.UUID `json:"id"`
 	CreatedAt time.Time `json:"created_at"`
 	Number    float64   `json:"number"`
 }
 
-// Of each of some numbers, at most so many: for each one range of idx_generation_metadata.
-func (q *Queries) NewestOfNumbers(ctx context.Context, arg NewestOfNumbersParams) ([]NewestOfNumbersRow, error) {
-	rows, err := q.db.Query(ctx, newestOfNumbers,
+// Of each of some numbers at most so many: for each one range of idx_generation_metadata.
+func (q *Queries) NewestPlacesOfNumbers(ctx context.Context, arg NewestPlacesOfNumbersParams) ([]NewestPlacesOfNumbersRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesOfNumbers,
 		arg.Numbers,
 		arg.Name,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.AnyValue,
-		arg.Metadata,
-		arg.AnyNumber,
-		arg.Ranges,
-		arg.AnyWords,
 		arg.PerNumber,
-		arg.Wanted,
-		arg.WantedPrefixes,
-		arg.Excluded,
-		arg.ExcludedPrefixes,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []NewestOfNumbersRow{}
+	items := []NewestPlacesOfNumbersRow{}
 	for rows.Next() {
-		var i NewestOfNumbersRow
+		var i NewestPlacesOfNumbersRow
 		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.Number); err != nil {
 			return nil, err
 		}
@@ -499,81 +367,51 @@ func (q *Queries) NewestOfNumbers(ctx context.Context, arg NewestOfNumbersParams
 	return items, nil
 }
 
-const newestOfPrompts = `-- name: NewestOfPrompts :many
-SELECT n.id, n.created_at, n.prompt_id FROM (SELECT unnest($1::BIGINT[]) AS id) AS p
+const newestPlacesOfPrompts = `-- name: NewestPlacesOfPrompts :many
+SELECT n.id, n.created_at, n.prompt_id
+FROM (SELECT unnest($1::BIGINT[]) AS id) AS p
 CROSS JOIN LATERAL (
 	SELECT g.id, g.created_at, g.prompt_id FROM generations AS g
 	WHERE g.prompt_id = p.id
 		AND g.created_at <= $2 AND (g.created_at < $2 OR g.id < $3)
 		AND g.created_at >= $4 AND (g.created_at > $4 OR g.id > $5)
-		AND CASE WHEN
-			g.status = COALESCE(NULLIF(CAST($6 AS TEXT), ''), g.status)
-			AND g.model_name = COALESCE(NULLIF(CAST($7 AS TEXT), ''), g.model_name)
-			AND (CAST($8 AS BOOLEAN) OR g.batch_id = CAST($9 AS UUID))
-			AND g.favorite >= CAST($10 AS BOOLEAN)
-			AND (CAST($11 AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_each(CAST($12 AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-			))
-			AND (CAST($13 AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_to_recordset(CAST($14 AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-				WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-			))
-		THEN TRUE ELSE FALSE END
 	ORDER BY g.created_at DESC, g.id DESC
-	LIMIT CAST($15 AS BIGINT)
+	LIMIT CAST($6 AS BIGINT)
 ) AS n
 `
 
-type NewestOfPromptsParams struct {
-	PromptIds       []int64            `json:"prompt_ids"`
-	BeforeCreatedAt time.Time          `json:"before_created_at"`
-	BeforeID        uuid.UUID          `json:"before_id"`
-	AfterCreatedAt  time.Time          `json:"after_created_at"`
-	AfterID         uuid.UUID          `json:"after_id"`
-	Status          string             `json:"status"`
-	ModelName       string             `json:"model_name"`
-	AnyBatch        bool               `json:"any_batch"`
-	BatchID         uuid.UUID          `json:"batch_id"`
-	Favorite        bool               `json:"favorite"`
-	AnyValue        bool               `json:"any_value"`
-	Metadata        storagedb.Metadata `json:"metadata"`
-	AnyNumber       bool               `json:"any_number"`
-	Ranges          storagedb.Metadata `json:"ranges"`
-	PerPrompt       int64              `json:"per_prompt"`
+type NewestPlacesOfPromptsParams struct {
+	PromptIds       []int64   `json:"prompt_ids"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	PerPrompt       int64     `json:"per_prompt"`
 }
 
-type NewestOfPromptsRow struct {
+type NewestPlacesOfPromptsRow struct {
 	ID        uuid.UUID `json:"id"`
 	CreatedAt time.Time `json:"created_at"`
 	PromptID  int64     `json:"prompt_id"`
 }
 
-// Of each of some prompts, at most so many: for each one range of idx_generations_prompt_id.
-func (q *Queries) NewestOfPrompts(ctx context.Context, arg NewestOfPromptsParams) ([]NewestOfPromptsRow, error) {
-	rows, err := q.db.Query(ctx, newestOfPrompts,
+// Of each of some prompts at most so many: for each one range of idx_generations_prompt_id.
+func (q *Queries) NewestPlacesOfPrompts(ctx context.Context, arg NewestPlacesOfPromptsParams) ([]NewestPlacesOfPromptsRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesOfPrompts,
 		arg.PromptIds,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.AnyValue,
-		arg.Metadata,
-		arg.AnyNumber,
-		arg.Ranges,
 		arg.PerPrompt,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []NewestOfPromptsRow{}
+	items := []NewestPlacesOfPromptsRow{}
 	for rows.Next() {
-		var i NewestOfPromptsRow
+		var i NewestPlacesOfPromptsRow
 		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.PromptID); err != nil {
 			return nil, err
 		}
@@ -585,123 +423,51 @@ func (q *Queries) NewestOfPrompts(ctx context.Context, arg NewestOfPromptsParams
 	return items, nil
 }
 
-const newestWithValue = `-- name: NewestWithValue :many
-WITH typed AS MATERIALIZED (
-	SELECT search_query($18::TEXT[], $19::BOOLEAN[], $20::TEXT[], $21::BOOLEAN[]) AS query
-)
-SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generation_metadata AS m
-JOIN generations AS g ON g.id = m.generation_id
+const newestPlacesWithValue = `-- name: NewestPlacesWithValue :many
+
+SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
 	AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
 	AND m.hash = (SELECT metadata_hash(e.value) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
 	AND m.created_at <= $2 AND (m.created_at < $2 OR m.generation_id < $3)
 	AND m.created_at >= $4 AND (m.created_at > $4 OR m.generation_id > $5)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST($6 AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST($7 AS TEXT), ''), g.model_name)
-		AND (CAST($8 AS BOOLEAN) OR g.batch_id = CAST($9 AS UUID))
-		AND g.favorite >= CAST($10 AS BOOLEAN)
-		AND (CAST($11 AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_each(CAST($12 AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-		))
-		AND (CAST($13 AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_to_recordset(CAST($14 AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-			WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-		))
-		AND (CAST($15 AS BOOLEAN) OR EXISTS (
-			SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-		))
-	THEN TRUE ELSE FALSE END
 ORDER BY m.created_at DESC, m.generation_id DESC
-LIMIT CAST($17 AS BIGINT) OFFSET CAST($16 AS BIGINT)
+LIMIT CAST($6 AS BIGINT)
 `
 
-type NewestWithValueParams struct {
-	Entry            storagedb.Metadata `json:"entry"`
-	BeforeCreatedAt  time.Time          `json:"before_created_at"`
-	BeforeID         uuid.UUID          `json:"before_id"`
-	AfterCreatedAt   time.Time          `json:"after_created_at"`
-	AfterID          uuid.UUID          `json:"after_id"`
-	Status           string             `json:"status"`
-	ModelName        string             `json:"model_name"`
-	AnyBatch         bool               `json:"any_batch"`
-	BatchID          uuid.UUID          `json:"batch_id"`
-	Favorite         bool               `json:"favorite"`
-	AnyValue         bool               `json:"any_value"`
-	Metadata         storagedb.Metadata `json:"metadata"`
-	AnyNumber        bool               `json:"any_number"`
-	Ranges           storagedb.Metadata `json:"ranges"`
-	AnyWords         bool               `json:"any_words"`
-	RowOffset        int64              `json:"row_offset"`
-	RowLimit         int64              `json:"row_limit"`
-	Wanted           []string           `json:"wanted"`
-	WantedPrefixes   []bool             `json:"wanted_prefixes"`
-	Excluded         []string           `json:"excluded"`
-	ExcludedPrefixes []bool             `json:"excluded_prefixes"`
+type NewestPlacesWithValueParams struct {
+	Entry           storagedb.Metadata `json:"entry"`
+	BeforeCreatedAt time.Time          `json:"before_created_at"`
+	BeforeID        uuid.UUID          `json:"before_id"`
+	AfterCreatedAt  time.Time          `json:"after_created_at"`
+	AfterID         uuid.UUID          `json:"after_id"`
+	RowLimit        int64              `json:"row_limit"`
 }
 
-// A page of those that have a value, in the order in which idx_generation_metadata has them.
-func (q *Queries) NewestWithValue(ctx context.Context, arg NewestWithValueParams) ([]Generation, error) {
-	rows, err := q.db.Query(ctx, newestWithValue,
+type NewestPlacesWithValueRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// What engines say differently about lists by metadata and words; see db/queries/find.sql.
+// One range of idx_generation_metadata.
+func (q *Queries) NewestPlacesWithValue(ctx context.Context, arg NewestPlacesWithValueParams) ([]NewestPlacesWithValueRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesWithValue,
 		arg.Entry,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.AnyValue,
-		arg.Metadata,
-		arg.AnyNumber,
-		arg.Ranges,
-		arg.AnyWords,
-		arg.RowOffset,
 		arg.RowLimit,
-		arg.Wanted,
-		arg.WantedPrefixes,
-		arg.Excluded,
-		arg.ExcludedPrefixes,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Generation{}
+	items := []NewestPlacesWithValueRow{}
 	for rows.Next() {
-		var i Generation
-		if err := rows.Scan(
-			&i.ID,
-			&i.Prompt,
-			&i.ModelName,
-			&i.ModelVersion,
-			&i.DurationSeconds,
-			&i.SampleRate,
-			&i.Channels,
-			&i.FilePath,
-			&i.FileSizeBytes,
-			&i.Status,
-			&i.CreatedAt,
-			&i.CompletedAt,
-			&i.GenerationTimeSeconds,
-			&i.ErrorMessage,
-			&i.Metadata,
-			&i.PromptID,
-			&i.Priority,
-			&i.ScheduledAt,
-			&i.StartedAt,
-			&i.Attempt,
-			&i.MaxAttempts,
-			&i.Worker,
-			&i.LeaseExpiresAt,
-			&i.BatchID,
-			&i.ProgressStep,
-			&i.ProgressFraction,
-			&i.CancelRequestedAt,
-			&i.Favorite,
-		); err != nil {
+		var i NewestPlacesWithValueRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -712,7 +478,7 @@ func (q *Queries) NewestWithValue(ctx context.Context, arg NewestWithValueParams
 	return items, nil
 }
 
-const numbersBetween = `-- name: NumbersBetween :many
+const numbersInRange = `-- name: NumbersInRange :many
 WITH RECURSIVE numbers (number) AS (
 	SELECT (
 		SELECT m.number FROM generation_metadata AS m
@@ -731,7 +497,7 @@ WITH RECURSIVE numbers (number) AS (
 SELECT CAST(numbers.number AS DOUBLE PRECISION) AS number FROM numbers WHERE numbers.number IS NOT NULL LIMIT CAST($1 AS BIGINT)
 `
 
-type NumbersBetweenParams struct {
+type NumbersInRangeParams struct {
 	RowLimit int64   `json:"row_limit"`
 	Name     string  `json:"name"`
 	Low      float64 `json:"low"`
@@ -739,8 +505,8 @@ type NumbersBetweenParams struct {
 }
 
 // The different numbers that there are, at most so many, each found by one probe of idx_generation_metadata.
-func (q *Queries) NumbersBetween(ctx context.Context, arg NumbersBetweenParams) ([]float64, error) {
-	rows, err := q.db.Query(ctx, numbersBetween,
+func (q *Queries) NumbersInRange(ctx context.Context, arg NumbersInRangeParams) ([]float64, error) {
+	rows, err := q.db.Query(ctx, numbersInRange,
 		arg.RowLimit,
 		arg.Name,
 		arg.Low,
@@ -764,117 +530,51 @@ func (q *Queries) NumbersBetween(ctx context.Context, arg NumbersBetweenParams) 
 	return items, nil
 }
 
-const oldestMatching = `-- name: OldestMatching :many
-WITH typed AS MATERIALIZED (
-	SELECT search_query($17::TEXT[], $18::BOOLEAN[], $19::TEXT[], $20::BOOLEAN[]) AS query
-)
-SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generations AS g
-WHERE g.created_at <= $1 AND (g.created_at < $1 OR g.id < $2)
-	AND g.created_at >= $3 AND (g.created_at > $3 OR g.id > $4)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST($5 AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST($6 AS TEXT), ''), g.model_name)
-		AND (CAST($7 AS BOOLEAN) OR g.batch_id = CAST($8 AS UUID))
-		AND g.favorite >= CAST($9 AS BOOLEAN)
-		AND (CAST($10 AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_each(CAST($11 AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-		))
-		AND (CAST($12 AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_to_recordset(CAST($13 AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-			WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-		))
-		AND (CAST($14 AS BOOLEAN) OR EXISTS (
-			SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-		))
-	THEN TRUE ELSE FALSE END
-ORDER BY g.created_at, g.id
-LIMIT CAST($16 AS BIGINT) OFFSET CAST($15 AS BIGINT)
+const oldestPlacesInRange = `-- name: OldestPlacesInRange :many
+SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
+WHERE m.name = left(CAST($1 AS TEXT), 64) AND m.number >= $2 AND m.number <= $3
+	AND m.created_at <= $4 AND (m.created_at < $4 OR m.generation_id < $5)
+	AND m.created_at >= $6 AND (m.created_at > $6 OR m.generation_id > $7)
+ORDER BY m.created_at, m.generation_id
+LIMIT CAST($8 AS BIGINT)
 `
 
-type OldestMatchingParams struct {
-	BeforeCreatedAt  time.Time          `json:"before_created_at"`
-	BeforeID         uuid.UUID          `json:"before_id"`
-	AfterCreatedAt   time.Time          `json:"after_created_at"`
-	AfterID          uuid.UUID          `json:"after_id"`
-	Status           string             `json:"status"`
-	ModelName        string             `json:"model_name"`
-	AnyBatch         bool               `json:"any_batch"`
-	BatchID          uuid.UUID          `json:"batch_id"`
-	Favorite         bool               `json:"favorite"`
-	AnyValue         bool               `json:"any_value"`
-	Metadata         storagedb.Metadata `json:"metadata"`
-	AnyNumber        bool               `json:"any_number"`
-	Ranges           storagedb.Metadata `json:"ranges"`
-	AnyWords         bool               `json:"any_words"`
-	RowOffset        int64              `json:"row_offset"`
-	RowLimit         int64              `json:"row_limit"`
-	Wanted           []string           `json:"wanted"`
-	WantedPrefixes   []bool             `json:"wanted_prefixes"`
-	Excluded         []string           `json:"excluded"`
-	ExcludedPrefixes []bool             `json:"excluded_prefixes"`
+type OldestPlacesInRangeParams struct {
+	Name            string    `json:"name"`
+	Low             float64   `json:"low"`
+	High            float64   `json:"high"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	RowLimit        int64     `json:"row_limit"`
+}
+
+type OldestPlacesInRangeRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // The same, the other way round.
-func (q *Queries) OldestMatching(ctx context.Context, arg OldestMatchingParams) ([]Generation, error) {
-	rows, err := q.db.Query(ctx, oldestMatching,
+func (q *Queries) OldestPlacesInRange(ctx context.Context, arg OldestPlacesInRangeParams) ([]OldestPlacesInRangeRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesInRange,
+		arg.Name,
+		arg.Low,
+		arg.High,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.AnyValue,
-		arg.Metadata,
-		arg.AnyNumber,
-		arg.Ranges,
-		arg.AnyWords,
-		arg.RowOffset,
 		arg.RowLimit,
-		arg.Wanted,
-		arg.WantedPrefixes,
-		arg.Excluded,
-		arg.ExcludedPrefixes,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Generation{}
+	items := []OldestPlacesInRangeRow{}
 	for rows.Next() {
-		var i Generation
-		if err := rows.Scan(
-			&i.ID,
-			&i.Prompt,
-			&i.ModelName,
-			&i.ModelVersion,
-			&i.DurationSeconds,
-			&i.SampleRate,
-			&i.Channels,
-			&i.FilePath,
-			&i.FileSizeBytes,
-			&i.Status,
-			&i.CreatedAt,
-			&i.CompletedAt,
-			&i.GenerationTimeSeconds,
-			&i.ErrorMessage,
-			&i.Metadata,
-			&i.PromptID,
-			&i.Priority,
-			&i.ScheduledAt,
-			&i.StartedAt,
-			&i.Attempt,
-			&i.MaxAttempts,
-			&i.Worker,
-			&i.LeaseExpiresAt,
-			&i.BatchID,
-			&i.ProgressStep,
-			&i.ProgressFraction,
-			&i.CancelRequestedAt,
-			&i.Favorite,
-		); err != nil {
+		var i OldestPlacesInRangeRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -885,100 +585,53 @@ func (q *Queries) OldestMatching(ctx context.Context, arg OldestMatchingParams) 
 	return items, nil
 }
 
-const oldestOfNumbers = `-- name: OldestOfNumbers :many
-WITH typed AS MATERIALIZED (
-	SELECT search_query($18::TEXT[], $19::BOOLEAN[], $20::TEXT[], $21::BOOLEAN[]) AS query
-)
-SELECT n.id, n.created_at, CAST(p.number AS DOUBLE PRECISION) AS number FROM (SELECT unnest($1::DOUBLE PRECISION[]) AS number) AS p
+const oldestPlacesOfNumbers = `-- name: OldestPlacesOfNumbers :many
+SELECT n.id, n.created_at, CAST(p.number AS DOUBLE PRECISION) AS number
+FROM (SELECT unnest($1::DOUBLE PRECISION[]) AS number) AS p
 CROSS JOIN LATERAL (
-	SELECT g.id, g.created_at FROM generation_metadata AS m
-	JOIN generations AS g ON g.id = m.generation_id
+	SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 	WHERE m.name = left(CAST($2 AS TEXT), 64) AND m.number = p.number AND m.hash = 0
 		AND m.created_at <= $3 AND (m.created_at < $3 OR m.generation_id < $4)
 		AND m.created_at >= $5 AND (m.created_at > $5 OR m.generation_id > $6)
-		AND CASE WHEN
-			g.status = COALESCE(NULLIF(CAST($7 AS TEXT), ''), g.status)
-			AND g.model_name = COALESCE(NULLIF(CAST($8 AS TEXT), ''), g.model_name)
-			AND (CAST($9 AS BOOLEAN) OR g.batch_id = CAST($10 AS UUID))
-			AND g.favorite >= CAST($11 AS BOOLEAN)
-			AND (CAST($12 AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_each(CAST($13 AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-			))
-			AND (CAST($14 AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_to_recordset(CAST($15 AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-				WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-			))
-			AND (CAST($16 AS BOOLEAN) OR EXISTS (
-				SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-			))
-		THEN TRUE ELSE FALSE END
 	ORDER BY m.created_at, m.generation_id
-	LIMIT CAST($17 AS BIGINT)
+	LIMIT CAST($7 AS BIGINT)
 ) AS n
 `
 
-type OldestOfNumbersParams struct {
-	Numbers          []float64          `json:"numbers"`
-	Name             string             `json:"name"`
-	BeforeCreatedAt  time.Time          `json:"before_created_at"`
-	BeforeID         uuid.UUID          `json:"before_id"`
-	AfterCreatedAt   time.Time          `json:"after_created_at"`
-	AfterID          uuid.UUID          `json:"after_id"`
-	Status           string             `json:"status"`
-	ModelName        string             `json:"model_name"`
-	AnyBatch         bool               `json:"any_batch"`
-	BatchID          uuid.UUID          `json:"batch_id"`
-	Favorite         bool               `json:"favorite"`
-	AnyValue         bool               `json:"any_value"`
-	Metadata         storagedb.Metadata `json:"metadata"`
-	AnyNumber        bool               `json:"any_number"`
-	Ranges           storagedb.Metadata `json:"ranges"`
-	AnyWords         bool               `json:"any_words"`
-	PerNumber        int64              `json:"per_number"`
-	Wanted           []string           `json:"wanted"`
-	WantedPrefixes   []bool             `json:"wanted_prefixes"`
-	Excluded         []string           `json:"excluded"`
-	ExcludedPrefixes []bool             `json:"excluded_prefixes"`
+type OldestPlacesOfNumbersParams struct {
+	Numbers         []float64 `json:"numbers"`
+	Name            string    `json:"name"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	PerNumber       int64     `json:"per_number"`
 }
 
-type OldestOfNumbersRow struct {
+type OldestPlacesOfNumbersRow struct {
 	ID        uuid.UUID `json:"id"`
 	CreatedAt time.Time `json:"created_at"`
 	Number    float64   `json:"number"`
 }
 
 // The same, the other way round.
-func (q *Queries) OldestOfNumbers(ctx context.Context, arg OldestOfNumbersParams) ([]OldestOfNumbersRow, error) {
-	rows, err := q.db.Query(ctx, oldestOfNumbers,
+func (q *Queries) OldestPlacesOfNumbers(ctx context.Context, arg OldestPlacesOfNumbersParams) ([]OldestPlacesOfNumbersRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesOfNumbers,
 		arg.Numbers,
 		arg.Name,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.AnyValue,
-		arg.Metadata,
-		arg.AnyNumber,
-		arg.Ranges,
-		arg.AnyWords,
 		arg.PerNumber,
-		arg.Wanted,
-		arg.WantedPrefixes,
-		arg.Excluded,
-		arg.ExcludedPrefixes,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []OldestOfNumbersRow{}
+	items := []OldestPlacesOfNumbersRow{}
 	for rows.Next() {
-		var i OldestOfNumbersRow
+		var i OldestPlacesOfNumbersRow
 		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.Number); err != nil {
 			return nil, err
 		}
@@ -990,81 +643,51 @@ func (q *Queries) OldestOfNumbers(ctx context.Context, arg OldestOfNumbersParams
 	return items, nil
 }
 
-const oldestOfPrompts = `-- name: OldestOfPrompts :many
-SELECT n.id, n.created_at, n.prompt_id FROM (SELECT unnest($1::BIGINT[]) AS id) AS p
+const oldestPlacesOfPrompts = `-- name: OldestPlacesOfPrompts :many
+SELECT n.id, n.created_at, n.prompt_id
+FROM (SELECT unnest($1::BIGINT[]) AS id) AS p
 CROSS JOIN LATERAL (
 	SELECT g.id, g.created_at, g.prompt_id FROM generations AS g
 	WHERE g.prompt_id = p.id
 		AND g.created_at <= $2 AND (g.created_at < $2 OR g.id < $3)
 		AND g.created_at >= $4 AND (g.created_at > $4 OR g.id > $5)
-		AND CASE WHEN
-			g.status = COALESCE(NULLIF(CAST($6 AS TEXT), ''), g.status)
-			AND g.model_name = COALESCE(NULLIF(CAST($7 AS TEXT), ''), g.model_name)
-			AND (CAST($8 AS BOOLEAN) OR g.batch_id = CAST($9 AS UUID))
-			AND g.favorite >= CAST($10 AS BOOLEAN)
-			AND (CAST($11 AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_each(CAST($12 AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-			))
-			AND (CAST($13 AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_to_recordset(CAST($14 AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-				WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-			))
-		THEN TRUE ELSE FALSE END
 	ORDER BY g.created_at, g.id
-	LIMIT CAST($15 AS BIGINT)
+	LIMIT CAST($6 AS BIGINT)
 ) AS n
 `
 
-type OldestOfPromptsParams struct {
-	PromptIds       []int64            `json:"prompt_ids"`
-	BeforeCreatedAt time.Time          `json:"before_created_at"`
-	BeforeID        uuid.UUID          `json:"before_id"`
-	AfterCreatedAt  time.Time          `json:"after_created_at"`
-	AfterID         uuid.UUID          `json:"after_id"`
-	Status          string             `json:"status"`
-	ModelName       string             `json:"model_name"`
-	AnyBatch        bool               `json:"any_batch"`
-	BatchID         uuid.UUID          `json:"batch_id"`
-	Favorite        bool               `json:"favorite"`
-	AnyValue        bool               `json:"any_value"`
-	Metadata        storagedb.Metadata `json:"metadata"`
-	AnyNumber       bool               `json:"any_number"`
-	Ranges          storagedb.Metadata `json:"ranges"`
-	PerPrompt       int64              `json:"per_prompt"`
+type OldestPlacesOfPromptsParams struct {
+	PromptIds       []int64   `json:"prompt_ids"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	PerPrompt       int64     `json:"per_prompt"`
 }
 
-type OldestOfPromptsRow struct {
+type OldestPlacesOfPromptsRow struct {
 	ID        uuid.UUID `json:"id"`
 	CreatedAt time.Time `json:"created_at"`
 	PromptID  int64     `json:"prompt_id"`
 }
 
 // The same, the other way round.
-func (q *Queries) OldestOfPrompts(ctx context.Context, arg OldestOfPromptsParams) ([]OldestOfPromptsRow, error) {
-	rows, err := q.db.Query(ctx, oldestOfPrompts,
+func (q *Queries) OldestPlacesOfPrompts(ctx context.Context, arg OldestPlacesOfPromptsParams) ([]OldestPlacesOfPromptsRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesOfPrompts,
 		arg.PromptIds,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.AnyValue,
-		arg.Metadata,
-		arg.AnyNumber,
-		arg.Ranges,
 		arg.PerPrompt,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []OldestOfPromptsRow{}
+	items := []OldestPlacesOfPromptsRow{}
 	for rows.Next() {
-		var i OldestOfPromptsRow
+		var i OldestPlacesOfPromptsRow
 		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.PromptID); err != nil {
 			return nil, err
 		}
@@ -1076,123 +699,49 @@ func (q *Queries) OldestOfPrompts(ctx context.Context, arg OldestOfPromptsParams
 	return items, nil
 }
 
-const oldestWithValue = `-- name: OldestWithValue :many
-WITH typed AS MATERIALIZED (
-	SELECT search_query($18::TEXT[], $19::BOOLEAN[], $20::TEXT[], $21::BOOLEAN[]) AS query
-)
-SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generation_metadata AS m
-JOIN generations AS g ON g.id = m.generation_id
+const oldestPlacesWithValue = `-- name: OldestPlacesWithValue :many
+SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
 	AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
 	AND m.hash = (SELECT metadata_hash(e.value) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
 	AND m.created_at <= $2 AND (m.created_at < $2 OR m.generation_id < $3)
 	AND m.created_at >= $4 AND (m.created_at > $4 OR m.generation_id > $5)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST($6 AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST($7 AS TEXT), ''), g.model_name)
-		AND (CAST($8 AS BOOLEAN) OR g.batch_id = CAST($9 AS UUID))
-		AND g.favorite >= CAST($10 AS BOOLEAN)
-		AND (CAST($11 AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_each(CAST($12 AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-		))
-		AND (CAST($13 AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_to_recordset(CAST($14 AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-			WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-		))
-		AND (CAST($15 AS BOOLEAN) OR EXISTS (
-			SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-		))
-	THEN TRUE ELSE FALSE END
 ORDER BY m.created_at, m.generation_id
-LIMIT CAST($17 AS BIGINT) OFFSET CAST($16 AS BIGINT)
+LIMIT CAST($6 AS BIGINT)
 `
 
-type OldestWithValueParams struct {
-	Entry            storagedb.Metadata `json:"entry"`
-	BeforeCreatedAt  time.Time          `json:"before_created_at"`
-	BeforeID         uuid.UUID          `json:"before_id"`
-	AfterCreatedAt   time.Time          `json:"after_created_at"`
-	AfterID          uuid.UUID          `json:"after_id"`
-	Status           string             `json:"status"`
-	ModelName        string             `json:"model_name"`
-	AnyBatch         bool               `json:"any_batch"`
-	BatchID          uuid.UUID          `json:"batch_id"`
-	Favorite         bool               `json:"favorite"`
-	AnyValue         bool               `json:"any_value"`
-	Metadata         storagedb.Metadata `json:"metadata"`
-	AnyNumber        bool               `json:"any_number"`
-	Ranges           storagedb.Metadata `json:"ranges"`
-	AnyWords         bool               `json:"any_words"`
-	RowOffset        int64              `json:"row_offset"`
-	RowLimit         int64              `json:"row_limit"`
-	Wanted           []string           `json:"wanted"`
-	WantedPrefixes   []bool             `json:"wanted_prefixes"`
-	Excluded         []string           `json:"excluded"`
-	ExcludedPrefixes []bool             `json:"excluded_prefixes"`
+type OldestPlacesWithValueParams struct {
+	Entry           storagedb.Metadata `json:"entry"`
+	BeforeCreatedAt time.Time          `json:"before_created_at"`
+	BeforeID        uuid.UUID          `json:"before_id"`
+	AfterCreatedAt  time.Time          `json:"after_created_at"`
+	AfterID         uuid.UUID          `json:"after_id"`
+	RowLimit        int64              `json:"row_limit"`
+}
+
+type OldestPlacesWithValueRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // The same, the other way round.
-func (q *Queries) OldestWithValue(ctx context.Context, arg OldestWithValueParams) ([]Generation, error) {
-	rows, err := q.db.Query(ctx, oldestWithValue,
+func (q *Queries) OldestPlacesWithValue(ctx context.Context, arg OldestPlacesWithValueParams) ([]OldestPlacesWithValueRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesWithValue,
 		arg.Entry,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.AnyValue,
-		arg.Metadata,
-		arg.AnyNumber,
-		arg.Ranges,
-		arg.AnyWords,
-		arg.RowOffset,
 		arg.RowLimit,
-		arg.Wanted,
-		arg.WantedPrefixes,
-		arg.Excluded,
-		arg.ExcludedPrefixes,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Generation{}
+	items := []OldestPlacesWithValueRow{}
 	for rows.Next() {
-		var i Generation
-		if err := rows.Scan(
-			&i.ID,
-			&i.Prompt,
-			&i.ModelName,
-			&i.ModelVersion,
-			&i.DurationSeconds,
-			&i.SampleRate,
-			&i.Channels,
-			&i.FilePath,
-			&i.FileSizeBytes,
-			&i.Status,
-			&i.CreatedAt,
-			&i.CompletedAt,
-			&i.GenerationTimeSeconds,
-			&i.ErrorMessage,
-			&i.Metadata,
-			&i.PromptID,
-			&i.Priority,
-			&i.ScheduledAt,
-			&i.StartedAt,
-			&i.Attempt,
-			&i.MaxAttempts,
-			&i.Worker,
-			&i.LeaseExpiresAt,
-			&i.BatchID,
-			&i.ProgressStep,
-			&i.ProgressFraction,
-			&i.CancelRequestedAt,
-			&i.Favorite,
-		); err != nil {
+		var i OldestPlacesWithValueRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

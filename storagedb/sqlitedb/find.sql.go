@@ -12,85 +12,89 @@ import (
 	"github.com/google/uuid"
 )
 
-const findByMetadata = `-- name: FindByMetadata :many
-SELECT m.generation_id FROM generation_metadata AS m
-WHERE m.name = ?1 AND m.value = ?2 AND m.created_at >= ?3 AND m.created_at <= ?4
-LIMIT ?5
+const countPlacesInRange = `-- name: CountPlacesInRange :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generation_metadata AS m
+	WHERE m.name = substr(CAST(?1 AS TEXT), 1, 64) AND m.value >= ?2 AND m.value <= ?3
+	LIMIT ?4
+) AS counted
 `
 
-type FindByMetadataParams struct {
+type CountPlacesInRangeParams struct {
+	Name   string      `json:"name"`
+	Low    interface{} `json:"low"`
+	High   interface{} `json:"high"`
+	AtMost int64       `json:"at_most"`
+}
+
+func (q *Queries) CountPlacesInRange(ctx context.Context, arg CountPlacesInRangeParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countPlacesInRange,
+		arg.Name,
+		arg.Low,
+		arg.High,
+		arg.AtMost,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countPlacesOfPrompts = `-- name: CountPlacesOfPrompts :one
+SELECT count(*) FROM (
+	SELECT 1 FROM json_each(CAST(?1 AS TEXT)) AS p
+	CROSS JOIN generations AS g
+	WHERE g.prompt_id = p.value AND g.created_at >= ?2 AND g.created_at <= ?3
+	LIMIT ?4
+) AS counted
+`
+
+type CountPlacesOfPromptsParams struct {
+	PromptIds   string    `json:"prompt_ids"`
+	CreatedFrom time.Time `json:"created_from"`
+	CreatedTo   time.Time `json:"created_to"`
+	AtMost      int64     `json:"at_most"`
+}
+
+func (q *Queries) CountPlacesOfPrompts(ctx context.Context, arg CountPlacesOfPromptsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countPlacesOfPrompts,
+		arg.PromptIds,
+		arg.CreatedFrom,
+		arg.CreatedTo,
+		arg.AtMost,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countPlacesWithValue = `-- name: CountPlacesWithValue :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generation_metadata AS m
+	WHERE m.name = ?1 AND m.value = ?2
+		AND m.created_at >= ?3 AND m.created_at <= ?4
+	LIMIT ?5
+) AS counted
+`
+
+type CountPlacesWithValueParams struct {
 	Name        string      `json:"name"`
 	Value       interface{} `json:"value"`
 	CreatedFrom time.Time   `json:"created_from"`
 	CreatedTo   time.Time   `json:"created_to"`
-	RowLimit    int64       `json:"row_limit"`
+	AtMost      int64       `json:"at_most"`
 }
 
-// At most so many of those that have a value: one range of generation_metadata.
-func (q *Queries) FindByMetadata(ctx context.Context, arg FindByMetadataParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, findByMetadata,
+func (q *Queries) CountPlacesWithValue(ctx context.Context, arg CountPlacesWithValueParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countPlacesWithValue,
 		arg.Name,
 		arg.Value,
 		arg.CreatedFrom,
 		arg.CreatedTo,
-		arg.RowLimit,
+		arg.AtMost,
 	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []uuid.UUID{}
-	for rows.Next() {
-		var generation_id uuid.UUID
-		if err := rows.Scan(&generation_id); err != nil {
-			return nil, err
-		}
-		items = append(items, generation_id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const findByNumber = `-- name: FindByNumber :many
-SELECT m.generation_id FROM generation_metadata AS m
-WHERE m.name = substr(CAST(?1 AS TEXT), 1, 64) AND m.value >= ?2 AND m.value <= ?3
-LIMIT ?4
-`
-
-type FindByNumberParams struct {
-	Name     string      `json:"name"`
-	Low      interface{} `json:"low"`
-	High     interface{} `json:"high"`
-	RowLimit int64       `json:"row_limit"`
-}
-
-// At most so many of those that have a number: one range of generation_metadata. Its ends are not cast to REAL: SQLite would
-// then try to make numbers of all values that it compares with them, and not use the order in which it has them.
-func (q *Queries) FindByNumber(ctx context.Context, arg FindByNumberParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, findByNumber,
-		arg.Name,
-		arg.Low,
-		arg.High,
-		arg.RowLimit,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []uuid.UUID{}
-	for rows.Next() {
-		var generation_id uuid.UUID
-		if err := rows.Scan(&generation_id); err != nil {
-			return nil, err
-		}
-		items = append(items, generation_id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const findPrompts = `-- name: FindPrompts :many
@@ -126,51 +130,38 @@ const listFound = `-- name: ListFound :many
 SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generations AS g
 CROSS JOIN (SELECT CAST(?1 AS BOOLEAN) AS oldest_first) AS o
 WHERE g.id IN (SELECT value FROM json_each(CAST(?2 AS TEXT)))
-	AND +g.created_at <= ?3 AND (g.created_at < ?3 OR g.id < ?4)
-	AND +g.created_at >= ?5 AND (g.created_at > ?5 OR g.id > ?6)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST(?7 AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST(?8 AS TEXT), ''), g.model_name)
-		AND (CAST(?9 AS BOOLEAN) OR g.batch_id = ?10)
-		AND g.favorite >= CAST(?11 AS BOOLEAN)
-		AND (CAST(?12 AS TEXT) = '' OR metadata_matches(g.metadata, CAST(?12 AS TEXT)))
-		AND (CAST(?13 AS TEXT) = '' OR EXISTS (
-			SELECT 1 FROM prompts_search WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(?13 AS TEXT)
-		))
-	THEN TRUE ELSE FALSE END
+	AND g.status = COALESCE(NULLIF(CAST(?3 AS TEXT), ''), g.status)
+	AND g.model_name = COALESCE(NULLIF(CAST(?4 AS TEXT), ''), g.model_name)
+	AND (CAST(?5 AS BOOLEAN) OR g.batch_id = ?6)
+	AND g.favorite >= CAST(?7 AS BOOLEAN)
+	AND (CAST(?8 AS TEXT) = '' OR metadata_matches(g.metadata, CAST(?8 AS TEXT)))
+	AND (CAST(?9 AS TEXT) = '' OR EXISTS (
+		SELECT 1 FROM prompts_search WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(?9 AS TEXT)
+	))
 ORDER BY
 	CASE WHEN o.oldest_first THEN g.created_at END, CASE WHEN o.oldest_first THEN g.id END,
 	g.created_at DESC, g.id DESC
-LIMIT CAST(?15 AS BIGINT) OFFSET CAST(?14 AS BIGINT)
+LIMIT ?10
 `
 
 type ListFoundParams struct {
-	OldestFirst     bool       `json:"oldest_first"`
-	Ids             string     `json:"ids"`
-	BeforeCreatedAt time.Time  `json:"before_created_at"`
-	BeforeID        uuid.UUID  `json:"before_id"`
-	AfterCreatedAt  time.Time  `json:"after_created_at"`
-	AfterID         uuid.UUID  `json:"after_id"`
-	Status          string     `json:"status"`
-	ModelName       string     `json:"model_name"`
-	AnyBatch        bool       `json:"any_batch"`
-	BatchID         *uuid.UUID `json:"batch_id"`
-	Favorite        bool       `json:"favorite"`
-	Metadata        string     `json:"metadata"`
-	Words           string     `json:"words"`
-	RowOffset       int64      `json:"row_offset"`
-	RowLimit        int64      `json:"row_limit"`
+	OldestFirst bool       `json:"oldest_first"`
+	Ids         string     `json:"ids"`
+	Status      string     `json:"status"`
+	ModelName   string     `json:"model_name"`
+	AnyBatch    bool       `json:"any_batch"`
+	BatchID     *uuid.UUID `json:"batch_id"`
+	Favorite    bool       `json:"favorite"`
+	Metadata    string     `json:"metadata"`
+	Words       string     `json:"words"`
+	RowLimit    int64      `json:"row_limit"`
 }
 
-// A page of those whose IDs are known. The plus signs keep SQLite from reading all of a time instead.
+// What is there, of some places. metadata_matches is the store's own: SQLite's functions for JSON round large numbers.
 func (q *Queries) ListFound(ctx context.Context, arg ListFoundParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listFound,
 		arg.OldestFirst,
 		arg.Ids,
-		arg.BeforeCreatedAt,
-		arg.BeforeID,
-		arg.AfterCreatedAt,
-		arg.AfterID,
 		arg.Status,
 		arg.ModelName,
 		arg.AnyBatch,
@@ -178,7 +169,6 @@ func (q *Queries) ListFound(ctx context.Context, arg ListFoundParams) ([]Generat
 		arg.Favorite,
 		arg.Metadata,
 		arg.Words,
-		arg.RowOffset,
 		arg.RowLimit,
 	)
 	if err != nil {
@@ -253,8 +243,7 @@ type MetadataEntryRow struct {
 	Value any    `json:"value"`
 }
 
-// Lists by metadata and by words, as PostgreSQL's; see there for how one of these queries is chosen. What stands within
-// CASE decides about the rows that a query reads; no index is chosen for its sake.
+// As PostgreSQL's; see there, and db/queries/find.sql.
 // How the index over metadata has the one key and value of a JSON object: as generation_metadata_entries.
 func (q *Queries) MetadataEntry(ctx context.Context, entry string) (MetadataEntryRow, error) {
 	row := q.db.QueryRow(ctx, metadataEntry, entry)
@@ -263,94 +252,53 @@ func (q *Queries) MetadataEntry(ctx context.Context, entry string) (MetadataEntr
 	return i, err
 }
 
-const newestMatching = `-- name: NewestMatching :many
-SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generations AS g
-WHERE g.created_at <= ?1 AND (g.created_at < ?1 OR g.id < ?2)
-	AND g.created_at >= ?3 AND (g.created_at > ?3 OR g.id > ?4)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST(?5 AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST(?6 AS TEXT), ''), g.model_name)
-		AND (CAST(?7 AS BOOLEAN) OR g.batch_id = ?8)
-		AND g.favorite >= CAST(?9 AS BOOLEAN)
-		AND (CAST(?10 AS TEXT) = '' OR metadata_matches(g.metadata, CAST(?10 AS TEXT)))
-		AND (CAST(?11 AS TEXT) = '' OR EXISTS (
-			SELECT 1 FROM prompts_search WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(?11 AS TEXT)
-		))
-	THEN TRUE ELSE FALSE END
-ORDER BY g.created_at DESC, g.id DESC
-LIMIT CAST(?13 AS BIGINT) OFFSET CAST(?12 AS BIGINT)
+const newestPlacesInRange = `-- name: NewestPlacesInRange :many
+SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
+WHERE m.name = substr(CAST(?1 AS TEXT), 1, 64) AND m.value >= ?2 AND m.value <= ?3
+	AND m.created_at <= ?4 AND (m.created_at < ?4 OR m.generation_id < ?5)
+	AND m.created_at >= ?6 AND (m.created_at > ?6 OR m.generation_id > ?7)
+ORDER BY m.created_at DESC, m.generation_id DESC
+LIMIT ?8
 `
 
-type NewestMatchingParams struct {
-	BeforeCreatedAt time.Time  `json:"before_created_at"`
-	BeforeID        uuid.UUID  `json:"before_id"`
-	AfterCreatedAt  time.Time  `json:"after_created_at"`
-	AfterID         uuid.UUID  `json:"after_id"`
-	Status          string     `json:"status"`
-	ModelName       string     `json:"model_name"`
-	AnyBatch        bool       `json:"any_batch"`
-	BatchID         *uuid.UUID `json:"batch_id"`
-	Favorite        bool       `json:"favorite"`
-	Metadata        string     `json:"metadata"`
-	Words           string     `json:"words"`
-	RowOffset       int64      `json:"row_offset"`
-	RowLimit        int64      `json:"row_limit"`
+type NewestPlacesInRangeParams struct {
+	Name            string      `json:"name"`
+	Low             interface{} `json:"low"`
+	High            interface{} `json:"high"`
+	BeforeCreatedAt time.Time   `json:"before_created_at"`
+	BeforeID        uuid.UUID   `json:"before_id"`
+	AfterCreatedAt  time.Time   `json:"after_created_at"`
+	AfterID         uuid.UUID   `json:"after_id"`
+	RowLimit        int64       `json:"row_limit"`
 }
 
-// A page of those that match, one by one in the order of idx_generations_created_at: for filters that let many pass.
-func (q *Queries) NewestMatching(ctx context.Context, arg NewestMatchingParams) ([]Generation, error) {
-	rows, err := q.db.Query(ctx, newestMatching,
+type NewestPlacesInRangeRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// One range of generation_metadata, and sorted: for ranges that have few.
+// Its ends are not cast to REAL: SQLite would then try to make numbers of all values that it compares with them, and not
+// use the order in which it has them.
+func (q *Queries) NewestPlacesInRange(ctx context.Context, arg NewestPlacesInRangeParams) ([]NewestPlacesInRangeRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesInRange,
+		arg.Name,
+		arg.Low,
+		arg.High,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.Metadata,
-		arg.Words,
-		arg.RowOffset,
 		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Generation{}
+	items := []NewestPlacesInRangeRow{}
 	for rows.Next() {
-		var i Generation
-		if err := rows.Scan(
-			&i.ID,
-			&i.Prompt,
-			&i.ModelName,
-			&i.ModelVersion,
-			&i.DurationSeconds,
-			&i.SampleRate,
-			&i.Channels,
-			&i.FilePath,
-			&i.FileSizeBytes,
-			&i.Status,
-			&i.CreatedAt,
-			&i.CompletedAt,
-			&i.GenerationTimeSeconds,
-			&i.ErrorMessage,
-			&i.Metadata,
-			&i.PromptID,
-			&i.Priority,
-			&i.ScheduledAt,
-			&i.StartedAt,
-			&i.Attempt,
-			&i.MaxAttempts,
-			&i.Worker,
-			&i.LeaseExpiresAt,
-			&i.BatchID,
-			&i.ProgressStep,
-			&i.ProgressFraction,
-			&i.CancelRequestedAt,
-			&i.Favorite,
-		); err != nil {
+		var i NewestPlacesInRangeRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -361,78 +309,54 @@ func (q *Queries) NewestMatching(ctx context.Context, arg NewestMatchingParams) 
 	return items, nil
 }
 
-const newestOfNumbers = `-- name: NewestOfNumbers :many
-SELECT g.id, g.created_at, CAST(p.value AS REAL) AS number FROM json_each(CAST(?1 AS TEXT)) AS p
-CROSS JOIN generations AS g
-WHERE g.id IN (
-	SELECT n.id FROM generation_metadata AS m
-	CROSS JOIN generations AS n ON n.id = m.generation_id
-	WHERE m.name = substr(CAST(?2 AS TEXT), 1, 64) AND m.value = p.value
-		AND m.created_at <= ?3 AND (m.created_at < ?3 OR m.generation_id < ?4)
-		AND m.created_at >= ?5 AND (m.created_at > ?5 OR m.generation_id > ?6)
-		AND CASE WHEN
-			n.status = COALESCE(NULLIF(CAST(?7 AS TEXT), ''), n.status)
-			AND n.model_name = COALESCE(NULLIF(CAST(?8 AS TEXT), ''), n.model_name)
-			AND (CAST(?9 AS BOOLEAN) OR n.batch_id = ?10)
-			AND n.favorite >= CAST(?11 AS BOOLEAN)
-			AND (CAST(?12 AS TEXT) = '' OR metadata_matches(n.metadata, CAST(?12 AS TEXT)))
-			AND (CAST(?13 AS TEXT) = '' OR EXISTS (
-				SELECT 1 FROM prompts_search WHERE prompts_search.rowid = n.prompt_id AND prompts_search.text MATCH CAST(?13 AS TEXT)
-			))
-		THEN TRUE ELSE FALSE END
-	ORDER BY m.created_at DESC, m.generation_id DESC
-	LIMIT ?14
+const newestPlacesOfNumbers = `-- name: NewestPlacesOfNumbers :many
+SELECT m.generation_id AS id, m.created_at, CAST(p.value AS REAL) AS number
+FROM json_each(CAST(?1 AS TEXT)) AS p
+CROSS JOIN generation_metadata AS m
+WHERE m.name = substr(CAST(?2 AS TEXT), 1, 64) AND m.value = p.value AND (m.created_at, m.generation_id) IN (
+	SELECT n.created_at, n.generation_id FROM generation_metadata AS n
+	WHERE n.name = substr(CAST(?2 AS TEXT), 1, 64) AND n.value = p.value
+		AND n.created_at <= ?3 AND (n.created_at < ?3 OR n.generation_id < ?4)
+		AND n.created_at >= ?5 AND (n.created_at > ?5 OR n.generation_id > ?6)
+	ORDER BY n.created_at DESC, n.generation_id DESC
+	LIMIT ?7
 )
 `
 
-type NewestOfNumbersParams struct {
-	Numbers         string     `json:"numbers"`
-	Name            string     `json:"name"`
-	BeforeCreatedAt time.Time  `json:"before_created_at"`
-	BeforeID        uuid.UUID  `json:"before_id"`
-	AfterCreatedAt  time.Time  `json:"after_created_at"`
-	AfterID         uuid.UUID  `json:"after_id"`
-	Status          string     `json:"status"`
-	ModelName       string     `json:"model_name"`
-	AnyBatch        bool       `json:"any_batch"`
-	BatchID         *uuid.UUID `json:"batch_id"`
-	Favorite        bool       `json:"favorite"`
-	Metadata        string     `json:"metadata"`
-	Words           string     `json:"words"`
-	PerNumber       int64      `json:"per_number"`
+type NewestPlacesOfNumbersParams struct {
+	Numbers         string    `json:"numbers"`
+	Name            string    `json:"name"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	PerNumber       int64     `json:"per_number"`
 }
 
-type NewestOfNumbersRow struct {
+type NewestPlacesOfNumbersRow struct {
 	ID        uuid.UUID `json:"id"`
 	CreatedAt time.Time `json:"created_at"`
 	Number    float64   `json:"number"`
 }
 
-// Of each of some numbers, at most so many: for each one range of generation_metadata.
-func (q *Queries) NewestOfNumbers(ctx context.Context, arg NewestOfNumbersParams) ([]NewestOfNumbersRow, error) {
-	rows, err := q.db.Query(ctx, newestOfNumbers,
+// Of each of some numbers at most so many: for each one range of generation_metadata.
+func (q *Queries) NewestPlacesOfNumbers(ctx context.Context, arg NewestPlacesOfNumbersParams) ([]NewestPlacesOfNumbersRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesOfNumbers,
 		arg.Numbers,
 		arg.Name,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.Metadata,
-		arg.Words,
 		arg.PerNumber,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []NewestOfNumbersRow{}
+	items := []NewestPlacesOfNumbersRow{}
 	for rows.Next() {
-		var i NewestOfNumbersRow
+		var i NewestPlacesOfNumbersRow
 		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.Number); err != nil {
 			return nil, err
 		}
@@ -444,70 +368,52 @@ func (q *Queries) NewestOfNumbers(ctx context.Context, arg NewestOfNumbersParams
 	return items, nil
 }
 
-const newestOfPrompts = `-- name: NewestOfPrompts :many
-SELECT g.id, g.created_at, g.prompt_id FROM json_each(CAST(?1 AS TEXT)) AS p
+const newestPlacesOfPrompts = `-- name: NewestPlacesOfPrompts :many
+SELECT g.id, g.created_at, g.prompt_id
+FROM json_each(CAST(?1 AS TEXT)) AS p
 CROSS JOIN generations AS g
-WHERE g.id IN (
-	SELECT n.id FROM generations AS n
+WHERE g.prompt_id = p.value AND (g.created_at, g.id) IN (
+	SELECT n.created_at, n.id FROM generations AS n
 	WHERE n.prompt_id = p.value
 		AND n.created_at <= ?2 AND (n.created_at < ?2 OR n.id < ?3)
 		AND n.created_at >= ?4 AND (n.created_at > ?4 OR n.id > ?5)
-		AND CASE WHEN
-			n.status = COALESCE(NULLIF(CAST(?6 AS TEXT), ''), n.status)
-			AND n.model_name = COALESCE(NULLIF(CAST(?7 AS TEXT), ''), n.model_name)
-			AND (CAST(?8 AS BOOLEAN) OR n.batch_id = ?9)
-			AND n.favorite >= CAST(?10 AS BOOLEAN)
-			AND (CAST(?11 AS TEXT) = '' OR metadata_matches(n.metadata, CAST(?11 AS TEXT)))
-		THEN TRUE ELSE FALSE END
 	ORDER BY n.created_at DESC, n.id DESC
-	LIMIT ?12
+	LIMIT ?6
 )
 `
 
-type NewestOfPromptsParams struct {
-	PromptIds       string     `json:"prompt_ids"`
-	BeforeCreatedAt time.Time  `json:"before_created_at"`
-	BeforeID        uuid.UUID  `json:"before_id"`
-	AfterCreatedAt  time.Time  `json:"after_created_at"`
-	AfterID         uuid.UUID  `json:"after_id"`
-	Status          string     `json:"status"`
-	ModelName       string     `json:"model_name"`
-	AnyBatch        bool       `json:"any_batch"`
-	BatchID         *uuid.UUID `json:"batch_id"`
-	Favorite        bool       `json:"favorite"`
-	Metadata        string     `json:"metadata"`
-	PerPrompt       int64      `json:"per_prompt"`
+type NewestPlacesOfPromptsParams struct {
+	PromptIds       string    `json:"prompt_ids"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	PerPrompt       int64     `json:"per_prompt"`
 }
 
-type NewestOfPromptsRow struct {
+type NewestPlacesOfPromptsRow struct {
 	ID        uuid.UUID `json:"id"`
 	CreatedAt time.Time `json:"created_at"`
 	PromptID  int64     `json:"prompt_id"`
 }
 
-// Of each of some prompts, at most so many: for each one range of idx_generations_prompt_id.
-func (q *Queries) NewestOfPrompts(ctx context.Context, arg NewestOfPromptsParams) ([]NewestOfPromptsRow, error) {
-	rows, err := q.db.Query(ctx, newestOfPrompts,
+// Of each of some prompts at most so many: for each one range of idx_generations_prompt_id.
+func (q *Queries) NewestPlacesOfPrompts(ctx context.Context, arg NewestPlacesOfPromptsParams) ([]NewestPlacesOfPromptsRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesOfPrompts,
 		arg.PromptIds,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.Metadata,
 		arg.PerPrompt,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []NewestOfPromptsRow{}
+	items := []NewestPlacesOfPromptsRow{}
 	for rows.Next() {
-		var i NewestOfPromptsRow
+		var i NewestPlacesOfPromptsRow
 		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.PromptID); err != nil {
 			return nil, err
 		}
@@ -519,100 +425,49 @@ func (q *Queries) NewestOfPrompts(ctx context.Context, arg NewestOfPromptsParams
 	return items, nil
 }
 
-const newestWithValue = `-- name: NewestWithValue :many
-SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generation_metadata AS m
-CROSS JOIN generations AS g ON g.id = m.generation_id
+const newestPlacesWithValue = `-- name: NewestPlacesWithValue :many
+SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = ?1 AND m.value = ?2
 	AND m.created_at <= ?3 AND (m.created_at < ?3 OR m.generation_id < ?4)
 	AND m.created_at >= ?5 AND (m.created_at > ?5 OR m.generation_id > ?6)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST(?7 AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST(?8 AS TEXT), ''), g.model_name)
-		AND (CAST(?9 AS BOOLEAN) OR g.batch_id = ?10)
-		AND g.favorite >= CAST(?11 AS BOOLEAN)
-		AND (CAST(?12 AS TEXT) = '' OR metadata_matches(g.metadata, CAST(?12 AS TEXT)))
-		AND (CAST(?13 AS TEXT) = '' OR EXISTS (
-			SELECT 1 FROM prompts_search WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(?13 AS TEXT)
-		))
-	THEN TRUE ELSE FALSE END
 ORDER BY m.created_at DESC, m.generation_id DESC
-LIMIT CAST(?15 AS BIGINT) OFFSET CAST(?14 AS BIGINT)
+LIMIT ?7
 `
 
-type NewestWithValueParams struct {
+type NewestPlacesWithValueParams struct {
 	Name            string      `json:"name"`
 	Value           interface{} `json:"value"`
 	BeforeCreatedAt time.Time   `json:"before_created_at"`
 	BeforeID        uuid.UUID   `json:"before_id"`
 	AfterCreatedAt  time.Time   `json:"after_created_at"`
 	AfterID         uuid.UUID   `json:"after_id"`
-	Status          string      `json:"status"`
-	ModelName       string      `json:"model_name"`
-	AnyBatch        bool        `json:"any_batch"`
-	BatchID         *uuid.UUID  `json:"batch_id"`
-	Favorite        bool        `json:"favorite"`
-	Metadata        string      `json:"metadata"`
-	Words           string      `json:"words"`
-	RowOffset       int64       `json:"row_offset"`
 	RowLimit        int64       `json:"row_limit"`
 }
 
-// A page of those that have a value, in the order in which generation_metadata has them.
-func (q *Queries) NewestWithValue(ctx context.Context, arg NewestWithValueParams) ([]Generation, error) {
-	rows, err := q.db.Query(ctx, newestWithValue,
+type NewestPlacesWithValueRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// One range of generation_metadata.
+func (q *Queries) NewestPlacesWithValue(ctx context.Context, arg NewestPlacesWithValueParams) ([]NewestPlacesWithValueRow, error) {
+	rows, err := q.db.Query(ctx, newestPlacesWithValue,
 		arg.Name,
 		arg.Value,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.Metadata,
-		arg.Words,
-		arg.RowOffset,
 		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Generation{}
+	items := []NewestPlacesWithValueRow{}
 	for rows.Next() {
-		var i Generation
-		if err := rows.Scan(
-			&i.ID,
-			&i.Prompt,
-			&i.ModelName,
-			&i.ModelVersion,
-			&i.DurationSeconds,
-			&i.SampleRate,
-			&i.Channels,
-			&i.FilePath,
-			&i.FileSizeBytes,
-			&i.Status,
-			&i.CreatedAt,
-			&i.CompletedAt,
-			&i.GenerationTimeSeconds,
-			&i.ErrorMessage,
-			&i.Metadata,
-			&i.PromptID,
-			&i.Priority,
-			&i.ScheduledAt,
-			&i.StartedAt,
-			&i.Attempt,
-			&i.MaxAttempts,
-			&i.Worker,
-			&i.LeaseExpiresAt,
-			&i.BatchID,
-			&i.ProgressStep,
-			&i.ProgressFraction,
-			&i.CancelRequestedAt,
-			&i.Favorite,
-		); err != nil {
+		var i NewestPlacesWithValueRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -623,7 +478,7 @@ func (q *Queries) NewestWithValue(ctx context.Context, arg NewestWithValueParams
 	return items, nil
 }
 
-const numbersBetween = `-- name: NumbersBetween :many
+const numbersInRange = `-- name: NumbersInRange :many
 WITH RECURSIVE numbers (number) AS (
 	SELECT (SELECT min(m.value) FROM generation_metadata AS m WHERE m.name = substr(CAST(?2 AS TEXT), 1, 64) AND m.value >= ?3 AND m.value <= ?4)
 	UNION ALL
@@ -634,7 +489,7 @@ WITH RECURSIVE numbers (number) AS (
 SELECT CAST(numbers.number AS REAL) AS number FROM numbers WHERE numbers.number IS NOT NULL LIMIT ?1
 `
 
-type NumbersBetweenParams struct {
+type NumbersInRangeParams struct {
 	RowLimit int64       `json:"row_limit"`
 	Name     string      `json:"name"`
 	Low      interface{} `json:"low"`
@@ -642,8 +497,8 @@ type NumbersBetweenParams struct {
 }
 
 // The different numbers that there are, at most so many, each found by one probe of generation_metadata.
-func (q *Queries) NumbersBetween(ctx context.Context, arg NumbersBetweenParams) ([]float64, error) {
-	rows, err := q.db.Query(ctx, numbersBetween,
+func (q *Queries) NumbersInRange(ctx context.Context, arg NumbersInRangeParams) ([]float64, error) {
+	rows, err := q.db.Query(ctx, numbersInRange,
 		arg.RowLimit,
 		arg.Name,
 		arg.Low,
@@ -667,94 +522,51 @@ func (q *Queries) NumbersBetween(ctx context.Context, arg NumbersBetweenParams) 
 	return items, nil
 }
 
-const oldestMatching = `-- name: OldestMatching :many
-SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generations AS g
-WHERE g.created_at <= ?1 AND (g.created_at < ?1 OR g.id < ?2)
-	AND g.created_at >= ?3 AND (g.created_at > ?3 OR g.id > ?4)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST(?5 AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST(?6 AS TEXT), ''), g.model_name)
-		AND (CAST(?7 AS BOOLEAN) OR g.batch_id = ?8)
-		AND g.favorite >= CAST(?9 AS BOOLEAN)
-		AND (CAST(?10 AS TEXT) = '' OR metadata_matches(g.metadata, CAST(?10 AS TEXT)))
-		AND (CAST(?11 AS TEXT) = '' OR EXISTS (
-			SELECT 1 FROM prompts_search WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(?11 AS TEXT)
-		))
-	THEN TRUE ELSE FALSE END
-ORDER BY g.created_at, g.id
-LIMIT CAST(?13 AS BIGINT) OFFSET CAST(?12 AS BIGINT)
+const oldestPlacesInRange = `-- name: OldestPlacesInRange :many
+SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
+WHERE m.name = substr(CAST(?1 AS TEXT), 1, 64) AND m.value >= ?2 AND m.value <= ?3
+	AND m.created_at <= ?4 AND (m.created_at < ?4 OR m.generation_id < ?5)
+	AND m.created_at >= ?6 AND (m.created_at > ?6 OR m.generation_id > ?7)
+ORDER BY m.created_at, m.generation_id
+LIMIT ?8
 `
 
-type OldestMatchingParams struct {
-	BeforeCreatedAt time.Time  `json:"before_created_at"`
-	BeforeID        uuid.UUID  `json:"before_id"`
-	AfterCreatedAt  time.Time  `json:"after_created_at"`
-	AfterID         uuid.UUID  `json:"after_id"`
-	Status          string     `json:"status"`
-	ModelName       string     `json:"model_name"`
-	AnyBatch        bool       `json:"any_batch"`
-	BatchID         *uuid.UUID `json:"batch_id"`
-	Favorite        bool       `json:"favorite"`
-	Metadata        string     `json:"metadata"`
-	Words           string     `json:"words"`
-	RowOffset       int64      `json:"row_offset"`
-	RowLimit        int64      `json:"row_limit"`
+type OldestPlacesInRangeParams struct {
+	Name            string      `json:"name"`
+	Low             interface{} `json:"low"`
+	High            interface{} `json:"high"`
+	BeforeCreatedAt time.Time   `json:"before_created_at"`
+	BeforeID        uuid.UUID   `json:"before_id"`
+	AfterCreatedAt  time.Time   `json:"after_created_at"`
+	AfterID         uuid.UUID   `json:"after_id"`
+	RowLimit        int64       `json:"row_limit"`
+}
+
+type OldestPlacesInRangeRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // The same, the other way round.
-func (q *Queries) OldestMatching(ctx context.Context, arg OldestMatchingParams) ([]Generation, error) {
-	rows, err := q.db.Query(ctx, oldestMatching,
+func (q *Queries) OldestPlacesInRange(ctx context.Context, arg OldestPlacesInRangeParams) ([]OldestPlacesInRangeRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesInRange,
+		arg.Name,
+		arg.Low,
+		arg.High,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.Metadata,
-		arg.Words,
-		arg.RowOffset,
 		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Generation{}
+	items := []OldestPlacesInRangeRow{}
 	for rows.Next() {
-		var i Generation
-		if err := rows.Scan(
-			&i.ID,
-			&i.Prompt,
-			&i.ModelName,
-			&i.ModelVersion,
-			&i.DurationSeconds,
-			&i.SampleRate,
-			&i.Channels,
-			&i.FilePath,
-			&i.FileSizeBytes,
-			&i.Status,
-			&i.CreatedAt,
-			&i.CompletedAt,
-			&i.GenerationTimeSeconds,
-			&i.ErrorMessage,
-			&i.Metadata,
-			&i.PromptID,
-			&i.Priority,
-			&i.ScheduledAt,
-			&i.StartedAt,
-			&i.Attempt,
-			&i.MaxAttempts,
-			&i.Worker,
-			&i.LeaseExpiresAt,
-			&i.BatchID,
-			&i.ProgressStep,
-			&i.ProgressFraction,
-			&i.CancelRequestedAt,
-			&i.Favorite,
-		); err != nil {
+		var i OldestPlacesInRangeRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -765,78 +577,54 @@ func (q *Queries) OldestMatching(ctx context.Context, arg OldestMatchingParams) 
 	return items, nil
 }
 
-const oldestOfNumbers = `-- name: OldestOfNumbers :many
-SELECT g.id, g.created_at, CAST(p.value AS REAL) AS number FROM json_each(CAST(?1 AS TEXT)) AS p
-CROSS JOIN generations AS g
-WHERE g.id IN (
-	SELECT n.id FROM generation_metadata AS m
-	CROSS JOIN generations AS n ON n.id = m.generation_id
-	WHERE m.name = substr(CAST(?2 AS TEXT), 1, 64) AND m.value = p.value
-		AND m.created_at <= ?3 AND (m.created_at < ?3 OR m.generation_id < ?4)
-		AND m.created_at >= ?5 AND (m.created_at > ?5 OR m.generation_id > ?6)
-		AND CASE WHEN
-			n.status = COALESCE(NULLIF(CAST(?7 AS TEXT), ''), n.status)
-			AND n.model_name = COALESCE(NULLIF(CAST(?8 AS TEXT), ''), n.model_name)
-			AND (CAST(?9 AS BOOLEAN) OR n.batch_id = ?10)
-			AND n.favorite >= CAST(?11 AS BOOLEAN)
-			AND (CAST(?12 AS TEXT) = '' OR metadata_matches(n.metadata, CAST(?12 AS TEXT)))
-			AND (CAST(?13 AS TEXT) = '' OR EXISTS (
-				SELECT 1 FROM prompts_search WHERE prompts_search.rowid = n.prompt_id AND prompts_search.text MATCH CAST(?13 AS TEXT)
-			))
-		THEN TRUE ELSE FALSE END
-	ORDER BY m.created_at, m.generation_id
-	LIMIT ?14
+const oldestPlacesOfNumbers = `-- name: OldestPlacesOfNumbers :many
+SELECT m.generation_id AS id, m.created_at, CAST(p.value AS REAL) AS number
+FROM json_each(CAST(?1 AS TEXT)) AS p
+CROSS JOIN generation_metadata AS m
+WHERE m.name = substr(CAST(?2 AS TEXT), 1, 64) AND m.value = p.value AND (m.created_at, m.generation_id) IN (
+	SELECT n.created_at, n.generation_id FROM generation_metadata AS n
+	WHERE n.name = substr(CAST(?2 AS TEXT), 1, 64) AND n.value = p.value
+		AND n.created_at <= ?3 AND (n.created_at < ?3 OR n.generation_id < ?4)
+		AND n.created_at >= ?5 AND (n.created_at > ?5 OR n.generation_id > ?6)
+	ORDER BY n.created_at, n.generation_id
+	LIMIT ?7
 )
 `
 
-type OldestOfNumbersParams struct {
-	Numbers         string     `json:"numbers"`
-	Name            string     `json:"name"`
-	BeforeCreatedAt time.Time  `json:"before_created_at"`
-	BeforeID        uuid.UUID  `json:"before_id"`
-	AfterCreatedAt  time.Time  `json:"after_created_at"`
-	AfterID         uuid.UUID  `json:"after_id"`
-	Status          string     `json:"status"`
-	ModelName       string     `json:"model_name"`
-	AnyBatch        bool       `json:"any_batch"`
-	BatchID         *uuid.UUID `json:"batch_id"`
-	Favorite        bool       `json:"favorite"`
-	Metadata        string     `json:"metadata"`
-	Words           string     `json:"words"`
-	PerNumber       int64      `json:"per_number"`
+type OldestPlacesOfNumbersParams struct {
+	Numbers         string    `json:"numbers"`
+	Name            string    `json:"name"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	PerNumber       int64     `json:"per_number"`
 }
 
-type OldestOfNumbersRow struct {
+type OldestPlacesOfNumbersRow struct {
 	ID        uuid.UUID `json:"id"`
 	CreatedAt time.Time `json:"created_at"`
 	Number    float64   `json:"number"`
 }
 
 // The same, the other way round.
-func (q *Queries) OldestOfNumbers(ctx context.Context, arg OldestOfNumbersParams) ([]OldestOfNumbersRow, error) {
-	rows, err := q.db.Query(ctx, oldestOfNumbers,
+func (q *Queries) OldestPlacesOfNumbers(ctx context.Context, arg OldestPlacesOfNumbersParams) ([]OldestPlacesOfNumbersRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesOfNumbers,
 		arg.Numbers,
 		arg.Name,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.Metadata,
-		arg.Words,
 		arg.PerNumber,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []OldestOfNumbersRow{}
+	items := []OldestPlacesOfNumbersRow{}
 	for rows.Next() {
-		var i OldestOfNumbersRow
+		var i OldestPlacesOfNumbersRow
 		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.Number); err != nil {
 			return nil, err
 		}
@@ -848,70 +636,52 @@ func (q *Queries) OldestOfNumbers(ctx context.Context, arg OldestOfNumbersParams
 	return items, nil
 }
 
-const oldestOfPrompts = `-- name: OldestOfPrompts :many
-SELECT g.id, g.created_at, g.prompt_id FROM json_each(CAST(?1 AS TEXT)) AS p
+const oldestPlacesOfPrompts = `-- name: OldestPlacesOfPrompts :many
+SELECT g.id, g.created_at, g.prompt_id
+FROM json_each(CAST(?1 AS TEXT)) AS p
 CROSS JOIN generations AS g
-WHERE g.id IN (
-	SELECT n.id FROM generations AS n
+WHERE g.prompt_id = p.value AND (g.created_at, g.id) IN (
+	SELECT n.created_at, n.id FROM generations AS n
 	WHERE n.prompt_id = p.value
 		AND n.created_at <= ?2 AND (n.created_at < ?2 OR n.id < ?3)
 		AND n.created_at >= ?4 AND (n.created_at > ?4 OR n.id > ?5)
-		AND CASE WHEN
-			n.status = COALESCE(NULLIF(CAST(?6 AS TEXT), ''), n.status)
-			AND n.model_name = COALESCE(NULLIF(CAST(?7 AS TEXT), ''), n.model_name)
-			AND (CAST(?8 AS BOOLEAN) OR n.batch_id = ?9)
-			AND n.favorite >= CAST(?10 AS BOOLEAN)
-			AND (CAST(?11 AS TEXT) = '' OR metadata_matches(n.metadata, CAST(?11 AS TEXT)))
-		THEN TRUE ELSE FALSE END
 	ORDER BY n.created_at, n.id
-	LIMIT ?12
+	LIMIT ?6
 )
 `
 
-type OldestOfPromptsParams struct {
-	PromptIds       string     `json:"prompt_ids"`
-	BeforeCreatedAt time.Time  `json:"before_created_at"`
-	BeforeID        uuid.UUID  `json:"before_id"`
-	AfterCreatedAt  time.Time  `json:"after_created_at"`
-	AfterID         uuid.UUID  `json:"after_id"`
-	Status          string     `json:"status"`
-	ModelName       string     `json:"model_name"`
-	AnyBatch        bool       `json:"any_batch"`
-	BatchID         *uuid.UUID `json:"batch_id"`
-	Favorite        bool       `json:"favorite"`
-	Metadata        string     `json:"metadata"`
-	PerPrompt       int64      `json:"per_prompt"`
+type OldestPlacesOfPromptsParams struct {
+	PromptIds       string    `json:"prompt_ids"`
+	BeforeCreatedAt time.Time `json:"before_created_at"`
+	BeforeID        uuid.UUID `json:"before_id"`
+	AfterCreatedAt  time.Time `json:"after_created_at"`
+	AfterID         uuid.UUID `json:"after_id"`
+	PerPrompt       int64     `json:"per_prompt"`
 }
 
-type OldestOfPromptsRow struct {
+type OldestPlacesOfPromptsRow struct {
 	ID        uuid.UUID `json:"id"`
 	CreatedAt time.Time `json:"created_at"`
 	PromptID  int64     `json:"prompt_id"`
 }
 
 // The same, the other way round.
-func (q *Queries) OldestOfPrompts(ctx context.Context, arg OldestOfPromptsParams) ([]OldestOfPromptsRow, error) {
-	rows, err := q.db.Query(ctx, oldestOfPrompts,
+func (q *Queries) OldestPlacesOfPrompts(ctx context.Context, arg OldestPlacesOfPromptsParams) ([]OldestPlacesOfPromptsRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesOfPrompts,
 		arg.PromptIds,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.Metadata,
 		arg.PerPrompt,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []OldestOfPromptsRow{}
+	items := []OldestPlacesOfPromptsRow{}
 	for rows.Next() {
-		var i OldestOfPromptsRow
+		var i OldestPlacesOfPromptsRow
 		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.PromptID); err != nil {
 			return nil, err
 		}
@@ -923,100 +693,49 @@ func (q *Queries) OldestOfPrompts(ctx context.Context, arg OldestOfPromptsParams
 	return items, nil
 }
 
-const oldestWithValue = `-- name: OldestWithValue :many
-SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generation_metadata AS m
-CROSS JOIN generations AS g ON g.id = m.generation_id
+const oldestPlacesWithValue = `-- name: OldestPlacesWithValue :many
+SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = ?1 AND m.value = ?2
 	AND m.created_at <= ?3 AND (m.created_at < ?3 OR m.generation_id < ?4)
 	AND m.created_at >= ?5 AND (m.created_at > ?5 OR m.generation_id > ?6)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST(?7 AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST(?8 AS TEXT), ''), g.model_name)
-		AND (CAST(?9 AS BOOLEAN) OR g.batch_id = ?10)
-		AND g.favorite >= CAST(?11 AS BOOLEAN)
-		AND (CAST(?12 AS TEXT) = '' OR metadata_matches(g.metadata, CAST(?12 AS TEXT)))
-		AND (CAST(?13 AS TEXT) = '' OR EXISTS (
-			SELECT 1 FROM prompts_search WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(?13 AS TEXT)
-		))
-	THEN TRUE ELSE FALSE END
 ORDER BY m.created_at, m.generation_id
-LIMIT CAST(?15 AS BIGINT) OFFSET CAST(?14 AS BIGINT)
+LIMIT ?7
 `
 
-type OldestWithValueParams struct {
+type OldestPlacesWithValueParams struct {
 	Name            string      `json:"name"`
 	Value           interface{} `json:"value"`
 	BeforeCreatedAt time.Time   `json:"before_created_at"`
 	BeforeID        uuid.UUID   `json:"before_id"`
 	AfterCreatedAt  time.Time   `json:"after_created_at"`
 	AfterID         uuid.UUID   `json:"after_id"`
-	Status          string      `json:"status"`
-	ModelName       string      `json:"model_name"`
-	AnyBatch        bool        `json:"any_batch"`
-	BatchID         *uuid.UUID  `json:"batch_id"`
-	Favorite        bool        `json:"favorite"`
-	Metadata        string      `json:"metadata"`
-	Words           string      `json:"words"`
-	RowOffset       int64       `json:"row_offset"`
 	RowLimit        int64       `json:"row_limit"`
 }
 
+type OldestPlacesWithValueRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
 // The same, the other way round.
-func (q *Queries) OldestWithValue(ctx context.Context, arg OldestWithValueParams) ([]Generation, error) {
-	rows, err := q.db.Query(ctx, oldestWithValue,
+func (q *Queries) OldestPlacesWithValue(ctx context.Context, arg OldestPlacesWithValueParams) ([]OldestPlacesWithValueRow, error) {
+	rows, err := q.db.Query(ctx, oldestPlacesWithValue,
 		arg.Name,
 		arg.Value,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.AfterCreatedAt,
 		arg.AfterID,
-		arg.Status,
-		arg.ModelName,
-		arg.AnyBatch,
-		arg.BatchID,
-		arg.Favorite,
-		arg.Metadata,
-		arg.Words,
-		arg.RowOffset,
 		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Generation{}
+	items := []OldestPlacesWithValueRow{}
 	for rows.Next() {
-		var i Generation
-		if err := rows.Scan(
-			&i.ID,
-			&i.Prompt,
-			&i.ModelName,
-			&i.ModelVersion,
-			&i.DurationSeconds,
-			&i.SampleRate,
-			&i.Channels,
-			&i.FilePath,
-			&i.FileSizeBytes,
-			&i.Status,
-			&i.CreatedAt,
-			&i.CompletedAt,
-			&i.GenerationTimeSeconds,
-			&i.ErrorMessage,
-			&i.Metadata,
-			&i.PromptID,
-			&i.Priority,
-			&i.ScheduledAt,
-			&i.StartedAt,
-			&i.Attempt,
-			&i.MaxAttempts,
-			&i.Worker,
-			&i.LeaseExpiresAt,
-			&i.BatchID,
-			&i.ProgressStep,
-			&i.ProgressFraction,
-			&i.CancelRequestedAt,
-			&i.Favorite,
-		); err != nil {
+		var i OldestPlacesWithValueRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

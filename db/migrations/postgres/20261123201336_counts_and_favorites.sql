@@ -53,6 +53,16 @@ BEGIN
 END
 $$;
 
+-- What others have appended and folded meanwhile must be seen, to be deleted.
+CREATE FUNCTION lock_counters_to_truncate() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		RAISE EXCEPTION 'TRUNCATE above READ COMMITTED would leave counts that are wrong' USING ERRCODE = 'feature_not_supported';
+	END IF;
+	LOCK TABLE generation_counters IN SHARE ROW EXCLUSIVE MODE;
+END
+$$;
+
 -- Once for each statement, however many rows it changes.
 CREATE FUNCTION count_generations() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -65,7 +75,8 @@ BEGIN
 		FROM (SELECT status, 1 AS change FROM new_rows UNION ALL SELECT status, -1 FROM old_rows) AS changes
 		GROUP BY status
 		HAVING sum(change) <> 0;
-	ELSE -- TRUNCATE
+	ELSE
+		PERFORM lock_counters_to_truncate();
 		DELETE FROM generation_counters WHERE name <> 'prompts';
 	END IF;
 	RETURN NULL;
@@ -86,7 +97,8 @@ BEGIN
 		PERFORM add_to_counter('prompts', count(*)) FROM new_rows HAVING count(*) > 0;
 	ELSIF TG_OP = 'DELETE' THEN
 		PERFORM add_to_counter('prompts', -count(*)) FROM old_rows HAVING count(*) > 0;
-	ELSE -- TRUNCATE
+	ELSE
+		PERFORM lock_counters_to_truncate();
 		DELETE FROM generation_counters WHERE name = 'prompts';
 	END IF;
 	RETURN NULL;
@@ -112,6 +124,7 @@ DROP TRIGGER prompts_count_truncate ON prompts;
 DROP FUNCTION count_generations;
 DROP FUNCTION count_prompts;
 DROP FUNCTION add_to_counter;
+DROP FUNCTION lock_counters_to_truncate;
 DROP TABLE generation_counters;
 DROP INDEX idx_generations_favorite;
 DROP INDEX idx_generations_completed_at;

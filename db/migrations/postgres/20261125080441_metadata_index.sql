@@ -8,14 +8,18 @@
 
 -- migrate:up
 
+-- Nobody may write between the entries and the triggers.
+LOCK TABLE generations IN SHARE ROW EXCLUSIVE MODE;
+
 -- The number that a value is, as what a double holds; NaN, which is no JSON, where it is none. Neither function is STRICT, so
 -- that both are inlined where they are called: https://wiki.postgresql.org/wiki/Inlining_of_SQL_functions
 CREATE FUNCTION metadata_number(value JSONB) RETURNS DOUBLE PRECISION LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT CASE
 		WHEN jsonb_typeof(value) <> 'number' THEN 'NaN'
-		WHEN CAST(value AS NUMERIC) > 1.7976931348623157e308 THEN 'Infinity'
-		WHEN CAST(value AS NUMERIC) < -1.7976931348623157e308 THEN '-Infinity'
-		WHEN abs(CAST(value AS NUMERIC)) < 5e-324 THEN 0
+		-- As it is rounded: from half a step above the largest double, and to half the smallest.
+		WHEN CAST(value AS NUMERIC) >= 1.797693134862315807937e308 THEN 'Infinity'
+		WHEN CAST(value AS NUMERIC) <= -1.797693134862315807937e308 THEN '-Infinity'
+		WHEN abs(CAST(value AS NUMERIC)) < 2.4703282292062328e-324 THEN 0
 		ELSE CAST(value AS DOUBLE PRECISION)
 	END
 $$;
@@ -34,11 +38,11 @@ CREATE TABLE generation_metadata (
 	generation_id UUID NOT NULL
 );
 INSERT INTO generation_metadata (name, number, hash, created_at, generation_id)
-SELECT left(e.key, 64), metadata_number(e.value), metadata_hash(e.value), g.created_at, g.id
+SELECT DISTINCT left(e.key, 64), metadata_number(e.value), metadata_hash(e.value), g.created_at, g.id
 FROM generations AS g, jsonb_each(g.metadata) AS e;
 -- In the order of creation within each key and value, so that a page of those that have it is one range. All that is to be
--- known of an entry is in it. It is no primary key: two keys may begin alike.
-CREATE INDEX idx_generation_metadata ON generation_metadata (name, number, hash, created_at, generation_id);
+-- known of an entry is in it. Two keys that begin alike have one entry, where their values are equal.
+CREATE UNIQUE INDEX idx_generation_metadata ON generation_metadata (name, number, hash, created_at, generation_id);
 
 COMMENT ON TABLE generation_metadata IS 'GenerationMetadatum is an entry of the index over metadata.';
 COMMENT ON COLUMN generation_metadata.name IS 'The top-level key, or its first 64 characters.';
@@ -52,10 +56,10 @@ CREATE FUNCTION index_metadata() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF TG_OP = 'INSERT' THEN
 		INSERT INTO generation_metadata (name, number, hash, created_at, generation_id)
-		SELECT left(e.key, 64), metadata_number(e.value), metadata_hash(e.value), g.created_at, g.id
+		SELECT DISTINCT left(e.key, 64), metadata_number(e.value), metadata_hash(e.value), g.created_at, g.id
 		FROM new_rows AS g, jsonb_each(g.metadata) AS e;
-	ELSE -- TRUNCATE
-		DELETE FROM generation_metadata;
+	ELSE
+		TRUNCATE generation_metadata; -- DELETE would leave what the transaction's snapshot does not have
 	END IF;
 	RETURN NULL;
 END
@@ -77,7 +81,7 @@ BEGIN
 	END LOOP;
 	IF TG_OP = 'UPDATE' THEN
 		INSERT INTO generation_metadata (name, number, hash, created_at, generation_id)
-		SELECT left(e.key, 64), metadata_number(e.value), metadata_hash(e.value), NEW.created_at, NEW.id
+		SELECT DISTINCT left(e.key, 64), metadata_number(e.value), metadata_hash(e.value), NEW.created_at, NEW.id
 		FROM jsonb_each(NEW.metadata) AS e;
 	END IF;
 	RETURN NULL;

@@ -1,27 +1,63 @@
--- Lists by metadata and by words. The store first asks each filter for at most a thousand IDs. Where one has no more, those
--- are all that can be in the list: ListFound. Where all have more, a page is not far to seek: OfPrompts where words are asked
--- for that few prompts have, WithValue for a value, OfNumbers for a range of few different numbers, and Matching otherwise.
---
--- What stands within CASE decides about the rows that a query reads, and no index is chosen for its sake: PostgreSQL knows
--- nothing of what is in there and takes it to let half of the rows pass, where it would take each of the conditions on its
--- own for rare, and all of them together for a reason to read the whole table.
+-- What engines say differently about lists by metadata and words; see db/queries/find.sql.
 
--- name: FindByMetadata :many
--- At most so many of those that have the one key and value of a JSON object: one range of idx_generation_metadata.
-SELECT m.generation_id FROM generation_metadata AS m
+-- name: NewestPlacesWithValue :many
+-- One range of idx_generation_metadata.
+SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
 	AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
 	AND m.hash = (SELECT metadata_hash(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
-	AND m.created_at >= @created_from AND m.created_at <= @created_to
+	AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
+	AND m.created_at >= @after_created_at AND (m.created_at > @after_created_at OR m.generation_id > @after_id)
+ORDER BY m.created_at DESC, m.generation_id DESC
 LIMIT CAST(@row_limit AS BIGINT);
 
--- name: FindByNumber :many
--- At most so many of those that have a number: one range of idx_generation_metadata.
-SELECT m.generation_id FROM generation_metadata AS m
+-- name: OldestPlacesWithValue :many
+-- The same, the other way round.
+SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
+WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
+	AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
+	AND m.hash = (SELECT metadata_hash(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
+	AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
+	AND m.created_at >= @after_created_at AND (m.created_at > @after_created_at OR m.generation_id > @after_id)
+ORDER BY m.created_at, m.generation_id
+LIMIT CAST(@row_limit AS BIGINT);
+
+-- name: CountPlacesWithValue :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generation_metadata AS m
+	WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
+		AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
+		AND m.hash = (SELECT metadata_hash(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
+		AND m.created_at >= @created_from AND m.created_at <= @created_to
+	LIMIT CAST(@at_most AS BIGINT)
+) AS counted;
+
+-- name: NewestPlacesInRange :many
+-- One range of idx_generation_metadata, and sorted: for ranges that have few.
+SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = left(CAST(@name AS TEXT), 64) AND m.number >= @low AND m.number <= @high
+	AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
+	AND m.created_at >= @after_created_at AND (m.created_at > @after_created_at OR m.generation_id > @after_id)
+ORDER BY m.created_at DESC, m.generation_id DESC
 LIMIT CAST(@row_limit AS BIGINT);
 
--- name: NumbersBetween :many
+-- name: OldestPlacesInRange :many
+-- The same, the other way round.
+SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
+WHERE m.name = left(CAST(@name AS TEXT), 64) AND m.number >= @low AND m.number <= @high
+	AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
+	AND m.created_at >= @after_created_at AND (m.created_at > @after_created_at OR m.generation_id > @after_id)
+ORDER BY m.created_at, m.generation_id
+LIMIT CAST(@row_limit AS BIGINT);
+
+-- name: CountPlacesInRange :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generation_metadata AS m
+	WHERE m.name = left(CAST(@name AS TEXT), 64) AND m.number >= @low AND m.number <= @high
+	LIMIT CAST(@at_most AS BIGINT)
+) AS counted;
+
+-- name: NumbersInRange :many
 -- The different numbers that there are, at most so many, each found by one probe of idx_generation_metadata.
 WITH RECURSIVE numbers (number) AS (
 	SELECT (
@@ -40,6 +76,32 @@ WITH RECURSIVE numbers (number) AS (
 )
 SELECT CAST(numbers.number AS DOUBLE PRECISION) AS number FROM numbers WHERE numbers.number IS NOT NULL LIMIT CAST(@row_limit AS BIGINT);
 
+-- name: NewestPlacesOfNumbers :many
+-- Of each of some numbers at most so many: for each one range of idx_generation_metadata.
+SELECT n.id, n.created_at, CAST(p.number AS DOUBLE PRECISION) AS number
+FROM (SELECT unnest(@numbers::DOUBLE PRECISION[]) AS number) AS p
+CROSS JOIN LATERAL (
+	SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
+	WHERE m.name = left(CAST(@name AS TEXT), 64) AND m.number = p.number AND m.hash = 0
+		AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
+		AND m.created_at >= @after_created_at AND (m.created_at > @after_created_at OR m.generation_id > @after_id)
+	ORDER BY m.created_at DESC, m.generation_id DESC
+	LIMIT CAST(@per_number AS BIGINT)
+) AS n;
+
+-- name: OldestPlacesOfNumbers :many
+-- The same, the other way round.
+SELECT n.id, n.created_at, CAST(p.number AS DOUBLE PRECISION) AS number
+FROM (SELECT unnest(@numbers::DOUBLE PRECISION[]) AS number) AS p
+CROSS JOIN LATERAL (
+	SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
+	WHERE m.name = left(CAST(@name AS TEXT), 64) AND m.number = p.number AND m.hash = 0
+		AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
+		AND m.created_at >= @after_created_at AND (m.created_at > @after_created_at OR m.generation_id > @after_id)
+	ORDER BY m.created_at, m.generation_id
+	LIMIT CAST(@per_number AS BIGINT)
+) AS n;
+
 -- name: FindPrompts :many
 -- Served by idx_prompts_search_words.
 WITH typed AS MATERIALIZED (
@@ -47,263 +109,62 @@ WITH typed AS MATERIALIZED (
 )
 SELECT s.prompt_id FROM prompts_search AS s WHERE s.words @@ (SELECT typed.query FROM typed) LIMIT CAST(@row_limit AS BIGINT);
 
+-- name: CountPlacesOfPrompts :one
+SELECT count(*) FROM (
+	SELECT 1 FROM generations AS g
+	WHERE g.prompt_id = ANY(@prompt_ids::BIGINT[]) AND g.created_at >= @created_from AND g.created_at <= @created_to
+	LIMIT CAST(@at_most AS BIGINT)
+) AS counted;
+
+-- name: NewestPlacesOfPrompts :many
+-- Of each of some prompts at most so many: for each one range of idx_generations_prompt_id.
+SELECT n.id, n.created_at, n.prompt_id
+FROM (SELECT unnest(@prompt_ids::BIGINT[]) AS id) AS p
+CROSS JOIN LATERAL (
+	SELECT g.id, g.created_at, g.prompt_id FROM generations AS g
+	WHERE g.prompt_id = p.id
+		AND g.created_at <= @before_created_at AND (g.created_at < @before_created_at OR g.id < @before_id)
+		AND g.created_at >= @after_created_at AND (g.created_at > @after_created_at OR g.id > @after_id)
+	ORDER BY g.created_at DESC, g.id DESC
+	LIMIT CAST(@per_prompt AS BIGINT)
+) AS n;
+
+-- name: OldestPlacesOfPrompts :many
+-- The same, the other way round.
+SELECT n.id, n.created_at, n.prompt_id
+FROM (SELECT unnest(@prompt_ids::BIGINT[]) AS id) AS p
+CROSS JOIN LATERAL (
+	SELECT g.id, g.created_at, g.prompt_id FROM generations AS g
+	WHERE g.prompt_id = p.id
+		AND g.created_at <= @before_created_at AND (g.created_at < @before_created_at OR g.id < @before_id)
+		AND g.created_at >= @after_created_at AND (g.created_at > @after_created_at OR g.id > @after_id)
+	ORDER BY g.created_at, g.id
+	LIMIT CAST(@per_prompt AS BIGINT)
+) AS n;
+
 -- name: ListFound :many
--- A page of those whose IDs are known.
+-- What is there, of some places.
 WITH typed AS MATERIALIZED (
 	SELECT search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[]) AS query
 )
 SELECT g.* FROM generations AS g
 CROSS JOIN (SELECT CAST(@oldest_first AS BOOLEAN) AS oldest_first) AS o
 WHERE g.id = ANY(@ids::UUID[])
-	AND g.created_at <= @before_created_at AND (g.created_at < @before_created_at OR g.id < @before_id)
-	AND g.created_at >= @after_created_at AND (g.created_at > @after_created_at OR g.id > @after_id)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), g.model_name)
-		AND (CAST(@any_batch AS BOOLEAN) OR g.batch_id = CAST(@batch_id AS UUID))
-		AND g.favorite >= CAST(@favorite AS BOOLEAN)
-		AND (CAST(@any_value AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_each(CAST(@metadata AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-		))
-		AND (CAST(@any_number AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_to_recordset(CAST(@ranges AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-			WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-		))
-		AND (CAST(@any_words AS BOOLEAN) OR EXISTS (
-			SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-		))
-	THEN TRUE ELSE FALSE END
+	AND g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status)
+	AND g.model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), g.model_name)
+	AND (CAST(@any_batch AS BOOLEAN) OR g.batch_id = CAST(@batch_id AS UUID))
+	AND g.favorite >= CAST(@favorite AS BOOLEAN)
+	AND (CAST(@any_value AS BOOLEAN) OR NOT EXISTS (
+		SELECT 1 FROM jsonb_each(CAST(@metadata AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
+	))
+	AND (CAST(@any_number AS BOOLEAN) OR NOT EXISTS (
+		SELECT 1 FROM jsonb_to_recordset(CAST(@ranges AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
+		WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
+	))
+	AND (CAST(@any_words AS BOOLEAN) OR EXISTS (
+		SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
+	))
 ORDER BY
 	CASE WHEN o.oldest_first THEN g.created_at END, CASE WHEN o.oldest_first THEN g.id END,
 	g.created_at DESC, g.id DESC
-LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
-
--- name: NewestWithValue :many
--- A page of those that have a value, in the order in which idx_generation_metadata has them.
-WITH typed AS MATERIALIZED (
-	SELECT search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[]) AS query
-)
-SELECT g.* FROM generation_metadata AS m
-JOIN generations AS g ON g.id = m.generation_id
-WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
-	AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
-	AND m.hash = (SELECT metadata_hash(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
-	AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
-	AND m.created_at >= @after_created_at AND (m.created_at > @after_created_at OR m.generation_id > @after_id)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), g.model_name)
-		AND (CAST(@any_batch AS BOOLEAN) OR g.batch_id = CAST(@batch_id AS UUID))
-		AND g.favorite >= CAST(@favorite AS BOOLEAN)
-		AND (CAST(@any_value AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_each(CAST(@metadata AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-		))
-		AND (CAST(@any_number AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_to_recordset(CAST(@ranges AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-			WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-		))
-		AND (CAST(@any_words AS BOOLEAN) OR EXISTS (
-			SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-		))
-	THEN TRUE ELSE FALSE END
-ORDER BY m.created_at DESC, m.generation_id DESC
-LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
-
--- name: OldestWithValue :many
--- The same, the other way round.
-WITH typed AS MATERIALIZED (
-	SELECT search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[]) AS query
-)
-SELECT g.* FROM generation_metadata AS m
-JOIN generations AS g ON g.id = m.generation_id
-WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
-	AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
-	AND m.hash = (SELECT metadata_hash(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
-	AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
-	AND m.created_at >= @after_created_at AND (m.created_at > @after_created_at OR m.generation_id > @after_id)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), g.model_name)
-		AND (CAST(@any_batch AS BOOLEAN) OR g.batch_id = CAST(@batch_id AS UUID))
-		AND g.favorite >= CAST(@favorite AS BOOLEAN)
-		AND (CAST(@any_value AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_each(CAST(@metadata AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-		))
-		AND (CAST(@any_number AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_to_recordset(CAST(@ranges AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-			WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-		))
-		AND (CAST(@any_words AS BOOLEAN) OR EXISTS (
-			SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-		))
-	THEN TRUE ELSE FALSE END
-ORDER BY m.created_at, m.generation_id
-LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
-
--- name: NewestOfPrompts :many
--- Of each of some prompts, at most so many: for each one range of idx_generations_prompt_id.
-SELECT n.id, n.created_at, n.prompt_id FROM (SELECT unnest(@prompt_ids::BIGINT[]) AS id) AS p
-CROSS JOIN LATERAL (
-	SELECT g.id, g.created_at, g.prompt_id FROM generations AS g
-	WHERE g.prompt_id = p.id
-		AND g.created_at <= @before_created_at AND (g.created_at < @before_created_at OR g.id < @before_id)
-		AND g.created_at >= @after_created_at AND (g.created_at > @after_created_at OR g.id > @after_id)
-		AND CASE WHEN
-			g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status)
-			AND g.model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), g.model_name)
-			AND (CAST(@any_batch AS BOOLEAN) OR g.batch_id = CAST(@batch_id AS UUID))
-			AND g.favorite >= CAST(@favorite AS BOOLEAN)
-			AND (CAST(@any_value AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_each(CAST(@metadata AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-			))
-			AND (CAST(@any_number AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_to_recordset(CAST(@ranges AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-				WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-			))
-		THEN TRUE ELSE FALSE END
-	ORDER BY g.created_at DESC, g.id DESC
-	LIMIT CAST(@per_prompt AS BIGINT)
-) AS n;
-
--- name: OldestOfPrompts :many
--- The same, the other way round.
-SELECT n.id, n.created_at, n.prompt_id FROM (SELECT unnest(@prompt_ids::BIGINT[]) AS id) AS p
-CROSS JOIN LATERAL (
-	SELECT g.id, g.created_at, g.prompt_id FROM generations AS g
-	WHERE g.prompt_id = p.id
-		AND g.created_at <= @before_created_at AND (g.created_at < @before_created_at OR g.id < @before_id)
-		AND g.created_at >= @after_created_at AND (g.created_at > @after_created_at OR g.id > @after_id)
-		AND CASE WHEN
-			g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status)
-			AND g.model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), g.model_name)
-			AND (CAST(@any_batch AS BOOLEAN) OR g.batch_id = CAST(@batch_id AS UUID))
-			AND g.favorite >= CAST(@favorite AS BOOLEAN)
-			AND (CAST(@any_value AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_each(CAST(@metadata AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-			))
-			AND (CAST(@any_number AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_to_recordset(CAST(@ranges AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-				WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-			))
-		THEN TRUE ELSE FALSE END
-	ORDER BY g.created_at, g.id
-	LIMIT CAST(@per_prompt AS BIGINT)
-) AS n;
-
--- name: NewestOfNumbers :many
--- Of each of some numbers, at most so many: for each one range of idx_generation_metadata.
-WITH typed AS MATERIALIZED (
-	SELECT search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[]) AS query
-)
-SELECT n.id, n.created_at, CAST(p.number AS DOUBLE PRECISION) AS number FROM (SELECT unnest(@numbers::DOUBLE PRECISION[]) AS number) AS p
-CROSS JOIN LATERAL (
-	SELECT g.id, g.created_at FROM generation_metadata AS m
-	JOIN generations AS g ON g.id = m.generation_id
-	WHERE m.name = left(CAST(@name AS TEXT), 64) AND m.number = p.number AND m.hash = 0
-		AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
-		AND m.created_at >= @after_created_at AND (m.created_at > @after_created_at OR m.generation_id > @after_id)
-		AND CASE WHEN
-			g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status)
-			AND g.model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), g.model_name)
-			AND (CAST(@any_batch AS BOOLEAN) OR g.batch_id = CAST(@batch_id AS UUID))
-			AND g.favorite >= CAST(@favorite AS BOOLEAN)
-			AND (CAST(@any_value AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_each(CAST(@metadata AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-			))
-			AND (CAST(@any_number AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_to_recordset(CAST(@ranges AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-				WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-			))
-			AND (CAST(@any_words AS BOOLEAN) OR EXISTS (
-				SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-			))
-		THEN TRUE ELSE FALSE END
-	ORDER BY m.created_at DESC, m.generation_id DESC
-	LIMIT CAST(@per_number AS BIGINT)
-) AS n;
-
--- name: OldestOfNumbers :many
--- The same, the other way round.
-WITH typed AS MATERIALIZED (
-	SELECT search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[]) AS query
-)
-SELECT n.id, n.created_at, CAST(p.number AS DOUBLE PRECISION) AS number FROM (SELECT unnest(@numbers::DOUBLE PRECISION[]) AS number) AS p
-CROSS JOIN LATERAL (
-	SELECT g.id, g.created_at FROM generation_metadata AS m
-	JOIN generations AS g ON g.id = m.generation_id
-	WHERE m.name = left(CAST(@name AS TEXT), 64) AND m.number = p.number AND m.hash = 0
-		AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
-		AND m.created_at >= @after_created_at AND (m.created_at > @after_created_at OR m.generation_id > @after_id)
-		AND CASE WHEN
-			g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status)
-			AND g.model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), g.model_name)
-			AND (CAST(@any_batch AS BOOLEAN) OR g.batch_id = CAST(@batch_id AS UUID))
-			AND g.favorite >= CAST(@favorite AS BOOLEAN)
-			AND (CAST(@any_value AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_each(CAST(@metadata AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-			))
-			AND (CAST(@any_number AS BOOLEAN) OR NOT EXISTS (
-				SELECT 1 FROM jsonb_to_recordset(CAST(@ranges AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-				WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-			))
-			AND (CAST(@any_words AS BOOLEAN) OR EXISTS (
-				SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-			))
-		THEN TRUE ELSE FALSE END
-	ORDER BY m.created_at, m.generation_id
-	LIMIT CAST(@per_number AS BIGINT)
-) AS n;
-
--- name: NewestMatching :many
--- A page of those that match, one by one in the order of idx_generations_created_at: for filters that let many pass.
-WITH typed AS MATERIALIZED (
-	SELECT search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[]) AS query
-)
-SELECT g.* FROM generations AS g
-WHERE g.created_at <= @before_created_at AND (g.created_at < @before_created_at OR g.id < @before_id)
-	AND g.created_at >= @after_created_at AND (g.created_at > @after_created_at OR g.id > @after_id)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), g.model_name)
-		AND (CAST(@any_batch AS BOOLEAN) OR g.batch_id = CAST(@batch_id AS UUID))
-		AND g.favorite >= CAST(@favorite AS BOOLEAN)
-		AND (CAST(@any_value AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_each(CAST(@metadata AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-		))
-		AND (CAST(@any_number AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_to_recordset(CAST(@ranges AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-			WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-		))
-		AND (CAST(@any_words AS BOOLEAN) OR EXISTS (
-			SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-		))
-	THEN TRUE ELSE FALSE END
-ORDER BY g.created_at DESC, g.id DESC
-LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
-
--- name: OldestMatching :many
--- The same, the other way round.
-WITH typed AS MATERIALIZED (
-	SELECT search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[]) AS query
-)
-SELECT g.* FROM generations AS g
-WHERE g.created_at <= @before_created_at AND (g.created_at < @before_created_at OR g.id < @before_id)
-	AND g.created_at >= @after_created_at AND (g.created_at > @after_created_at OR g.id > @after_id)
-	AND CASE WHEN
-		g.status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), g.status)
-		AND g.model_name = COALESCE(NULLIF(CAST(@model_name AS TEXT), ''), g.model_name)
-		AND (CAST(@any_batch AS BOOLEAN) OR g.batch_id = CAST(@batch_id AS UUID))
-		AND g.favorite >= CAST(@favorite AS BOOLEAN)
-		AND (CAST(@any_value AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_each(CAST(@metadata AS JSONB)) AS e WHERE g.metadata -> e.key IS DISTINCT FROM e.value
-		))
-		AND (CAST(@any_number AS BOOLEAN) OR NOT EXISTS (
-			SELECT 1 FROM jsonb_to_recordset(CAST(@ranges AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-			WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
-		))
-		AND (CAST(@any_words AS BOOLEAN) OR EXISTS (
-			SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
-		))
-	THEN TRUE ELSE FALSE END
-ORDER BY g.created_at, g.id
-LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
+LIMIT CAST(@row_limit AS BIGINT);
