@@ -16,6 +16,7 @@ const countPlacesOfBatch = `-- name: CountPlacesOfBatch :one
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE batch_id = $1 AND created_at >= $2 AND created_at <= $3
+	ORDER BY batch_id
 	LIMIT CAST($4 AS BIGINT)
 ) AS counted
 `
@@ -43,6 +44,7 @@ const countPlacesOfFavorites = `-- name: CountPlacesOfFavorites :one
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE favorite AND created_at >= $1 AND created_at <= $2
+	ORDER BY created_at
 	LIMIT CAST($3 AS BIGINT)
 ) AS counted
 `
@@ -64,6 +66,7 @@ const countPlacesOfModel = `-- name: CountPlacesOfModel :one
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE model_name = $1 AND created_at >= $2 AND created_at <= $3
+	ORDER BY created_at
 	LIMIT CAST($4 AS BIGINT)
 ) AS counted
 `
@@ -91,6 +94,7 @@ const countPlacesOfStatus = `-- name: CountPlacesOfStatus :one
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE status = $1 AND created_at >= $2 AND created_at <= $3
+	ORDER BY created_at
 	LIMIT CAST($4 AS BIGINT)
 ) AS counted
 `
@@ -118,6 +122,7 @@ const countPlacesOfStatusAndModel = `-- name: CountPlacesOfStatusAndModel :one
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE status = $1 AND model_name = $2 AND created_at >= $3 AND created_at <= $4
+	ORDER BY created_at
 	LIMIT CAST($5 AS BIGINT)
 ) AS counted
 `
@@ -167,7 +172,8 @@ type NewestPlacesRow struct {
 
 // Lists by metadata and words are made in two steps, by [operations.find]: where to look, which are these queries and those
 // of find.sql in sqlite and postgres, and what is there, which is ListFound. Of each filter the store can ask how many it lets
-// pass, at most, and for their places in the order of the list, so many at a time.
+// pass, at most, and for their places in the order of the list, so many at a time. It counts in the order of an index, so that
+// none is passed over for a look at the whole table.
 // Served by idx_generations_created_at.
 func (q *Queries) NewestPlaces(ctx context.Context, arg NewestPlacesParams) ([]NewestPlacesRow, error) {
 	rows, err := q.db.Query(ctx, newestPlaces,

@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	maxCounted   = 20_000 // as far as it is counted how many a filter lets pass
+	maxCounted   = 1000   // as far as it is counted how many a filter lets pass
 	fewCounted   = 100    // so few that no other filter is asked
-	uncounted    = 10 * maxCounted
-	maxGroups    = 1000 // prompts with the words, or numbers in a range, that are looked at one by one
-	maxAsked     = 8    // values and ranges that are asked how many they let pass
-	firstPlaces  = 100  // looked at in the first step, at least
-	placesGrowth = 4    // and so many times more in each step behind
+	maxGroups    = 1000   // prompts with the words, or numbers in a range, that are looked at one by one
+	maxSorted    = 20_000 // of a range with more numbers than that: what is sorted for each step
+	maxAsked     = 8      // values and ranges that are asked how many they let pass
+	firstPlaces  = 100    // looked at in the first step, at least
+	placesGrowth = 4      // and so many times more in each step behind
 	maxPlaces    = 4000
 )
 
 // find lists by metadata or words. Each filter that an index serves is a source of places in the order of the list, and the
 // rest are conditions on what is there. Which source has the fewest is not known before they are asked, so each counts, as
-// far as that is cheap.
+// far as that is cheap, and guesses behind that.
 func (o *operations) find(ctx context.Context, db storagedb.DBTX, l list) (GenerationPage, error) {
 	none := GenerationPage{Generations: []Generation{}}
 	var prompts []int64
@@ -41,7 +41,7 @@ func (o *operations) find(ctx context.Context, db storagedb.DBTX, l list) (Gener
 	if l.searches && len(prompts) <= maxGroups {
 		sources = append([]source{promptSource(ctx, db, o.dialect, l, prompts)}, sources...)
 	}
-	from, err := smallest(sources)
+	from, err := smallest(ctx, db, sources)
 	if err != nil {
 		return none, err
 	}
@@ -56,25 +56,35 @@ func (o *operations) find(ctx context.Context, db storagedb.DBTX, l list) (Gener
 type source struct {
 	// size counts them, as far as atMost.
 	size func(atMost int64) (int64, error)
+	// guess is how many there are where they are many, of what the schema has counted.
+	guess func(storagedb.StatsRow) int64
 	// places are the first of those within the list's bounds, in its order: n or so. There may be more behind the last one.
 	places func(l list, n int64) (places []position, more bool, err error)
 	// hasWords says that all of them have the words that are searched for.
 	hasWords bool
 }
 
-// smallest asks the sources, of which the earlier are preferred. None is the zero source.
-func smallest(sources []source) (best source, err error) {
+// smallest asks the sources. None is the zero source.
+func smallest(ctx context.Context, db storagedb.DBTX, sources []source) (best source, err error) {
 	if len(sources) == 1 {
 		return sources[0], nil
 	}
+	var counts *storagedb.StatsRow
 	fewest := int64(-1)
 	for _, s := range sources {
 		size, err := s.size(maxCounted + 1)
 		if err != nil {
 			return source{}, err
 		}
-		if size == maxCounted+1 {
-			size = uncounted
+		if size > maxCounted {
+			if counts == nil {
+				row, err := storagedb.New(db).Stats(ctx)
+				if err != nil {
+					return source{}, err
+				}
+				counts = &row
+			}
+			size = max(size, s.guess(*counts))
 		}
 		if fewest < 0 || size < fewest {
 			best, fewest = s, size
@@ -84,6 +94,11 @@ func smallest(sources []source) (best source, err error) {
 		}
 	}
 	return best, nil
+}
+
+// shareOf guesses that one generation of so many passes.
+func shareOf(one int64) func(storagedb.StatsRow) int64 {
+	return func(counts storagedb.StatsRow) int64 { return statsOf(counts).TotalGenerations / one }
 }
 
 // listFrom makes a page of what matches of a source's places, step by step until it is full.
@@ -96,7 +111,7 @@ func (o *operations) listFrom(ctx context.Context, db storagedb.DBTX, l list, fr
 		}
 		return skip + missing
 	}
-	for n := min(max(wanted(), firstPlaces), maxPlaces); ; n = min(placesGrowth*n, maxPlaces) {
+	for n := min(max(wanted(), firstPlaces), maxPlaces); ; {
 		places, more, err := from(l, n)
 		if err != nil {
 			return page, err
@@ -116,6 +131,9 @@ func (o *operations) listFrom(ctx context.Context, db storagedb.DBTX, l list, fr
 			page.Generations = append(page.Generations, found[skipped:]...)
 			missing = l.limit - int64(len(page.Generations))
 			l = l.behind(places[len(places)-1])
+			// As many as it takes if the rest is like these, and some more.
+			likely := float64(wanted()) * float64(len(places)) / float64(max(len(found), 1)) * 1.3
+			n = int64(min(max(likely, firstPlaces), float64(placesGrowth*n), maxPlaces))
 		}
 		if missing == 0 {
 			page.Next = positionOf(page.Generations[l.limit-1]).cursor()
@@ -137,7 +155,7 @@ func (l list) behind(p position) list {
 	return l
 }
 
-// sources are the filters that an index serves, but for words: the ones that tend to leave less come first.
+// sources are the filters that an index serves, but for words.
 func (l list) sources(ctx context.Context, db storagedb.DBTX, engine finder) (sources []source) {
 	queries, from, to := storagedb.New(db), l.after.createdAt, l.before.createdAt
 	if l.BatchID != uuid.Nil {
@@ -145,6 +163,7 @@ func (l list) sources(ctx context.Context, db storagedb.DBTX, engine finder) (so
 			size: func(atMost int64) (int64, error) {
 				return queries.CountPlacesOfBatch(ctx, storagedb.CountPlacesOfBatchParams{BatchID: &l.BatchID, CreatedFrom: from, CreatedTo: to, AtMost: atMost})
 			},
+			guess: shareOf(100),
 			places: func(l list, n int64) ([]position, bool, error) {
 				p := storagedb.NewestPlacesOfBatchParams{
 					BatchID:         &l.BatchID,
@@ -162,6 +181,7 @@ func (l list) sources(ctx context.Context, db storagedb.DBTX, engine finder) (so
 	for _, value := range l.metadata.values[:min(len(l.metadata.values), maxAsked)] {
 		sources = append(sources, source{
 			size:   func(atMost int64) (int64, error) { return engine.countWithValue(ctx, db, l, value, atMost) },
+			guess:  shareOf(10),
 			places: func(l list, n int64) ([]position, bool, error) { return engine.placesWithValue(ctx, db, l, value, n) },
 		})
 	}
@@ -173,6 +193,7 @@ func (l list) sources(ctx context.Context, db storagedb.DBTX, engine finder) (so
 			size: func(atMost int64) (int64, error) {
 				return queries.CountPlacesOfFavorites(ctx, storagedb.CountPlacesOfFavoritesParams{CreatedFrom: from, CreatedTo: to, AtMost: atMost})
 			},
+			guess: shareOf(50),
 			places: func(l list, n int64) ([]position, bool, error) {
 				p := storagedb.NewestPlacesOfFavoritesParams{
 					BeforeCreatedAt: l.before.createdAt, BeforeID: l.before.id, AfterCreatedAt: l.after.createdAt, AfterID: l.after.id, RowLimit: n,
@@ -199,6 +220,7 @@ func (l list) statusAndModelSources(ctx context.Context, queries *storagedb.Quer
 					Status: l.Status, ModelName: l.ModelName, CreatedFrom: from, CreatedTo: to, AtMost: atMost,
 				})
 			},
+			guess: func(counts storagedb.StatsRow) int64 { return statsOf(counts).of(l.Status) / 4 },
 			places: func(l list, n int64) ([]position, bool, error) {
 				p := storagedb.NewestPlacesOfStatusAndModelParams{
 					Status: l.Status, ModelName: l.ModelName,
@@ -217,6 +239,7 @@ func (l list) statusAndModelSources(ctx context.Context, queries *storagedb.Quer
 			size: func(atMost int64) (int64, error) {
 				return queries.CountPlacesOfStatus(ctx, storagedb.CountPlacesOfStatusParams{Status: l.Status, CreatedFrom: from, CreatedTo: to, AtMost: atMost})
 			},
+			guess: func(counts storagedb.StatsRow) int64 { return statsOf(counts).of(l.Status) },
 			places: func(l list, n int64) ([]position, bool, error) {
 				p := storagedb.NewestPlacesOfStatusParams{
 					Status:          l.Status,
@@ -235,6 +258,7 @@ func (l list) statusAndModelSources(ctx context.Context, queries *storagedb.Quer
 			size: func(atMost int64) (int64, error) {
 				return queries.CountPlacesOfModel(ctx, storagedb.CountPlacesOfModelParams{ModelName: l.ModelName, CreatedFrom: from, CreatedTo: to, AtMost: atMost})
 			},
+			guess: shareOf(4),
 			places: func(l list, n int64) ([]position, bool, error) {
 				p := storagedb.NewestPlacesOfModelParams{
 					ModelName:       l.ModelName,
@@ -282,7 +306,7 @@ func rangeSource(ctx context.Context, db storagedb.DBTX, engine finder, asked js
 	sorted := func(l list, n int64) ([]position, bool, error) { return engine.placesInRange(ctx, db, l, asked, n) }
 	var chosen func(list, int64) ([]position, bool, error)
 	choose := func() error {
-		if size, err := count(maxGroups + 1); err != nil || size <= maxGroups {
+		if size, err := count(maxCounted + 1); err != nil || size <= maxCounted {
 			chosen = sorted
 			return err
 		}
@@ -295,13 +319,13 @@ func rangeSource(ctx context.Context, db storagedb.DBTX, engine finder, asked js
 			}
 			return err
 		}
-		size, err := count(maxCounted + 1)
-		if chosen = sorted; size > maxCounted {
+		size, err := count(maxSorted + 1)
+		if chosen = sorted; size > maxSorted {
 			chosen = allPlaces(ctx, db)
 		}
 		return err
 	}
-	return source{size: count, places: func(l list, n int64) ([]position, bool, error) {
+	return source{size: count, guess: shareOf(5), places: func(l list, n int64) ([]position, bool, error) {
 		if chosen == nil {
 			if err := choose(); err != nil {
 				return nil, false, err
@@ -314,6 +338,9 @@ func rangeSource(ctx context.Context, db storagedb.DBTX, engine finder, asked js
 func promptSource(ctx context.Context, db storagedb.DBTX, engine finder, whole list, prompts []int64) source {
 	return source{
 		size: func(atMost int64) (int64, error) { return engine.countOfPrompts(ctx, db, whole, prompts, atMost) },
+		guess: func(counts storagedb.StatsRow) int64 {
+			return int64(float64(statsOf(counts).TotalGenerations) / float64(max(counts.TotalPrompts, 1)) * float64(len(prompts)))
+		},
 		places: func(l list, n int64) ([]position, bool, error) {
 			return l.merged(len(prompts), n, func(each int64) ([]groupPosition, error) {
 				return engine.placesOfPrompts(ctx, db, l, prompts, each)
@@ -328,7 +355,7 @@ func (l list) merged(groups int, n int64, first func(each int64) ([]groupPositio
 	if groups == 0 {
 		return nil, false, nil
 	}
-	for each := max(4, 2*n/int64(groups)); ; each = min(4*each, n) {
+	for each := max(4, min(n, 2*n/int64(groups))); ; each = min(4*each, n) {
 		some, err := first(each)
 		if err != nil {
 			return nil, false, err

@@ -63,16 +63,24 @@ func (o *operations) CountGenerations(ctx context.Context, status Status) (int64
 		row, err = storagedb.New(db).Stats(ctx)
 		return err
 	})
-	stats := statsOf(row)
-	count := map[Status]int64{
-		"":               stats.TotalGenerations,
-		StatusPending:    stats.PendingGenerations,
-		StatusProcessing: stats.ProcessingGenerations,
-		StatusCompleted:  stats.CompletedGenerations,
-		StatusFailed:     stats.FailedGenerations,
-		StatusCancelled:  stats.CancelledGenerations,
-	}[status]
-	return count, describe("count generations", err)
+	return statsOf(row).of(status), describe("count generations", err)
+}
+
+// of is the count of a status, or of all for "".
+func (s Stats) of(status Status) int64 {
+	switch status {
+	case StatusPending:
+		return s.PendingGenerations
+	case StatusProcessing:
+		return s.ProcessingGenerations
+	case StatusCompleted:
+		return s.CompletedGenerations
+	case StatusFailed:
+		return s.FailedGenerations
+	case StatusCancelled:
+		return s.CancelledGenerations
+	}
+	return s.TotalGenerations
 }
 
 func statsOf(row storagedb.StatsRow) Stats {

@@ -1,6 +1,7 @@
 -- Lists by metadata and words are made in two steps, by [operations.find]: where to look, which are these queries and those
 -- of find.sql in sqlite and postgres, and what is there, which is ListFound. Of each filter the store can ask how many it lets
--- pass, at most, and for their places in the order of the list, so many at a time.
+-- pass, at most, and for their places in the order of the list, so many at a time. It counts in the order of an index, so that
+-- none is passed over for a look at the whole table.
 
 -- name: NewestPlaces :many
 -- Served by idx_generations_created_at.
@@ -40,6 +41,7 @@ LIMIT CAST(@row_limit AS BIGINT);
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE status = @status AND created_at >= @created_from AND created_at <= @created_to
+	ORDER BY created_at
 	LIMIT CAST(@at_most AS BIGINT)
 ) AS counted;
 
@@ -65,6 +67,7 @@ LIMIT CAST(@row_limit AS BIGINT);
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE model_name = @model_name AND created_at >= @created_from AND created_at <= @created_to
+	ORDER BY created_at
 	LIMIT CAST(@at_most AS BIGINT)
 ) AS counted;
 
@@ -90,6 +93,7 @@ LIMIT CAST(@row_limit AS BIGINT);
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE status = @status AND model_name = @model_name AND created_at >= @created_from AND created_at <= @created_to
+	ORDER BY created_at
 	LIMIT CAST(@at_most AS BIGINT)
 ) AS counted;
 
@@ -115,6 +119,7 @@ LIMIT CAST(@row_limit AS BIGINT);
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE favorite AND created_at >= @created_from AND created_at <= @created_to
+	ORDER BY created_at
 	LIMIT CAST(@at_most AS BIGINT)
 ) AS counted;
 
@@ -140,5 +145,6 @@ LIMIT CAST(@row_limit AS BIGINT);
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE batch_id = @batch_id AND created_at >= @created_from AND created_at <= @created_to
+	ORDER BY batch_id
 	LIMIT CAST(@at_most AS BIGINT)
 ) AS counted;

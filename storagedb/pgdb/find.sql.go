@@ -17,6 +17,7 @@ const countPlacesInRange = `-- name: CountPlacesInRange :one
 SELECT count(*) FROM (
 	SELECT 1 FROM generation_metadata AS m
 	WHERE m.name = left(CAST($1 AS TEXT), 64) AND m.number >= $2 AND m.number <= $3
+	ORDER BY m.number
 	LIMIT CAST($4 AS BIGINT)
 ) AS counted
 `
@@ -74,6 +75,7 @@ SELECT count(*) FROM (
 		AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
 		AND m.hash = (SELECT metadata_hash(e.value) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
 		AND m.created_at >= $2 AND m.created_at <= $3
+	ORDER BY m.created_at
 	LIMIT CAST($4 AS BIGINT)
 ) AS counted
 `

@@ -16,6 +16,7 @@ const countPlacesInRange = `-- name: CountPlacesInRange :one
 SELECT count(*) FROM (
 	SELECT 1 FROM generation_metadata AS m
 	WHERE m.name = substr(CAST(?1 AS TEXT), 1, 64) AND m.value >= ?2 AND m.value <= ?3
+	ORDER BY m.value
 	LIMIT ?4
 ) AS counted
 `
@@ -72,6 +73,7 @@ SELECT count(*) FROM (
 	SELECT 1 FROM generation_metadata AS m
 	WHERE m.name = ?1 AND m.value = ?2
 		AND m.created_at >= ?3 AND m.created_at <= ?4
+	ORDER BY m.created_at
 	LIMIT ?5
 ) AS counted
 `
@@ -310,11 +312,11 @@ func (q *Queries) NewestPlacesInRange(ctx context.Context, arg NewestPlacesInRan
 }
 
 const newestPlacesOfNumbers = `-- name: NewestPlacesOfNumbers :many
-SELECT m.generation_id AS id, m.created_at, CAST(p.value AS REAL) AS number
+SELECT g.id, g.created_at, CAST(p.value AS REAL) AS number
 FROM json_each(CAST(?1 AS TEXT)) AS p
-CROSS JOIN generation_metadata AS m
-WHERE m.name = substr(CAST(?2 AS TEXT), 1, 64) AND m.value = p.value AND (m.created_at, m.generation_id) IN (
-	SELECT n.created_at, n.generation_id FROM generation_metadata AS n
+CROSS JOIN generations AS g
+WHERE g.id IN (
+	SELECT n.generation_id FROM generation_metadata AS n
 	WHERE n.name = substr(CAST(?2 AS TEXT), 1, 64) AND n.value = p.value
 		AND n.created_at <= ?3 AND (n.created_at < ?3 OR n.generation_id < ?4)
 		AND n.created_at >= ?5 AND (n.created_at > ?5 OR n.generation_id > ?6)
@@ -372,8 +374,8 @@ const newestPlacesOfPrompts = `-- name: NewestPlacesOfPrompts :many
 SELECT g.id, g.created_at, g.prompt_id
 FROM json_each(CAST(?1 AS TEXT)) AS p
 CROSS JOIN generations AS g
-WHERE g.prompt_id = p.value AND (g.created_at, g.id) IN (
-	SELECT n.created_at, n.id FROM generations AS n
+WHERE g.rowid IN (
+	SELECT n.rowid FROM generations AS n
 	WHERE n.prompt_id = p.value
 		AND n.created_at <= ?2 AND (n.created_at < ?2 OR n.id < ?3)
 		AND n.created_at >= ?4 AND (n.created_at > ?4 OR n.id > ?5)
@@ -578,11 +580,11 @@ func (q *Queries) OldestPlacesInRange(ctx context.Context, arg OldestPlacesInRan
 }
 
 const oldestPlacesOfNumbers = `-- name: OldestPlacesOfNumbers :many
-SELECT m.generation_id AS id, m.created_at, CAST(p.value AS REAL) AS number
+SELECT g.id, g.created_at, CAST(p.value AS REAL) AS number
 FROM json_each(CAST(?1 AS TEXT)) AS p
-CROSS JOIN generation_metadata AS m
-WHERE m.name = substr(CAST(?2 AS TEXT), 1, 64) AND m.value = p.value AND (m.created_at, m.generation_id) IN (
-	SELECT n.created_at, n.generation_id FROM generation_metadata AS n
+CROSS JOIN generations AS g
+WHERE g.id IN (
+	SELECT n.generation_id FROM generation_metadata AS n
 	WHERE n.name = substr(CAST(?2 AS TEXT), 1, 64) AND n.value = p.value
 		AND n.created_at <= ?3 AND (n.created_at < ?3 OR n.generation_id < ?4)
 		AND n.created_at >= ?5 AND (n.created_at > ?5 OR n.generation_id > ?6)
@@ -640,8 +642,8 @@ const oldestPlacesOfPrompts = `-- name: OldestPlacesOfPrompts :many
 SELECT g.id, g.created_at, g.prompt_id
 FROM json_each(CAST(?1 AS TEXT)) AS p
 CROSS JOIN generations AS g
-WHERE g.prompt_id = p.value AND (g.created_at, g.id) IN (
-	SELECT n.created_at, n.id FROM generations AS n
+WHERE g.rowid IN (
+	SELECT n.rowid FROM generations AS n
 	WHERE n.prompt_id = p.value
 		AND n.created_at <= ?2 AND (n.created_at < ?2 OR n.id < ?3)
 		AND n.created_at >= ?4 AND (n.created_at > ?4 OR n.id > ?5)

@@ -29,6 +29,7 @@ SELECT count(*) FROM (
 		AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
 		AND m.hash = (SELECT metadata_hash(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
 		AND m.created_at >= @created_from AND m.created_at <= @created_to
+	ORDER BY m.created_at
 	LIMIT CAST(@at_most AS BIGINT)
 ) AS counted;
 
@@ -54,6 +55,7 @@ LIMIT CAST(@row_limit AS BIGINT);
 SELECT count(*) FROM (
 	SELECT 1 FROM generation_metadata AS m
 	WHERE m.name = left(CAST(@name AS TEXT), 64) AND m.number >= @low AND m.number <= @high
+	ORDER BY m.number
 	LIMIT CAST(@at_most AS BIGINT)
 ) AS counted;
 

@@ -42,6 +42,7 @@ SELECT count(*) FROM (
 	SELECT 1 FROM generation_metadata AS m
 	WHERE m.name = @name AND m.value = @value
 		AND m.created_at >= @created_from AND m.created_at <= @created_to
+	ORDER BY m.created_at
 	LIMIT @at_most
 ) AS counted;
 
@@ -69,6 +70,7 @@ LIMIT @row_limit;
 SELECT count(*) FROM (
 	SELECT 1 FROM generation_metadata AS m
 	WHERE m.name = substr(CAST(@name AS TEXT), 1, 64) AND m.value >= @low AND m.value <= @high
+	ORDER BY m.value
 	LIMIT @at_most
 ) AS counted;
 
@@ -85,11 +87,11 @@ SELECT CAST(numbers.number AS REAL) AS number FROM numbers WHERE numbers.number 
 
 -- name: NewestPlacesOfNumbers :many
 -- Of each of some numbers at most so many: for each one range of generation_metadata.
-SELECT m.generation_id AS id, m.created_at, CAST(p.value AS REAL) AS number
+SELECT g.id, g.created_at, CAST(p.value AS REAL) AS number
 FROM json_each(CAST(@numbers AS TEXT)) AS p
-CROSS JOIN generation_metadata AS m
-WHERE m.name = substr(CAST(@name AS TEXT), 1, 64) AND m.value = p.value AND (m.created_at, m.generation_id) IN (
-	SELECT n.created_at, n.generation_id FROM generation_metadata AS n
+CROSS JOIN generations AS g
+WHERE g.id IN (
+	SELECT n.generation_id FROM generation_metadata AS n
 	WHERE n.name = substr(CAST(@name AS TEXT), 1, 64) AND n.value = p.value
 		AND n.created_at <= @before_created_at AND (n.created_at < @before_created_at OR n.generation_id < @before_id)
 		AND n.created_at >= @after_created_at AND (n.created_at > @after_created_at OR n.generation_id > @after_id)
@@ -99,11 +101,11 @@ WHERE m.name = substr(CAST(@name AS TEXT), 1, 64) AND m.value = p.value AND (m.c
 
 -- name: OldestPlacesOfNumbers :many
 -- The same, the other way round.
-SELECT m.generation_id AS id, m.created_at, CAST(p.value AS REAL) AS number
+SELECT g.id, g.created_at, CAST(p.value AS REAL) AS number
 FROM json_each(CAST(@numbers AS TEXT)) AS p
-CROSS JOIN generation_metadata AS m
-WHERE m.name = substr(CAST(@name AS TEXT), 1, 64) AND m.value = p.value AND (m.created_at, m.generation_id) IN (
-	SELECT n.created_at, n.generation_id FROM generation_metadata AS n
+CROSS JOIN generations AS g
+WHERE g.id IN (
+	SELECT n.generation_id FROM generation_metadata AS n
 	WHERE n.name = substr(CAST(@name AS TEXT), 1, 64) AND n.value = p.value
 		AND n.created_at <= @before_created_at AND (n.created_at < @before_created_at OR n.generation_id < @before_id)
 		AND n.created_at >= @after_created_at AND (n.created_at > @after_created_at OR n.generation_id > @after_id)
@@ -127,8 +129,8 @@ SELECT count(*) FROM (
 SELECT g.id, g.created_at, g.prompt_id
 FROM json_each(CAST(@prompt_ids AS TEXT)) AS p
 CROSS JOIN generations AS g
-WHERE g.prompt_id = p.value AND (g.created_at, g.id) IN (
-	SELECT n.created_at, n.id FROM generations AS n
+WHERE g.rowid IN (
+	SELECT n.rowid FROM generations AS n
 	WHERE n.prompt_id = p.value
 		AND n.created_at <= @before_created_at AND (n.created_at < @before_created_at OR n.id < @before_id)
 		AND n.created_at >= @after_created_at AND (n.created_at > @after_created_at OR n.id > @after_id)
@@ -141,8 +143,8 @@ WHERE g.prompt_id = p.value AND (g.created_at, g.id) IN (
 SELECT g.id, g.created_at, g.prompt_id
 FROM json_each(CAST(@prompt_ids AS TEXT)) AS p
 CROSS JOIN generations AS g
-WHERE g.prompt_id = p.value AND (g.created_at, g.id) IN (
-	SELECT n.created_at, n.id FROM generations AS n
+WHERE g.rowid IN (
+	SELECT n.rowid FROM generations AS n
 	WHERE n.prompt_id = p.value
 		AND n.created_at <= @before_created_at AND (n.created_at < @before_created_at OR n.id < @before_id)
 		AND n.created_at >= @after_created_at AND (n.created_at > @after_created_at OR n.id > @after_id)
