@@ -350,7 +350,7 @@ $$;
 CREATE FUNCTION public.search_split(given text) RETURNS TABLE(word text, place bigint)
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-	SELECT pieces.word, pieces.place
+	SELECT CASE WHEN octet_length(pieces.word) <= 2046 THEN pieces.word ELSE left(pieces.word, 400) || md5(pieces.word) END, pieces.place
 	FROM regexp_split_to_table(search_fold(given), '['
 		|| '\u0001-\u002F\u003A-\u0040\u005B-\u0060\u007B-\u00A9\u00AB-\u00B1\u00B4\u00B6-\u00B8\u00BB\u00BF\u00D7\u00F7'
 		|| '\u02C2-\u02C5\u02D2-\u02DF\u02E5-\u02EB\u02ED\u02EF-\u02FF\u0305\u030D-\u030E\u0310\u0312-\u031A\u031C-\u0322'

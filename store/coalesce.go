@@ -24,6 +24,8 @@ type coalescer struct {
 	begin func(ctx context.Context, deadline time.Time) (batchRunner, error)
 	// patience is how long a write may wait in the queue.
 	patience time.Duration
+	// leaves says that callers whose context ends need not wait for the outcome of a batch: where that is far away.
+	leaves bool
 
 	room    chan struct{} // holds a token for each write that is queued or runs
 	mu      sync.Mutex
@@ -50,8 +52,10 @@ func newCoalescer(most int, patience time.Duration, begin func(context.Context, 
 type queuedWrite struct {
 	ctx    context.Context
 	fn     func(storagedb.DBTX) error
-	atomic bool // fn has several statements that change something, or one that the schema may refuse behind another
+	joint  *jointWrite // what fn does, where the engine can do that for many at once
+	atomic bool        // fn has several statements that change something, or one that the schema may refuse behind another
 	err    error
+	done   bool // as one of many: there is nothing left to do
 	panic  any
 	turn   chan turn // tells its caller what to do next; there is room for both words
 	leads  bool      // its caller has been told to lead; under the coalescer's mu
@@ -86,6 +90,16 @@ func (w *queuedWrite) result() error {
 // write runs fn in a batch, and returns its error once what it changed is durable. Statements of fn are not cut off by ctx,
 // since that would end the transaction for all.
 func (c *coalescer) write(ctx context.Context, atomic bool, fn func(storagedb.DBTX) error) error {
+	return c.do(&queuedWrite{ctx: ctx, fn: fn, atomic: atomic, turn: make(chan turn, 2)})
+}
+
+// writeJoint is write, for what the engine can do for many at once.
+func (c *coalescer) writeJoint(ctx context.Context, joint *jointWrite, alone func(storagedb.DBTX) error) error {
+	return c.do(&queuedWrite{ctx: ctx, fn: alone, joint: joint, turn: make(chan turn, 2)})
+}
+
+func (c *coalescer) do(w *queuedWrite) error {
+	ctx := w.ctx
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -94,7 +108,6 @@ func (c *coalescer) write(ctx context.Context, atomic bool, fn func(storagedb.DB
 		return err
 	}
 	defer func() { <-c.room }()
-	w := &queuedWrite{ctx: ctx, fn: fn, atomic: atomic, turn: make(chan turn, 2)}
 	if !c.enqueue(w) {
 		next, err := c.wait(ctx, deadline, w)
 		if err != nil {
@@ -149,7 +162,16 @@ func (c *coalescer) wait(ctx context.Context, deadline time.Time, w *queuedWrite
 		if c.withdraw(w) {
 			return 0, ctx.Err()
 		}
-		return <-w.turn, nil // it is in a batch, and its outcome is on the way
+		// It is in a batch, and its outcome is on the way.
+		if !c.leaves || w.leads {
+			return <-w.turn, nil
+		}
+		select {
+		case next := <-w.turn:
+			return next, nil
+		case <-w.ctx.Done():
+			return 0, w.ctx.Err()
+		}
 	})
 }
 

@@ -20,6 +20,8 @@ type dialect interface {
 	createGenerations(ctx context.Context, db storagedb.DBTX, rows []CreateGenerationParams, now time.Time) ([]Generation, error)
 	// Metadata is merged by JSONB's || on PostgreSQL. SQLite's json_patch means something else; see its query.
 	completeGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params CompleteGenerationParams, now time.Time) (Generation, error)
+	// Those whose IDs it returns are completed; of the others none. On SQLite a statement for each costs no round trip.
+	completeGenerations(ctx context.Context, db storagedb.DBTX, completions []Completion, now time.Time) ([]Generation, error)
 	mergeMetadata(ctx context.Context, db storagedb.DBTX, id uuid.UUID, patch Metadata) (Generation, error)
 	// Workers pass by each other with SKIP LOCKED on PostgreSQL; SQLite has one writer. The generations come in claim order.
 	claimGenerations(ctx context.Context, db storagedb.DBTX, params ClaimParams, now time.Time) ([]Generation, error)
@@ -74,10 +76,24 @@ type session interface {
 	writeAtomic(ctx context.Context, fn func(storagedb.DBTX) error) error
 	// writeMany runs fn in one transaction, which the end of ctx ends, too: its statements touch any number of rows.
 	writeMany(ctx context.Context, fn func(storagedb.DBTX) error) error
+	// writeAll is writeMany for statements of which the first may have changed something when a later one finds that it was
+	// not to be: there they are taken back.
+	writeAll(ctx context.Context, fn func(storagedb.DBTX) error) error
+	// writeJoint is writeAtomic for a write of one row that an engine may make together with others of its kind; alone does
+	// the same for this one.
+	writeJoint(ctx context.Context, joint *jointWrite, alone func(storagedb.DBTX) error) error
 	// announce tells those who wait for work, in all processes, that there may be some.
 	announce()
 	// announced is closed at the next such word; nil in a transaction, where nobody waits.
 	announced() <-chan struct{}
+}
+
+// jointWrite is a write of one row: one of these. set takes the row as it is then.
+type jointWrite struct {
+	create   *CreateGenerationParams
+	complete *Completion
+	now      time.Time
+	set      func(Generation)
 }
 
 // engine is an open database.

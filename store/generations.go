@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,14 +79,16 @@ func (o *operations) createGenerations(ctx context.Context, doing string, params
 		}
 	}
 	var created []Generation
-	write := o.session.writeAtomic
-	if len(rows) > maxTogether {
-		write = o.session.writeMany
-	}
-	err := write(ctx, func(db storagedb.DBTX) (err error) {
+	create := func(db storagedb.DBTX) (err error) {
 		created, err = o.dialect.createGenerations(ctx, db, rows, o.clock.Now())
 		return err
-	})
+	}
+	var err error
+	if len(rows) == 1 {
+		err = o.session.writeJoint(ctx, &jointWrite{create: &rows[0], now: o.clock.Now(), set: func(g Generation) { created = []Generation{g} }}, create)
+	} else {
+		err = o.session.writeMany(ctx, create)
+	}
 	if err != nil {
 		return nil, describe(doing, err)
 	}
@@ -167,10 +170,74 @@ func (o *operations) CompleteGeneration(ctx context.Context, id uuid.UUID, param
 		return Generation{}, describe(doing, err)
 	}
 	t := transition{id: id, to: StatusCompleted, attempt: &params.Attempt, atomic: len(params.Metadata) > len("{}")} // merged, it may be too large
+	t.joint = &jointWrite{complete: &Completion{ID: id, CompleteGenerationParams: params}, now: o.clock.Now()}
 	g, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
 		return o.dialect.completeGeneration(ctx, db, id, params, o.clock.Now())
 	})
 	return g, describe(doing, err)
+}
+
+// Completion is one of those that CompleteGenerations completes.
+type Completion struct {
+	ID uuid.UUID
+	CompleteGenerationParams
+}
+
+// CompleteGenerations does as CompleteGeneration for all of the generations or for none, and returns them in the order of the
+// completions: for workers that finish many. None at all is no error.
+//
+// It returns the errors of CompleteGeneration, of the first for which there is one, and a *ValidationError where a generation
+// is given twice.
+func (o *operations) CompleteGenerations(ctx context.Context, completions []Completion) ([]Generation, error) {
+	if len(completions) == 0 {
+		return nil, nil
+	}
+	completed, err := o.completeGenerations(ctx, completions)
+	return completed, describe("complete generations", err)
+}
+
+func (o *operations) completeGenerations(ctx context.Context, given []Completion) ([]Generation, error) {
+	completions, place := slices.Clone(given), make(map[uuid.UUID]int, len(given))
+	for i := range completions {
+		c := &completions[i]
+		var err error
+		if c.CompleteGenerationParams, err = c.checked(); err != nil {
+			return nil, fmt.Errorf("number %d: %w", i+1, err)
+		}
+		if before, twice := place[c.ID]; twice {
+			return nil, fmt.Errorf("number %d: %w", i+1, invalid("id", fmt.Sprintf("is that of number %d, too", before+1)))
+		}
+		place[c.ID] = i
+	}
+	inOrder := make([]Generation, len(completions))
+	err := o.session.writeAll(ctx, func(db storagedb.DBTX) error {
+		completed, err := o.dialect.completeGenerations(ctx, db, completions, o.clock.Now())
+		if err != nil {
+			return err
+		}
+		done := make(map[uuid.UUID]bool, len(completed))
+		for _, g := range completed {
+			inOrder[place[g.ID]], done[g.ID] = g, true
+		}
+		for _, c := range completions {
+			if done[c.ID] {
+				continue
+			}
+			current, err := storagedb.New(db).GetGeneration(ctx, c.ID)
+			if err == nil {
+				err = transition{id: c.ID, to: StatusCompleted, attempt: &c.Attempt}.allowedFor(current)
+			}
+			if err == nil { // somebody has changed it since
+				err = fmt.Errorf("%w: the generation's status kept changing", ErrBusy)
+			}
+			return fmt.Errorf("generation %s: %w", c.ID, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return inOrder, nil
 }
 
 // MergeMetadata merges metadata over what is there, top-level key by top-level key, whatever the generation's status.

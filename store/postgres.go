@@ -38,6 +38,8 @@ type postgresEngine struct {
 	logger   *slog.Logger
 	alarm    *alarm
 	notifier notifier
+
+	creates, completions *coalescer
 }
 
 // replica is passed over for a while after it did not answer.
@@ -58,6 +60,8 @@ func newPostgresEngine(ctx context.Context, t target, opts Options) (*postgresEn
 	e := &postgresEngine{patience: opts.BusyTimeout, logger: opts.Logger}
 	e.alarm = newAlarm(e.listen)
 	e.notifier.send = e.notify
+	e.creates = e.newCoalescer(e.createTogether)
+	e.completions = e.newCoalescer(e.completeTogether)
 	var err error
 	if e.pool, err = newPostgresPool(ctx, t.url, opts); err != nil {
 		return nil, err
@@ -183,6 +187,10 @@ func (e *postgresEngine) writeAtomic(ctx context.Context, fn func(storagedb.DBTX
 
 func (e *postgresEngine) writeMany(ctx context.Context, fn func(storagedb.DBTX) error) error {
 	return e.read(ctx, fn)
+}
+
+func (e *postgresEngine) writeAll(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	return e.inTx(ctx, func(db storagedb.DBTX, _ func() txState) error { return fn(db) })
 }
 
 func (e *postgresEngine) inTx(ctx context.Context, fn func(db storagedb.DBTX, state func() txState) error) error {
@@ -322,6 +330,19 @@ func (e *postgresEngine) completeGeneration(ctx context.Context, db storagedb.DB
 		Attempt:               params.Attempt,
 	})
 	return Generation(completed), err
+}
+
+func (e *postgresEngine) completeGenerations(ctx context.Context, db storagedb.DBTX, completions []Completion, now time.Time) ([]Generation, error) {
+	params := pgdb.CompleteGenerationsParams{CompletedAt: now}
+	for _, c := range completions {
+		params.Ids = append(params.Ids, c.ID)
+		params.GenerationTimesSeconds = append(params.GenerationTimesSeconds, c.GenerationTimeSeconds)
+		params.FileSizesBytes = append(params.FileSizesBytes, c.FileSizeBytes)
+		params.Metadata = append(params.Metadata, c.Metadata)
+		params.Attempts = append(params.Attempts, c.Attempt)
+	}
+	completed, err := pgdb.New(db).CompleteGenerations(ctx, params)
+	return generationsOf(completed), err
 }
 
 func (e *postgresEngine) mergeMetadata(ctx context.Context, db storagedb.DBTX, id uuid.UUID, patch Metadata) (Generation, error) {

@@ -395,7 +395,7 @@ func TestLongSearches(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		long := strings.Repeat("q", 1990)
-		for _, prompt := range []string{"a b c", strings.Repeat("a-", 900) + "end", long + "x", long + "y"} {
+		for _, prompt := range []string{"a b c", strings.Repeat("a-", 900) + "end", long + "x", long + "y", strings.Repeat("\u023a", 1000), strings.Repeat("\u023a", 999)} {
 			_, err := s.TrackPrompt(t.Context(), prompt)
 			is.NoErr(err)
 		}
@@ -406,6 +406,8 @@ func TestLongSearches(t *testing.T) {
 			strings.Repeat(`"b c" `, 10_000):                    1,
 			strings.Repeat("-z ", 10_000) + "b":                 1, // said again, a term counts once
 			long + "x":                                          1,
+			strings.Repeat("\u2c65", 1000):                      1, // three bytes each
+			strings.Repeat("q", 10_000):                         0,
 			long + "*":                                          2,
 			strings.Repeat("q", 300) + "x":                      0,
 		} {

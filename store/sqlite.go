@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -258,8 +259,16 @@ func (e *sqliteEngine) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) 
 	return e.coalescer.write(ctx, true, fn)
 }
 
+func (e *sqliteEngine) writeJoint(ctx context.Context, _ *jointWrite, alone func(storagedb.DBTX) error) error {
+	return e.coalescer.write(ctx, true, alone)
+}
+
 func (e *sqliteEngine) writeMany(ctx context.Context, fn func(storagedb.DBTX) error) error {
 	return e.inTx(ctx, func(db storagedb.DBTX, _ func() txState) error { return fn(db) })
+}
+
+func (e *sqliteEngine) writeAll(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	return e.writeMany(ctx, fn)
 }
 
 func (e *sqliteEngine) inTx(ctx context.Context, fn func(db storagedb.DBTX, state func() txState) error) error {
@@ -416,6 +425,19 @@ func (e *sqliteEngine) completeGeneration(ctx context.Context, db storagedb.DBTX
 		Attempt:               params.Attempt,
 	})
 	return Generation(completed), err
+}
+
+func (e *sqliteEngine) completeGenerations(ctx context.Context, db storagedb.DBTX, completions []Completion, now time.Time) ([]Generation, error) {
+	var completed []Generation
+	for _, c := range completions {
+		switch g, err := e.completeGeneration(ctx, db, c.ID, c.CompleteGenerationParams, now); {
+		case err == nil:
+			completed = append(completed, g)
+		case !errors.Is(err, pgx.ErrNoRows):
+			return nil, err
+		}
+	}
+	return completed, nil
 }
 
 func (e *sqliteEngine) mergeMetadata(ctx context.Context, db storagedb.DBTX, id uuid.UUID, patch Metadata) (Generation, error) {

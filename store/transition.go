@@ -26,11 +26,12 @@ var predecessors = map[Status][]Status{
 type transition struct {
 	id      uuid.UUID
 	to      Status
-	from    []Status // nil: the predecessors of to
-	attempt *int64   // the fence; nil: whoever asks needs no claim
-	claimed bool     // only whoever holds a claim may ask, so an attempt of 0 never does
-	heeds   bool     // a cancel request stops it
-	atomic  bool     // the change is of several statements, or the schema may refuse it
+	from    []Status    // nil: the predecessors of to
+	attempt *int64      // the fence; nil: whoever asks needs no claim
+	claimed bool        // only whoever holds a claim may ask, so an attempt of 0 never does
+	heeds   bool        // a cancel request stops it
+	joint   *jointWrite // what an engine may do for many at once; nil: it may not
+	atomic  bool        // the change is of several statements, or the schema may refuse it
 }
 
 // allowedFor returns why g cannot make the transition, or nil where it can.
@@ -65,7 +66,13 @@ func (o *operations) transition(ctx context.Context, t transition, change func(s
 	const tries = 10
 	var g Generation
 	write := o.session.write
-	if t.atomic {
+	switch {
+	case t.joint != nil:
+		t.joint.set = func(changed Generation) { g = changed }
+		write = func(ctx context.Context, alone func(storagedb.DBTX) error) error {
+			return o.session.writeJoint(ctx, t.joint, alone)
+		}
+	case t.atomic:
 		write = o.session.writeAtomic
 	}
 	err := write(ctx, func(db storagedb.DBTX) (err error) {

@@ -116,6 +116,14 @@ func (t *txSession) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) err
 	})
 }
 
+func (t *txSession) writeJoint(ctx context.Context, _ *jointWrite, alone func(storagedb.DBTX) error) error {
+	return t.writeAtomic(ctx, alone)
+}
+
+func (t *txSession) writeAll(ctx context.Context, fn func(storagedb.DBTX) error) error {
+	return t.writeAtomic(ctx, fn)
+}
+
 func (t *txSession) writeMany(ctx context.Context, fn func(storagedb.DBTX) error) error {
 	return t.writeAtomic(ctx, fn)
 }

@@ -83,6 +83,102 @@ func (q *Queries) CompleteGeneration(ctx context.Context, arg CompleteGeneration
 	return i, err
 }
 
+const completeGenerations = `-- name: CompleteGenerations :many
+WITH input AS (
+	SELECT
+		unnest($2::UUID[]) AS id,
+		unnest($3::DOUBLE PRECISION[]) AS generation_time_seconds,
+		unnest($4::BIGINT[]) AS file_size_bytes,
+		unnest($5::JSONB[]) AS metadata,
+		unnest($6::BIGINT[]) AS attempt
+), locked AS (
+	SELECT g.id FROM generations AS g WHERE g.id = ANY($2::UUID[]) ORDER BY g.id FOR UPDATE
+)
+UPDATE generations SET
+	status = 'completed',
+	completed_at = CAST($1 AS TIMESTAMPTZ),
+	generation_time_seconds = input.generation_time_seconds,
+	file_size_bytes = input.file_size_bytes,
+	error_message = NULL,
+	metadata = generations.metadata || input.metadata,
+	progress_step = 'completed',
+	progress_fraction = 1,
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
+FROM input
+JOIN locked ON locked.id = input.id
+WHERE generations.id = input.id AND generations.status IN ('pending', 'processing')
+	AND CASE WHEN generations.status = 'processing' AND generations.lease_expires_at IS NOT NULL THEN generations.attempt ELSE 0 END = input.attempt
+RETURNING generations.id, generations.prompt, generations.model_name, generations.model_version, generations.duration_seconds, generations.sample_rate, generations.channels, generations.file_path, generations.file_size_bytes, generations.status, generations.created_at, generations.completed_at, generations.generation_time_seconds, generations.error_message, generations.metadata, generations.prompt_id, generations.priority, generations.scheduled_at, generations.started_at, generations.attempt, generations.max_attempts, generations.worker, generations.lease_expires_at, generations.batch_id, generations.progress_step, generations.progress_fraction, generations.cancel_requested_at, generations.favorite
+`
+
+type CompleteGenerationsParams struct {
+	CompletedAt            time.Time            `json:"completed_at"`
+	Ids                    []uuid.UUID          `json:"ids"`
+	GenerationTimesSeconds []float64            `json:"generation_times_seconds"`
+	FileSizesBytes         []int64              `json:"file_sizes_bytes"`
+	Metadata               []storagedb.Metadata `json:"metadata"`
+	Attempts               []int64              `json:"attempts"`
+}
+
+// CompleteGeneration for any number of different generations in one statement. They are locked in the order of their IDs, so
+// that two such statements cannot deadlock.
+func (q *Queries) CompleteGenerations(ctx context.Context, arg CompleteGenerationsParams) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, completeGenerations,
+		arg.CompletedAt,
+		arg.Ids,
+		arg.GenerationTimesSeconds,
+		arg.FileSizesBytes,
+		arg.Metadata,
+		arg.Attempts,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Generation{}
+	for rows.Next() {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const createGenerations = `-- name: CreateGenerations :many
 WITH input AS (
 	SELECT

@@ -56,5 +56,35 @@ WHERE id = @id AND status IN ('pending', 'processing')
 	AND CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN attempt ELSE 0 END = CAST(@attempt AS BIGINT)
 RETURNING *;
 
+-- name: CompleteGenerations :many
+-- CompleteGeneration for any number of different generations in one statement. They are locked in the order of their IDs, so
+-- that two such statements cannot deadlock.
+WITH input AS (
+	SELECT
+		unnest(@ids::UUID[]) AS id,
+		unnest(@generation_times_seconds::DOUBLE PRECISION[]) AS generation_time_seconds,
+		unnest(@file_sizes_bytes::BIGINT[]) AS file_size_bytes,
+		unnest(@metadata::JSONB[]) AS metadata,
+		unnest(@attempts::BIGINT[]) AS attempt
+), locked AS (
+	SELECT g.id FROM generations AS g WHERE g.id = ANY(@ids::UUID[]) ORDER BY g.id FOR UPDATE
+)
+UPDATE generations SET
+	status = 'completed',
+	completed_at = CAST(@completed_at AS TIMESTAMPTZ),
+	generation_time_seconds = input.generation_time_seconds,
+	file_size_bytes = input.file_size_bytes,
+	error_message = NULL,
+	metadata = generations.metadata || input.metadata,
+	progress_step = 'completed',
+	progress_fraction = 1,
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
+FROM input
+JOIN locked ON locked.id = input.id
+WHERE generations.id = input.id AND generations.status IN ('pending', 'processing')
+	AND CASE WHEN generations.status = 'processing' AND generations.lease_expires_at IS NOT NULL THEN generations.attempt ELSE 0 END = input.attempt
+RETURNING generations.*;
+
 -- name: MergeMetadata :one
 UPDATE generations SET metadata = metadata || @metadata WHERE id = @id RETURNING *;
