@@ -43,7 +43,7 @@ func BenchmarkFind(b *testing.B) {
 		{"common-value", list(store.ListGenerationsParams{Metadata: map[string]any{"genre": "trap"}})},
 		{"rarer-value", list(store.ListGenerationsParams{Metadata: map[string]any{"bpm": 140}})},
 		{"range-of-17%", list(store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(130.0), Max: new(149.0)}}})},
-		{"range-of-0.8%", list(store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(139.5), Max: new(140.5)}}})},
+		{"range-of-1.7%", list(store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(139.5), Max: new(141.5)}}})},
 		{"range-of-one", list(store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(200.0)}}})},
 		{"words-of-all", list(store.ListGenerationsParams{Search: "beat"})},
 		{"words-of-1%", list(store.ListGenerationsParams{Search: "rare"})},

@@ -14,6 +14,7 @@ import (
 const (
 	maxCounted   = 1000   // as far as it is counted how many a filter lets pass
 	fewCounted   = 100    // so few that no other filter is asked
+	manyOfAll    = 20     // one in so many prompts is many
 	maxGroups    = 1000   // prompts with the words, or numbers in a range, that are looked at one by one
 	maxSorted    = 20_000 // of a range with more numbers than that: what is sorted for each step
 	maxAsked     = 8      // values and ranges that are asked how many they let pass
@@ -27,19 +28,25 @@ const (
 // far as that is cheap, and guesses behind that.
 func (o *operations) find(ctx context.Context, db storagedb.DBTX, l list) (GenerationPage, error) {
 	none := GenerationPage{Generations: []Generation{}}
-	var prompts []int64
+	sources := l.sources(ctx, db, o.dialect)
 	if l.searches {
 		if len(l.query.wanted) == 0 {
 			return none, nil
 		}
-		var err error
-		if prompts, err = o.dialect.findPrompts(ctx, db, l.query, maxGroups+1); err != nil || len(prompts) == 0 {
+		prompts, err := o.dialect.findPrompts(ctx, db, l.query, maxGroups+1)
+		if err != nil || len(prompts) == 0 {
 			return none, err
 		}
-	}
-	sources := l.sources(ctx, db, o.dialect)
-	if l.searches && len(prompts) <= maxGroups {
-		sources = append([]source{promptSource(ctx, db, o.dialect, l, prompts)}, sources...)
+		if len(prompts) <= maxGroups { // then the prompts are the condition, and not the words
+			l.searches, l.prompts = false, prompts
+			many, err := areMany(ctx, db, prompts, l.limit)
+			if err != nil {
+				return none, err
+			}
+			if !many {
+				sources = append(sources, promptSource(ctx, db, o.dialect, l, prompts))
+			}
+		}
 	}
 	from, err := smallest(ctx, db, sources)
 	if err != nil {
@@ -48,7 +55,6 @@ func (o *operations) find(ctx context.Context, db storagedb.DBTX, l list) (Gener
 	if from.places == nil {
 		from.places = allPlaces(ctx, db)
 	}
-	l.searches = l.searches && !from.hasWords
 	return o.listFrom(ctx, db, l, from.places)
 }
 
@@ -60,8 +66,6 @@ type source struct {
 	guess func(storagedb.StatsRow) int64
 	// places are the first of those within the list's bounds, in its order: n or so. There may be more behind the last one.
 	places func(l list, n int64) (places []position, more bool, err error)
-	// hasWords says that all of them have the words that are searched for.
-	hasWords bool
 }
 
 // smallest asks the sources. None is the zero source.
@@ -292,8 +296,8 @@ func allPlaces(ctx context.Context, db storagedb.DBTX) func(list, int64) ([]posi
 	}
 }
 
-// rangeSource sorts what is in a range where that is little; else it merges what there is of each of the numbers in it; and
-// where these are too many, it looks at all there is.
+// rangeSource merges what there is of each of the numbers in a range; where these are too many it sorts what is in the range,
+// and where that is too much it looks at all there is.
 func rangeSource(ctx context.Context, db storagedb.DBTX, engine finder, asked jsonRange) source {
 	counted, size := int64(0), int64(0)
 	count := func(atMost int64) (_ int64, err error) {
@@ -306,10 +310,6 @@ func rangeSource(ctx context.Context, db storagedb.DBTX, engine finder, asked js
 	sorted := func(l list, n int64) ([]position, bool, error) { return engine.placesInRange(ctx, db, l, asked, n) }
 	var chosen func(list, int64) ([]position, bool, error)
 	choose := func() error {
-		if size, err := count(maxCounted + 1); err != nil || size <= maxCounted {
-			chosen = sorted
-			return err
-		}
 		numbers, err := engine.numbersInRange(ctx, db, asked, maxGroups+1)
 		if err != nil || len(numbers) <= maxGroups {
 			chosen = func(l list, n int64) ([]position, bool, error) {
@@ -335,6 +335,17 @@ func rangeSource(ctx context.Context, db storagedb.DBTX, engine finder, asked js
 	}}
 }
 
+// areMany tells of prompts that are many, and many of all: to look at what there is without them costs less than to merge
+// what there is of each.
+func areMany(ctx context.Context, db storagedb.DBTX, prompts []int64, limit int64) (bool, error) {
+	if int64(len(prompts)) <= limit {
+		return false, nil
+	}
+	counts, err := storagedb.New(db).Stats(ctx)
+	return int64(len(prompts))*manyOfAll > counts.TotalPrompts, err
+}
+
+// promptSource merges what there is of each of some prompts.
 func promptSource(ctx context.Context, db storagedb.DBTX, engine finder, whole list, prompts []int64) source {
 	return source{
 		size: func(atMost int64) (int64, error) { return engine.countOfPrompts(ctx, db, whole, prompts, atMost) },
@@ -346,7 +357,6 @@ func promptSource(ctx context.Context, db storagedb.DBTX, engine finder, whole l
 				return engine.placesOfPrompts(ctx, db, l, prompts, each)
 			})
 		},
-		hasWords: true,
 	}
 }
 

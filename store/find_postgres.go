@@ -97,7 +97,7 @@ func (e *postgresEngine) listFound(ctx context.Context, db storagedb.DBTX, l lis
 		Status: string(l.Status), ModelName: l.ModelName, AnyBatch: l.BatchID == uuid.Nil, BatchID: l.BatchID, Favorite: l.Favorite,
 		AnyValue: len(l.metadata.values) == 0, Metadata: l.metadata.equal,
 		AnyNumber: len(l.metadata.ranges) == 0, Ranges: l.metadata.rangesJSON(),
-		AnyWords: !l.searches, RowLimit: limit,
+		AnyPrompt: l.prompts == nil, PromptIds: append([]int64{}, l.prompts...), AnyWords: !l.searches, RowLimit: limit,
 	}
 	p.Wanted, p.WantedPrefixes = asArrays(l.query.wanted)
 	p.Excluded, p.ExcludedPrefixes = asArrays(l.query.excluded)

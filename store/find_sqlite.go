@@ -124,14 +124,21 @@ func (e *sqliteEngine) listFound(ctx context.Context, db storagedb.DBTX, l list,
 	if err != nil {
 		return nil, err
 	}
-	words := ""
+	words, prompts := "", ""
 	if l.searches {
 		words = l.query.fts5()
+	}
+	if l.prompts != nil {
+		ids, err := json.Marshal(l.prompts)
+		if err != nil {
+			return nil, err
+		}
+		prompts = string(ids)
 	}
 	rows, err := sqlitedb.New(db).ListFound(ctx, sqlitedb.ListFoundParams{
 		OldestFirst: l.OldestFirst, Ids: string(found),
 		Status: string(l.Status), ModelName: l.ModelName, AnyBatch: l.BatchID == uuid.Nil, BatchID: &l.BatchID, Favorite: l.Favorite,
-		Metadata: l.metadata.forSQLite(), Words: words, RowLimit: limit,
+		Metadata: l.metadata.forSQLite(), PromptIds: prompts, Words: words, RowLimit: limit,
 	})
 	return generationsOf(rows), err
 }

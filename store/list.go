@@ -115,6 +115,7 @@ type list struct {
 	metadata      metadataFilter
 	searches      bool
 	query         searchQuery
+	prompts       []int64 // those that have the words, where that is known
 }
 
 func (p ListGenerationsParams) checked() (l list, err error) {

@@ -25,7 +25,8 @@ import (
 // postgresEngine is an open PostgreSQL database.
 //
 // What locks what: every operation of the store is one statement that changes something, which commits by itself, so
-// row locks last for a round trip. Prompts are locked before generations, and several prompts in the order of their
+// row locks last for a round trip; creations and completions of several callers may be one such statement, which locks what
+// it completes in the order of the IDs. Prompts are locked before generations, and several prompts in the order of their
 // text; claims, rescues and the counters of the schema pass over what is locked. CancelBatch and DeletePrompt lock several
 // generations in the order of an index, and where two such meet, PostgreSQL may break one of them up: ErrBusy. InTx holds one connection, and its locks until it returns. A wait for a lock ends after lock_timeout, a wait
 // for a connection after BusyTimeout; both are the same.

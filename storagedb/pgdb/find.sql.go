@@ -143,7 +143,7 @@ func (q *Queries) FindPrompts(ctx context.Context, arg FindPromptsParams) ([]int
 
 const listFound = `-- name: ListFound :many
 WITH typed AS MATERIALIZED (
-	SELECT search_query($14::TEXT[], $15::BOOLEAN[], $16::TEXT[], $17::BOOLEAN[]) AS query
+	SELECT search_query($16::TEXT[], $17::BOOLEAN[], $18::TEXT[], $19::BOOLEAN[]) AS query
 )
 SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generations AS g
 CROSS JOIN (SELECT CAST($1 AS BOOLEAN) AS oldest_first) AS o
@@ -159,13 +159,14 @@ WHERE g.id = ANY($2::UUID[])
 		SELECT 1 FROM jsonb_to_recordset(CAST($11 AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
 		WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
 	))
-	AND (CAST($12 AS BOOLEAN) OR EXISTS (
+	AND (CAST($12 AS BOOLEAN) OR g.prompt_id = ANY($13::BIGINT[]))
+	AND (CAST($14 AS BOOLEAN) OR EXISTS (
 		SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
 	))
 ORDER BY
 	CASE WHEN o.oldest_first THEN g.created_at END, CASE WHEN o.oldest_first THEN g.id END,
 	g.created_at DESC, g.id DESC
-LIMIT CAST($13 AS BIGINT)
+LIMIT CAST($15 AS BIGINT)
 `
 
 type ListFoundParams struct {
@@ -180,6 +181,8 @@ type ListFoundParams struct {
 	Metadata         storagedb.Metadata `json:"metadata"`
 	AnyNumber        bool               `json:"any_number"`
 	Ranges           storagedb.Metadata `json:"ranges"`
+	AnyPrompt        bool               `json:"any_prompt"`
+	PromptIds        []int64            `json:"prompt_ids"`
 	AnyWords         bool               `json:"any_words"`
 	RowLimit         int64              `json:"row_limit"`
 	Wanted           []string           `json:"wanted"`
@@ -202,6 +205,8 @@ func (q *Queries) ListFound(ctx context.Context, arg ListFoundParams) ([]Generat
 		arg.Metadata,
 		arg.AnyNumber,
 		arg.Ranges,
+		arg.AnyPrompt,
+		arg.PromptIds,
 		arg.AnyWords,
 		arg.RowLimit,
 		arg.Wanted,

@@ -137,13 +137,14 @@ WHERE g.id IN (SELECT value FROM json_each(CAST(?2 AS TEXT)))
 	AND (CAST(?5 AS BOOLEAN) OR g.batch_id = ?6)
 	AND g.favorite >= CAST(?7 AS BOOLEAN)
 	AND (CAST(?8 AS TEXT) = '' OR metadata_matches(g.metadata, CAST(?8 AS TEXT)))
-	AND (CAST(?9 AS TEXT) = '' OR EXISTS (
-		SELECT 1 FROM prompts_search WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(?9 AS TEXT)
+	AND (CAST(?9 AS TEXT) = '' OR g.prompt_id IN (SELECT value FROM json_each(CAST(?9 AS TEXT))))
+	AND (CAST(?10 AS TEXT) = '' OR EXISTS (
+		SELECT 1 FROM prompts_search WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(?10 AS TEXT)
 	))
 ORDER BY
 	CASE WHEN o.oldest_first THEN g.created_at END, CASE WHEN o.oldest_first THEN g.id END,
 	g.created_at DESC, g.id DESC
-LIMIT ?10
+LIMIT ?11
 `
 
 type ListFoundParams struct {
@@ -155,6 +156,7 @@ type ListFoundParams struct {
 	BatchID     *uuid.UUID `json:"batch_id"`
 	Favorite    bool       `json:"favorite"`
 	Metadata    string     `json:"metadata"`
+	PromptIds   string     `json:"prompt_ids"`
 	Words       string     `json:"words"`
 	RowLimit    int64      `json:"row_limit"`
 }
@@ -170,6 +172,7 @@ func (q *Queries) ListFound(ctx context.Context, arg ListFoundParams) ([]Generat
 		arg.BatchID,
 		arg.Favorite,
 		arg.Metadata,
+		arg.PromptIds,
 		arg.Words,
 		arg.RowLimit,
 	)

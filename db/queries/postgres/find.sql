@@ -163,6 +163,7 @@ WHERE g.id = ANY(@ids::UUID[])
 		SELECT 1 FROM jsonb_to_recordset(CAST(@ranges AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
 		WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
 	))
+	AND (CAST(@any_prompt AS BOOLEAN) OR g.prompt_id = ANY(@prompt_ids::BIGINT[]))
 	AND (CAST(@any_words AS BOOLEAN) OR EXISTS (
 		SELECT 1 FROM prompts_search AS s WHERE s.prompt_id = g.prompt_id AND s.words @@ (SELECT typed.query FROM typed)
 	))

@@ -162,6 +162,7 @@ WHERE g.id IN (SELECT value FROM json_each(CAST(@ids AS TEXT)))
 	AND (CAST(@any_batch AS BOOLEAN) OR g.batch_id = @batch_id)
 	AND g.favorite >= CAST(@favorite AS BOOLEAN)
 	AND (CAST(@metadata AS TEXT) = '' OR metadata_matches(g.metadata, CAST(@metadata AS TEXT)))
+	AND (CAST(@prompt_ids AS TEXT) = '' OR g.prompt_id IN (SELECT value FROM json_each(CAST(@prompt_ids AS TEXT))))
 	AND (CAST(@words AS TEXT) = '' OR EXISTS (
 		SELECT 1 FROM prompts_search WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(@words AS TEXT)
 	))
