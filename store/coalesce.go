@@ -34,9 +34,22 @@ type coalescer struct {
 	most    int // how many may be
 }
 
-// batchRunner runs the writes of a batch, sets the error of each, and returns when all that succeeded is durable. It may be
-// called with no write at all, where their callers have given up.
-type batchRunner func(batch []*queuedWrite)
+// batchRunner runs the writes of a batch, sets the error of each, and returns when all that succeeded is durable. There may be
+// no write at all, where their callers have given up.
+type batchRunner func(*batch)
+
+// batch is what is committed together.
+type batch struct {
+	writes []*queuedWrite
+	queue  *coalescer
+}
+
+// more takes along what has been queued since, as long as there is room, and returns it.
+func (b *batch) more() []*queuedWrite {
+	taken := b.queue.take(maxBatchWrites - len(b.writes))
+	b.writes = append(b.writes, taken...)
+	return taken
+}
 
 const (
 	maxQueuedWrites = 4096 // whoever comes then waits for room
@@ -203,11 +216,11 @@ func (c *coalescer) passOn() {
 	c.leaders--
 }
 
-// take takes what is queued, first come first served.
-func (c *coalescer) take() []*queuedWrite {
+// take takes what is queued, so many at the most, first come first served.
+func (c *coalescer) take(most int) []*queuedWrite {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := min(len(c.queue), maxBatchWrites)
+	n := min(len(c.queue), most)
 	batch := slices.Clone(c.queue[:n])
 	c.queue = slices.Delete(c.queue, 0, n)
 	return batch
@@ -226,13 +239,14 @@ func (c *coalescer) lead(ctx context.Context, deadline time.Time, own *queuedWri
 		c.mu.Unlock()
 		return own.result()
 	}
-	batch := c.take()
+	b := &batch{queue: c}
+	b.more()
 	finished := false
 	defer func() { // also where one of the writes ends this goroutine
 		c.mu.Lock()
 		c.passOn()
 		c.mu.Unlock()
-		for _, w := range batch {
+		for _, w := range b.writes {
 			if !finished && w.err == nil {
 				w.err = fmt.Errorf("%w: the goroutine that committed for several has ended", ErrBusy)
 			}
@@ -241,9 +255,9 @@ func (c *coalescer) lead(ctx context.Context, deadline time.Time, own *queuedWri
 			}
 		}
 	}()
-	run(batch)
+	run(b)
 	finished = true
-	if !slices.Contains(batch, own) {
+	if !slices.Contains(b.writes, own) {
 		<-own.turn
 	}
 	return own.result()

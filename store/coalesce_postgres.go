@@ -23,7 +23,7 @@ func (e *postgresEngine) newCoalescer(together func(ctx context.Context, db stor
 		if err != nil {
 			return nil, err
 		}
-		return func(batch []*queuedWrite) { e.runBatch(conn, batch, together) }, nil
+		return func(b *batch) { e.runBatch(conn, b.writes, together) }, nil
 	})
 	c.leaves = true
 	return c

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,17 +19,18 @@ func (e *sqliteEngine) beginBatch(ctx context.Context, deadline time.Time) (batc
 	if err != nil {
 		return nil, err
 	}
-	return func(batch []*queuedWrite) {
-		if e.runBatch(tx, batch, false) {
+	return func(b *batch) {
+		// What is queued while it runs comes along, so that all who wait share the commit.
+		if e.runBatch(tx, b.writes, b.more, false) {
 			return
 		}
 		// Once more, each behind a savepoint, so that what one has begun can be taken back alone.
-		if e.runAgain(batch, true) {
+		if e.runAgain(b.writes, true) {
 			return
 		}
 		// The transaction itself has failed. As there is no telling by which of them, each is on its own.
-		for i := range batch {
-			e.runAgain(batch[i:i+1], false)
+		for i := range b.writes {
+			e.runAgain(b.writes[i:i+1], false)
 		}
 	}, nil
 }
@@ -42,42 +44,54 @@ func (e *sqliteEngine) runAgain(batch []*queuedWrite, guarded bool) (done bool) 
 		}
 		return len(batch) == 1
 	}
-	return e.runBatch(tx, batch, guarded)
+	return e.runBatch(tx, batch, nil, guarded)
 }
 
-// runBatch runs the writes and commits. Where it cannot, it rolls back, and there is more to be done unless it was a single
-// write, whose own the error is then.
-func (e *sqliteEngine) runBatch(tx *sqliteTx, batch []*queuedWrite, guarded bool) (done bool) {
+// runBatch runs the writes, and more where there are, and commits. Where it cannot, it rolls back, and there is more to be
+// done unless it was a single write, whose own the error is then.
+func (e *sqliteEngine) runBatch(tx *sqliteTx, batch []*queuedWrite, more func() []*queuedWrite, guarded bool) (done bool) {
 	defer tx.end()
-	db := detached{tx.db}
-	for _, w := range batch {
-		if w.panic != nil { // it has had its chance
-			continue
-		}
-		if w.err = w.ctx.Err(); w.err != nil {
-			continue
-		}
-		if guarded && w.atomic {
-			w.callGuarded(db)
-		} else {
-			w.call(db)
-		}
-		if tx.state() == txEnded || w.err != nil && w.atomic && !guarded && !changedNothing(w.err) {
-			if len(batch) == 1 && w.err == nil {
-				w.err = errors.New("the transaction ended early")
+	db, all := detached{tx.db}, batch
+	for len(batch) > 0 {
+		for _, w := range batch {
+			if !w.run(db, guarded) || tx.state() == txEnded {
+				if len(all) == 1 && w.err == nil {
+					w.err = errors.New("the transaction ended early")
+				}
+				return len(all) == 1
 			}
-			return len(batch) == 1
+		}
+		batch = nil
+		if more != nil {
+			batch = more()
+			all = append(slices.Clip(all), batch...)
 		}
 	}
 	if err := tx.commit(); err != nil {
-		for _, w := range batch {
+		for _, w := range all {
 			if w.err == nil {
 				w.err = err
 			}
 		}
-		return len(batch) == 1
+		return len(all) == 1
 	}
 	return true
+}
+
+// run runs a write of a transaction, and tells whether that is none the worse for it.
+func (w *queuedWrite) run(db storagedb.DBTX, guarded bool) bool {
+	if w.panic != nil { // it has had its chance
+		return true
+	}
+	if w.err = w.ctx.Err(); w.err != nil {
+		return true
+	}
+	if guarded && w.atomic {
+		w.callGuarded(db)
+		return true
+	}
+	w.call(db)
+	return w.err == nil || !w.atomic || changedNothing(w.err)
 }
 
 // callGuarded is call behind a savepoint.

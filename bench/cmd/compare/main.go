@@ -62,10 +62,10 @@ func (c comparison) run() {
 			}
 			// storetest's databases go with the test that they are for.
 			testing.Benchmark(func(b *testing.B) {
-				if b.N == 1 {
-					c.table(b, engine.name, engine.url, callers)
+				if err := c.table(b, engine.name, engine.url, callers); err != nil {
+					log.Fatalf("%s, %d callers: %v", engine.name, callers, err)
 				}
-				b.SkipNow()
+				b.SkipNow() // once is enough
 			})
 		}
 	}
@@ -100,13 +100,13 @@ type measured struct {
 	p99     []time.Duration
 }
 
-func (c comparison) table(b *testing.B, engine string, newURL func(testing.TB) string, callers int) {
+func (c comparison) table(b *testing.B, engine string, newURL func(testing.TB) string, callers int) error {
 	all := make([]*measured, 0)
 	for _, peer := range peers.Of(engine) {
 		m := &measured{Peer: peer, url: newURL(b)}
 		var err error
 		if m.creator, err = peer.Open(b.Context(), m.url); err != nil {
-			b.Fatalf("%s: %v", peer.Name, err)
+			return fmt.Errorf("%s: %w", peer.Name, err)
 		}
 		defer m.creator.Close()
 		all = append(all, m)
@@ -114,7 +114,7 @@ func (c comparison) table(b *testing.B, engine string, newURL func(testing.TB) s
 	for range c.rounds {
 		for _, m := range all {
 			if err := c.round(b.Context(), m, callers); err != nil {
-				b.Fatalf("%s: %v", m.Name, err)
+				return fmt.Errorf("%s: %w", m.Name, err)
 			}
 		}
 	}
@@ -122,12 +122,13 @@ func (c comparison) table(b *testing.B, engine string, newURL func(testing.TB) s
 	first := all[0]
 	for _, m := range all {
 		if err := m.check(b.Context(), engine); err != nil {
-			b.Fatalf("%s: %v", m.Name, err)
+			return fmt.Errorf("%s: %w", m.Name, err)
 		}
 		fmt.Fprintf(c.to, "| %s | %.0f | %.2f | %s | %.1f |\n", m.Name, median(m.perSec), median(first.perSec)/median(m.perSec),
 			median(m.p99).Round(10*time.Microsecond), float64(median(m.p99))/float64(median(first.p99)))
 	}
 	fmt.Fprintln(c.to)
+	return nil
 }
 
 // round lets so many callers create for a while.
