@@ -61,9 +61,14 @@ fuzz: ## look for metadata that breaks the reader, and for searches that are an 
 	go test ./storagedb -run '^$$' -fuzz FuzzCanonical -fuzztime 60s -fuzzminimizetime 10x
 	go test ./store -run '^$$' -fuzz FuzzSearch -fuzztime 60s -fuzzminimizetime 10x
 
+# mattn, which some of the others use, wants a C compiler, and a build tag for full-text search.
 .PHONY: bench
-bench: ## measure the store beside the raw drivers
-	cd bench && go test -run '^$$' -bench . -benchmem ./...
+bench: ## let the store and its peers create side by side, and write docs/benchmarks.md
+	cd bench && go run -tags sqlite_fts5 ./cmd/compare -out ../docs/benchmarks.md
+
+.PHONY: bench-store
+bench-store: ## measure the store's own parts: lists at a million, claims, wake-ups, what keeping counts and indexes costs
+	cd bench && go test -run '^$$' -bench . -benchmem .
 
 .PHONY: seed
 seed: ## fill the empty database of DATABASE_URL with a million generations to look around in

@@ -127,7 +127,25 @@ func (c comparison) table(b *testing.B, engine string, newURL func(testing.TB) s
 		fmt.Fprintf(c.to, "| %s | %.0f | %.2f | %s | %.1f |\n", m.Name, median(m.perSec), median(first.perSec)/median(m.perSec),
 			median(m.p99).Round(10*time.Microsecond), float64(median(m.p99))/float64(median(first.p99)))
 	}
+	if engine == "postgres" && callers > 1 {
+		if err := c.pgbenchRow(b, newURL, median(first.perSec)); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintln(c.to)
+	return nil
+}
+
+func (c comparison) pgbenchRow(b *testing.B, newURL func(testing.TB) string, store float64) error {
+	if _, err := exec.LookPath("pgbench"); err != nil {
+		fmt.Fprintln(c.to, "| pgbench is not installed | | | | |")
+		return nil
+	}
+	clients, perSecond, err := c.bestOfPgbench(b.Context(), func() string { return newURL(b) })
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.to, "| pgbench -M prepared, one statement, at its best with %d clients | %.0f | %.2f | | |\n", clients, perSecond, store/perSecond)
 	return nil
 }
 
