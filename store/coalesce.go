@@ -17,7 +17,7 @@ import (
 //
 // What locks what: mu is held for moments, and never while something is waited for. The leader holds the connection that
 // its batch runs on; everybody else holds nothing. Once a write is taken into a batch its caller waits for the outcome,
-// whatever becomes of its context: until then it may withdraw.
+// whatever becomes of its context, unless leaves says that it need not: until then it may withdraw.
 type coalescer struct {
 	// begin gets what a batch runs on, for as long as the leader's context and patience allow. It is not known yet what is
 	// going to be in the batch: whatever is queued by the time that it returns.

@@ -18,6 +18,7 @@ const (
 	maxGroups    = 1000   // prompts with the words, or numbers in a range, that are looked at one by one
 	maxSorted    = 20_000 // of a range with more numbers than that: what is sorted for each step
 	maxAsked     = 8      // values and ranges that are asked how many they let pass
+	firstSteps   = 3      // that look at all there is for what many prompts have
 	firstPlaces  = 100    // looked at in the first step, at least
 	placesGrowth = 4      // and so many times more in each step behind
 	maxPlaces    = 4000
@@ -43,8 +44,12 @@ func (o *operations) find(ctx context.Context, db storagedb.DBTX, l list) (Gener
 			if err != nil {
 				return none, err
 			}
-			if !many {
-				sources = append(sources, promptSource(ctx, db, o.dialect, l, prompts))
+			ofPrompts := promptSource(ctx, db, o.dialect, l, prompts)
+			switch {
+			case !many:
+				sources = append(sources, ofPrompts)
+			case len(sources) == 0:
+				return o.listFrom(ctx, db, l, atFirst(allPlaces(ctx, db), ofPrompts.places))
 			}
 		}
 	}
@@ -56,6 +61,17 @@ func (o *operations) find(ctx context.Context, db storagedb.DBTX, l list) (Gener
 		from.places = allPlaces(ctx, db)
 	}
 	return o.listFrom(ctx, db, l, from.places)
+}
+
+// atFirst looks here in the first steps, and there once these have not been enough: what is common may have been so long ago.
+func atFirst(here, there func(list, int64) ([]position, bool, error)) func(list, int64) ([]position, bool, error) {
+	steps := 0
+	return func(l list, n int64) ([]position, bool, error) {
+		if steps++; steps <= firstSteps {
+			return here(l, n)
+		}
+		return there(l, n)
+	}
 }
 
 // source is where to look: the generations that a filter lets pass.

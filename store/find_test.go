@@ -403,3 +403,27 @@ func TestListBySearchWithoutWords(t *testing.T) {
 		wantListed(t, s, store.ListGenerationsParams{Search: "beat", Limit: math.MaxInt, Offset: math.MaxInt})
 	})
 }
+
+// What many prompts have may have been asked for long ago, and is found there, too.
+func TestWordsOfManyPromptsLongAgo(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		var old []store.Generation
+		createAll := func(words string, n, prompts int) {
+			params := make([]store.CreateGenerationParams, n)
+			for i := range params {
+				params[i] = beat(fmt.Sprintf("%s %d", words, i%prompts))
+			}
+			created, err := s.CreateGenerations(t.Context(), params)
+			is.NoErr(err)
+			if words == "old" {
+				old = append(old, created...)
+			}
+		}
+		createAll("old", 600, 300)
+		createAll("new", 4000, 2)
+		for _, limit := range []int{7, 100, 250} {
+			wantListed(t, s, store.ListGenerationsParams{Search: "old", Limit: limit}, old...)
+		}
+	})
+}

@@ -15,7 +15,7 @@ CREATE TABLE generation_metadata (
 	CONSTRAINT generation_metadata_pkey PRIMARY KEY (name, value, created_at, generation_id)
 ) STRICT, WITHOUT ROWID;
 
--- The entries that there ought to be. FindByMetadata's queries read what is asked for in the same way.
+-- The entries that there ought to be. The query MetadataEntry reads what is asked for in the same way.
 CREATE VIEW generation_metadata_entries AS
 SELECT
 	g.id AS generation_id,
