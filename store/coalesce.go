@@ -68,7 +68,7 @@ type queuedWrite struct {
 	joint  *jointWrite // what fn does, where the engine can do that for many at once
 	atomic bool        // fn has several statements that change something, or one that the schema may refuse behind another
 	err    error
-	done   bool // as one of many: there is nothing left to do
+	done   bool // the outcome is final
 	panic  any
 	turn   chan turn // tells its caller what to do next; there is room for both words
 	leads  bool      // its caller has been told to lead; under the coalescer's mu
@@ -233,21 +233,30 @@ func (c *coalescer) lead(ctx context.Context, deadline time.Time, own *queuedWri
 		if c.withdraw(own) {
 			return err
 		}
-		<-own.turn // another leader has taken it along
 		c.mu.Lock()
 		c.passOn()
 		c.mu.Unlock()
-		return own.result()
+		return c.outcome(own)
 	}
 	b := &batch{queue: c}
 	b.more()
+	c.runAndTell(b, run, own)
+	if slices.Contains(b.writes, own) {
+		return own.result()
+	}
+	return c.outcome(own)
+}
+
+// runAndTell runs a batch, lets the next begin, and tells the others how theirs went, also where one of the writes ends this
+// goroutine.
+func (c *coalescer) runAndTell(b *batch, run batchRunner, own *queuedWrite) {
 	finished := false
-	defer func() { // also where one of the writes ends this goroutine
+	defer func() {
 		c.mu.Lock()
 		c.passOn()
 		c.mu.Unlock()
 		for _, w := range b.writes {
-			if !finished && w.err == nil {
+			if !finished && !w.done && w.err == nil {
 				w.err = fmt.Errorf("%w: the goroutine that committed for several has ended", ErrBusy)
 			}
 			if w != own {
@@ -257,8 +266,18 @@ func (c *coalescer) lead(ctx context.Context, deadline time.Time, own *queuedWri
 	}()
 	run(b)
 	finished = true
-	if !slices.Contains(b.writes, own) {
+}
+
+// outcome is that of a leader's write that another leader has taken along.
+func (c *coalescer) outcome(own *queuedWrite) error {
+	if !c.leaves {
 		<-own.turn
+		return own.result()
 	}
-	return own.result()
+	select {
+	case <-own.turn:
+		return own.result()
+	case <-own.ctx.Done():
+		return own.ctx.Err()
+	}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +30,11 @@ func (e *postgresEngine) newCoalescer(together func(ctx context.Context, db stor
 	return c
 }
 
-// runBatch runs the writes together, and one by one those that this leaves, or all where it fails.
+// errAlone tells a caller to run its write itself: it cannot be done together with the others.
+var errAlone = errors.New("not together with others")
+
+// runBatch runs the writes together. Those that this leaves, and all where the server refuses the statement, are left to their
+// callers: then each waits for what its own write waits for. Where the outcome is not known, nothing is run again.
 func (e *postgresEngine) runBatch(conn *pgxpool.Conn, batch []*queuedWrite, together func(context.Context, storagedb.DBTX, []*queuedWrite) error) {
 	var wanted []*queuedWrite
 	for _, w := range batch {
@@ -37,16 +42,14 @@ func (e *postgresEngine) runBatch(conn *pgxpool.Conn, batch []*queuedWrite, toge
 			wanted = append(wanted, w)
 		}
 	}
-	// A connection that turns out to be stale fails either way; then each gets another, which e.read sees to.
-	_ = e.releasing(conn, func(conn *pgxpool.Conn) error {
+	err := e.releasing(conn, func(conn *pgxpool.Conn) error {
 		db := logged(conn, e.logger)
-		if len(wanted) == 1 {
-			w := wanted[0]
-			w.call(db)
-			w.done = !pgconn.SafeToRetry(w.err)
+		switch len(wanted) {
+		case 0:
 			return nil
-		}
-		if len(wanted) == 0 {
+		case 1:
+			wanted[0].call(db)
+			wanted[0].done = !pgconn.SafeToRetry(wanted[0].err) // or the connection was stale
 			return nil
 		}
 		ctx, cancel := whileAnyLasts(wanted)
@@ -54,13 +57,22 @@ func (e *postgresEngine) runBatch(conn *pgxpool.Conn, batch []*queuedWrite, toge
 		return together(ctx, db, wanted)
 	})
 	for _, w := range wanted {
-		if !w.done {
-			w.err = e.read(w.ctx, func(db storagedb.DBTX) error {
-				w.call(db)
-				return w.err
-			})
+		switch {
+		case w.done:
+		case err == nil || changedNothingOnPostgres(err):
+			w.err = errAlone
+		default:
+			w.err = err
 		}
+		w.done = true
 	}
+}
+
+// changedNothingOnPostgres tells of a statement that was not sent, or that the server has refused: any other error may have come
+// behind its commit.
+func changedNothingOnPostgres(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return pgconn.SafeToRetry(err) || ok && refused.SeverityUnlocalized == "ERROR"
 }
 
 // whileAnyLasts is a context that ends when those of all writes have.
@@ -137,8 +149,12 @@ func (e *postgresEngine) completeTogether(ctx context.Context, db storagedb.DBTX
 }
 
 func (e *postgresEngine) writeJoint(ctx context.Context, joint *jointWrite, alone func(storagedb.DBTX) error) error {
+	of := e.completions
 	if joint.create != nil {
-		return e.creates.writeJoint(ctx, joint, alone)
+		of = e.creates
 	}
-	return e.completions.writeJoint(ctx, joint, alone)
+	if err := of.writeJoint(ctx, joint, alone); !errors.Is(err, errAlone) {
+		return err
+	}
+	return e.read(ctx, alone)
 }

@@ -25,24 +25,27 @@ func (e *sqliteEngine) beginBatch(ctx context.Context, deadline time.Time) (batc
 			return
 		}
 		// Once more, each behind a savepoint, so that what one has begun can be taken back alone.
-		if e.runAgain(b.writes, true) {
+		deadline := time.Now().Add(e.patience) // for all that is to be done again
+		if e.runAgain(b.writes, deadline, true) {
 			return
 		}
 		// The transaction itself has failed. As there is no telling by which of them, each is on its own.
 		for i := range b.writes {
-			e.runAgain(b.writes[i:i+1], false)
+			e.runAgain(b.writes[i:i+1], deadline, false)
 		}
 	}, nil
 }
 
 // runAgain runs a batch in a transaction of its own.
-func (e *sqliteEngine) runAgain(batch []*queuedWrite, guarded bool) (done bool) {
-	tx, err := e.begin(context.Background(), time.Now().Add(e.patience))
-	if err != nil {
+func (e *sqliteEngine) runAgain(batch []*queuedWrite, deadline time.Time, guarded bool) (done bool) {
+	tx, err := e.begin(context.Background(), deadline)
+	if err != nil { // that is no single write's doing
 		for _, w := range batch {
-			w.err = err
+			if w.panic == nil {
+				w.err = err
+			}
 		}
-		return len(batch) == 1
+		return true
 	}
 	return e.runBatch(tx, batch, nil, guarded)
 }
@@ -74,6 +77,9 @@ func (e *sqliteEngine) runBatch(tx *sqliteTx, batch []*queuedWrite, more func() 
 			}
 		}
 		return len(all) == 1
+	}
+	for _, w := range all {
+		w.done = true
 	}
 	return true
 }

@@ -321,3 +321,49 @@ func TestCompleteGenerations(t *testing.T) {
 		is.NoErr(s.CheckCounts(ctx))
 	})
 }
+
+// A batch that one spoils is run again, and waits for the writer no longer than each of its callers would have.
+func TestBatchesThatAreRunAgainWaitOnce(t *testing.T) {
+	is := is.New(t)
+	const patience = 300 * time.Millisecond
+	s := engines[0].open(t, store.Options{BusyTimeout: patience})
+	taken := create(t, s, "taken").ID
+	first, release := make(chan struct{}), make(chan struct{})
+	held := make(chan error, 2)
+	go func() {
+		held <- s.InTx(context.Background(), func(*store.Tx) error {
+			close(first)
+			<-release
+			return nil
+		})
+	}()
+	<-first
+	var group sync.WaitGroup
+	for i := range 20 { // they queue behind the transaction
+		group.Go(func() {
+			params := beat("x")
+			if i == 10 {
+				params.ID = taken
+			}
+			_, err := s.CreateGeneration(t.Context(), params)
+			if err != nil && !errors.Is(err, store.ErrBusy) && !errors.Is(err, store.ErrConflict) {
+				t.Error(err)
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	go func() { // another one waits behind them, and keeps the writer for long
+		held <- s.InTx(context.Background(), func(*store.Tx) error {
+			time.Sleep(5 * patience)
+			return nil
+		})
+	}()
+	time.Sleep(50 * time.Millisecond)
+	began := time.Now()
+	close(release)
+	group.Wait()
+	is.True(time.Since(began) < 3*patience)
+	is.NoErr(<-held)
+	is.NoErr(<-held)
+	is.NoErr(s.CheckCounts(t.Context()))
+}

@@ -301,9 +301,6 @@ func (p CreateGenerationParams) scheduledAt(now time.Time) time.Time {
 
 // created is the row that a creation makes, with the schema's defaults.
 func (p CreateGenerationParams) created(now time.Time, promptID int64) Generation {
-	if p.ModelVersion != nil {
-		p.ModelVersion = new(*p.ModelVersion) // the caller's may change
-	}
 	return Generation{
 		ID: p.ID, Prompt: p.Prompt, ModelName: p.ModelName, ModelVersion: p.ModelVersion, DurationSeconds: p.DurationSeconds,
 		SampleRate: p.SampleRate, Channels: p.Channels, FilePath: p.FilePath, Status: StatusPending, CreatedAt: now,

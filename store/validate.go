@@ -111,9 +111,7 @@ func (p CreateGenerationParams) checked() (CreateGenerationParams, error) {
 		if err := checkText("model_version", *p.ModelVersion, MaxModelVersionBytes); err != nil {
 			return p, err
 		}
-		if *p.ModelVersion == "" {
-			p.ModelVersion = nil
-		}
+		p.ModelVersion = nullIfEmpty(*p.ModelVersion) // a copy: the caller's may change while others commit this
 	}
 	if !(p.DurationSeconds > 0) || math.IsInf(p.DurationSeconds, 0) { // so written, NaN is refused too
 		return p, invalid("duration_seconds", "is not a positive finite number")
