@@ -61,6 +61,8 @@ func (e *postgresEngine) runBatch(conn *pgxpool.Conn, batch []*queuedWrite, toge
 		case w.done:
 		case err == nil || changedNothingOnPostgres(err):
 			w.err = errAlone
+		case w.ctx.Err() != nil: // which may be why: the statement is cut off once all have ended
+			w.err = w.ctx.Err()
 		default:
 			w.err = err
 		}
