@@ -34,7 +34,7 @@ type sqliteConn struct {
 	ended      int // how many transactions have ended, whoever ended them: SQLite itself does when a disk is full
 }
 
-// maxStatements bounds the cache. The store's own queries are some twenty; the rest is for a user's.
+// maxStatements bounds the cache. The store's own queries are fewer than a hundred; the rest is for a user's.
 const maxStatements = 256
 
 type sqliteStatement struct {

@@ -126,7 +126,7 @@ type InsertGenerationParams struct {
 
 // PostgreSQL creates prompts and generations in one statement; SQLite has no INSERT inside WITH. In SQLite a statement
 // costs no round trip, so the store tracks the prompt with the shared query and inserts the row with this one. It returns
-// nothing, since the store knows all that it would: RETURNING took a fifth of the time.
+// nothing, since the store knows all that it would.
 func (q *Queries) InsertGeneration(ctx context.Context, arg InsertGenerationParams) error {
 	_, err := q.db.Exec(ctx, insertGeneration,
 		arg.ID,

@@ -1,7 +1,7 @@
 -- name: InsertGeneration :exec
 -- PostgreSQL creates prompts and generations in one statement; SQLite has no INSERT inside WITH. In SQLite a statement
 -- costs no round trip, so the store tracks the prompt with the shared query and inserts the row with this one. It returns
--- nothing, since the store knows all that it would: RETURNING took a fifth of the time.
+-- nothing, since the store knows all that it would.
 INSERT INTO generations (
 	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, status, created_at,
 	metadata, prompt_id, priority, scheduled_at, max_attempts, batch_id
