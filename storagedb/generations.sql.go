@@ -12,6 +12,37 @@ import (
 	"github.com/google/uuid"
 )
 
+type CopyGenerationsParams struct {
+	ID                    uuid.UUID  `json:"id"`
+	Prompt                string     `json:"prompt"`
+	ModelName             string     `json:"model_name"`
+	ModelVersion          *string    `json:"model_version"`
+	DurationSeconds       float64    `json:"duration_seconds"`
+	SampleRate            int64      `json:"sample_rate"`
+	Channels              int64      `json:"channels"`
+	FilePath              string     `json:"file_path"`
+	FileSizeBytes         *int64     `json:"file_size_bytes"`
+	Status                Status     `json:"status"`
+	CreatedAt             time.Time  `json:"created_at"`
+	CompletedAt           *time.Time `json:"completed_at"`
+	GenerationTimeSeconds *float64   `json:"generation_time_seconds"`
+	ErrorMessage          *string    `json:"error_message"`
+	Metadata              Metadata   `json:"metadata"`
+	PromptID              int64      `json:"prompt_id"`
+	Priority              int64      `json:"priority"`
+	ScheduledAt           time.Time  `json:"scheduled_at"`
+	StartedAt             *time.Time `json:"started_at"`
+	Attempt               int64      `json:"attempt"`
+	MaxAttempts           int64      `json:"max_attempts"`
+	Worker                *string    `json:"worker"`
+	LeaseExpiresAt        *time.Time `json:"lease_expires_at"`
+	BatchID               *uuid.UUID `json:"batch_id"`
+	ProgressStep          string     `json:"progress_step"`
+	ProgressFraction      float64    `json:"progress_fraction"`
+	CancelRequestedAt     *time.Time `json:"cancel_requested_at"`
+	Favorite              bool       `json:"favorite"`
+}
+
 const deleteGeneration = `-- name: DeleteGeneration :execrows
 DELETE FROM generations WHERE id = $1
 `

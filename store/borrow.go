@@ -61,6 +61,15 @@ func (b borrowedDB) QueryRow(ctx context.Context, sql string, args ...any) pgx.R
 	return &watchedRow{row, func(error) { giveBack() }}
 }
 
+func (b borrowedDB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+	db, giveBack, err := b.borrow(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer giveBack()
+	return db.CopyFrom(ctx, table, columns, rows)
+}
+
 // watchedRows calls done once, when the result is closed or has no more rows.
 type watchedRows struct {
 	pgx.Rows

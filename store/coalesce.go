@@ -26,6 +26,8 @@ type coalescer struct {
 	patience time.Duration
 	// leaves says that callers whose context ends need not wait for the outcome of a batch: where that is far away.
 	leaves bool
+	// afterwards is called by the leader when it holds nothing any more, and all know how their writes went.
+	afterwards func()
 
 	room    chan struct{} // holds a token for each write that is queued or runs
 	mu      sync.Mutex
@@ -108,7 +110,7 @@ func (c *coalescer) write(ctx context.Context, atomic bool, fn func(storagedb.DB
 
 // writeJoint is write, for what the engine can do for many at once.
 func (c *coalescer) writeJoint(ctx context.Context, joint *jointWrite, alone func(storagedb.DBTX) error) error {
-	return c.do(&queuedWrite{ctx: ctx, fn: alone, joint: joint, turn: make(chan turn, 2)})
+	return c.do(&queuedWrite{ctx: ctx, fn: alone, joint: joint, atomic: true, turn: make(chan turn, 2)})
 }
 
 func (c *coalescer) do(w *queuedWrite) error {
@@ -241,6 +243,9 @@ func (c *coalescer) lead(ctx context.Context, deadline time.Time, own *queuedWri
 	b := &batch{queue: c}
 	b.more()
 	c.runAndTell(b, run, own)
+	if c.afterwards != nil {
+		c.afterwards()
+	}
 	if slices.Contains(b.writes, own) {
 		return own.result()
 	}
@@ -280,4 +285,31 @@ func (c *coalescer) outcome(own *queuedWrite) error {
 	case <-own.ctx.Done():
 		return own.ctx.Err()
 	}
+}
+
+// latest is the time of the write that was asked for last.
+func latest(batch []*queuedWrite) time.Time {
+	now := batch[0].joint.now
+	for _, w := range batch[1:] {
+		if w.joint.now.After(now) {
+			now = w.joint.now
+		}
+	}
+	return now
+}
+
+// createTogether does creations at once, and leaves to the caller to tell when they are durable.
+func createTogether(ctx context.Context, d dialect, db storagedb.DBTX, batch []*queuedWrite) error {
+	rows := make([]CreateGenerationParams, len(batch))
+	for i, w := range batch {
+		rows[i] = *w.joint.create
+	}
+	created, err := d.createGenerations(ctx, db, rows, latest(batch))
+	if err != nil {
+		return err
+	}
+	for i, w := range batch {
+		w.joint.set(created[i])
+	}
+	return nil
 }

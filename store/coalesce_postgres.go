@@ -103,31 +103,12 @@ func whileAnyLasts(batch []*queuedWrite) (context.Context, context.CancelFunc) {
 	}
 }
 
-// latest is the time of the write that was asked for last.
-func latest(batch []*queuedWrite) time.Time {
-	now := batch[0].joint.now
-	for _, w := range batch[1:] {
-		if w.joint.now.After(now) {
-			now = w.joint.now
-		}
-	}
-	return now
-}
-
 func (e *postgresEngine) createTogether(ctx context.Context, db storagedb.DBTX, batch []*queuedWrite) error {
-	rows := make([]CreateGenerationParams, len(batch))
-	for i, w := range batch {
-		rows[i] = *w.joint.create
+	err := createTogether(ctx, e, db, batch)
+	for _, w := range batch {
+		w.done = err == nil // the statement has committed
 	}
-	created, err := e.createGenerations(ctx, db, rows, latest(batch))
-	if err != nil {
-		return err
-	}
-	for i, w := range batch {
-		w.joint.set(created[i])
-		w.done = true
-	}
-	return nil
+	return err
 }
 
 func (e *postgresEngine) completeTogether(ctx context.Context, db storagedb.DBTX, batch []*queuedWrite) error {

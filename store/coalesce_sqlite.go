@@ -56,7 +56,14 @@ func (e *sqliteEngine) runBatch(tx *sqliteTx, batch []*queuedWrite, more func() 
 	defer tx.end()
 	db, all := detached{tx.db}, batch
 	for len(batch) > 0 {
-		for _, w := range batch {
+		rest := batch
+		if !guarded {
+			var err error
+			if rest, err = e.createFirst(db, batch); err != nil || tx.state() == txEnded {
+				return false // there is no telling whose fault it is
+			}
+		}
+		for _, w := range rest {
 			if !w.run(db, guarded) || tx.state() == txEnded {
 				if len(all) == 1 && w.err == nil {
 					w.err = errors.New("the transaction ended early")
@@ -82,6 +89,22 @@ func (e *sqliteEngine) runBatch(tx *sqliteTx, batch []*queuedWrite, more func() 
 		w.done = true
 	}
 	return true
+}
+
+// createFirst does the creations of a batch together, where there are several, and returns the writes that are left.
+func (e *sqliteEngine) createFirst(db storagedb.DBTX, batch []*queuedWrite) (rest []*queuedWrite, err error) {
+	var creations []*queuedWrite
+	for _, w := range batch {
+		if w.joint == nil || w.joint.create == nil || w.ctx.Err() != nil {
+			rest = append(rest, w)
+		} else {
+			creations = append(creations, w)
+		}
+	}
+	if len(creations) < 2 {
+		return batch, nil
+	}
+	return rest, createTogether(context.Background(), e, db, creations)
 }
 
 // run runs a write of a transaction, and tells whether that is none the worse for it.
@@ -136,4 +159,8 @@ func (d detached) Query(ctx context.Context, sql string, args ...any) (pgx.Rows,
 
 func (d detached) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	return d.db.QueryRow(context.WithoutCancel(ctx), sql, args...)
+}
+
+func (d detached) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+	return d.db.CopyFrom(context.WithoutCancel(ctx), table, columns, rows)
 }

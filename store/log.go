@@ -54,6 +54,13 @@ func (l loggedDB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 	return &watchedRow{l.DBTX.QueryRow(ctx, sql, args...), func(err error) { l.log(ctx, sql, start, err) }}
 }
 
+func (l loggedDB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+	start := time.Now()
+	copied, err := l.DBTX.CopyFrom(ctx, table, columns, rows)
+	l.log(ctx, "COPY", start, err)
+	return copied, err
+}
+
 func (l loggedDB) log(ctx context.Context, sql string, start time.Time, err error) {
 	took := time.Since(start)
 	attributes := []slog.Attr{slog.String("query", queryName(sql)), slog.Duration("duration", took)}

@@ -44,7 +44,8 @@ type sqliteEngine struct {
 	memory  bool // the readers are the writer: a database in memory has one connection
 	alarm   *alarm
 
-	coalescer *coalescer // of single writes
+	coalescer    *coalescer // of single writes
+	checkpointer checkpointer
 }
 
 func sqliteReaders(maxConns int) int {
@@ -57,7 +58,7 @@ func sqliteReaders(maxConns int) int {
 // newSQLiteEngine opens nothing yet, but for a database in memory, which is there for as long as it has a connection.
 func newSQLiteEngine(ctx context.Context, t target, opts Options) (*sqliteEngine, error) {
 	e := &sqliteEngine{
-		dsn:      t.sqliteDSN(append([]string{"foreign_keys(ON)"}, durableSettings...)...),
+		dsn:      t.sqliteDSN(append([]string{"foreign_keys(ON)", "wal_autocheckpoint(0)"}, durableSettings...)...),
 		patience: opts.BusyTimeout,
 		logger:   opts.Logger,
 		writer:   make(chan *sqliteConn, 1),
@@ -66,6 +67,7 @@ func newSQLiteEngine(ctx context.Context, t target, opts Options) (*sqliteEngine
 	}
 	e.writer <- nil
 	e.coalescer = newCoalescer(1, e.patience, e.beginBatch) // one writer, one batch at a time
+	e.coalescer.afterwards = e.checkpoint
 	if e.memory {
 		e.alarm = newAlarm(nil) // there are no other processes
 		e.readers = e.writer
@@ -259,8 +261,8 @@ func (e *sqliteEngine) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) 
 	return e.coalescer.write(ctx, true, fn)
 }
 
-func (e *sqliteEngine) writeJoint(ctx context.Context, _ *jointWrite, alone func(storagedb.DBTX) error) error {
-	return e.coalescer.write(ctx, true, alone)
+func (e *sqliteEngine) writeJoint(ctx context.Context, joint *jointWrite, alone func(storagedb.DBTX) error) error {
+	return e.coalescer.writeJoint(ctx, joint, alone)
 }
 
 func (e *sqliteEngine) writeMany(ctx context.Context, fn func(storagedb.DBTX) error) error {
@@ -276,6 +278,7 @@ func (e *sqliteEngine) inTx(ctx context.Context, fn func(db storagedb.DBTX, stat
 	if err != nil {
 		return err
 	}
+	defer e.checkpoint()
 	defer tx.end() // rolls back when fn panics, too
 	if err := fn(tx.db, tx.state); err != nil {
 		return err
@@ -325,6 +328,7 @@ func (tx *sqliteTx) state() txState {
 func (tx *sqliteTx) commit() error {
 	_, err := tx.db.Exec(context.Background(), "COMMIT")
 	tx.committed = err == nil
+	tx.engine.checkpointer.noteWritten(tx.conn)
 	return err
 }
 
@@ -377,6 +381,7 @@ func (e *sqliteEngine) ping(ctx context.Context) error {
 func (e *sqliteEngine) close() {
 	close(e.closed)
 	e.alarm.close()
+	e.checkpointer.close()
 	pools := []chan *sqliteConn{e.readers, e.writer}
 	if e.memory {
 		pools = pools[1:]
@@ -388,27 +393,6 @@ func (e *sqliteEngine) close() {
 			}
 		}
 	}
-}
-
-func (e *sqliteEngine) createGenerations(ctx context.Context, db storagedb.DBTX, rows []CreateGenerationParams, now time.Time) ([]Generation, error) {
-	shared, own := storagedb.New(db), sqlitedb.New(db)
-	created := make([]Generation, len(rows))
-	for i, row := range rows {
-		prompt, err := shared.TrackPrompt(ctx, storagedb.TrackPromptParams{Text: row.Prompt, UsedAt: now})
-		if err != nil {
-			return nil, err
-		}
-		created[i] = row.created(now, prompt.ID)
-		g := &created[i]
-		if err := own.InsertGeneration(ctx, sqlitedb.InsertGenerationParams{
-			ID: g.ID, Prompt: g.Prompt, ModelName: g.ModelName, ModelVersion: g.ModelVersion, DurationSeconds: g.DurationSeconds,
-			SampleRate: g.SampleRate, Channels: g.Channels, FilePath: g.FilePath, CreatedAt: g.CreatedAt, Metadata: g.Metadata,
-			PromptID: g.PromptID, Priority: g.Priority, ScheduledAt: g.ScheduledAt, MaxAttempts: g.MaxAttempts, BatchID: g.BatchID,
-		}); err != nil {
-			return nil, err
-		}
-	}
-	return created, nil
 }
 
 func (e *sqliteEngine) completeGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params CompleteGenerationParams, now time.Time) (Generation, error) {

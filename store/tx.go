@@ -251,6 +251,15 @@ func (t *txDB) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comman
 	return tag, err
 }
 
+func (t *txDB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+	if err := t.usable(); err != nil {
+		return 0, err
+	}
+	copied, err := t.db.CopyFrom(ctx, table, columns, rows)
+	t.note(err)
+	return copied, err
+}
+
 func (t *txDB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	if err := t.usable(); err != nil {
 		return nil, err

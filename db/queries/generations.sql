@@ -175,3 +175,16 @@ DELETE FROM generations WHERE id = @id;
 
 -- name: SetFavorite :one
 UPDATE generations SET favorite = @favorite WHERE id = @id RETURNING *;
+
+-- name: CopyGenerations :copyfrom
+-- Whole rows by the engine's bulk path: COPY on PostgreSQL, inserts of many rows each on SQLite.
+INSERT INTO generations (
+	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status,
+	created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at,
+	attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
+)
+VALUES (
+	@id, @prompt, @model_name, @model_version, @duration_seconds, @sample_rate, @channels, @file_path, @file_size_bytes, @status,
+	@created_at, @completed_at, @generation_time_seconds, @error_message, @metadata, @prompt_id, @priority, @scheduled_at, @started_at,
+	@attempt, @max_attempts, @worker, @lease_expires_at, @batch_id, @progress_step, @progress_fraction, @cancel_requested_at, @favorite
+);

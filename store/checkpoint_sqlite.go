@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"modernc.org/sqlite"
+)
+
+// checkpointPages is how many pages may be written to the log until it is brought back into the database file: 16 MiB. Pages
+// that are written again and again, as the ends of indexes are, are brought back once.
+const checkpointPages = 4000
+
+// checkpointer brings the log back into the database file. SQLite would do so inside a commit, for which all that are to be
+// committed next would wait; here the caller whose commit made it due does, after the writer has gone to the next.
+//
+// What locks what: running is held by the one who does it, on a connection of its own, beside which others write. What they
+// write meanwhile is brought back while the writer is held, too, which is a few pages; or the log would never be empty, and so
+// never begin anew (https://www.sqlite.org/wal.html, "Avoiding Excessively Large WAL Files").
+type checkpointer struct {
+	written atomic.Int64 // pages since the last time
+	running sync.Mutex
+	conn    *sqliteConn // under running; nil until it is needed
+}
+
+// noteWritten counts what a transaction has written. The connection is held.
+func (c *checkpointer) noteWritten(conn *sqliteConn) {
+	if pages, _, err := conn.conn.(sqlite.DBStatus).Status(sqlite.DBStatusCacheWrite, true); err == nil {
+		c.written.Add(int64(pages))
+	}
+}
+
+// checkpoint is for callers that have committed, and hold nothing. What they have committed is durable already, so that an error
+// of this is not theirs: it goes to the log, and the next try is due as the first was.
+func (e *sqliteEngine) checkpoint() {
+	c := &e.checkpointer
+	if e.memory || c.written.Load() < checkpointPages || !c.running.TryLock() {
+		return
+	}
+	defer c.running.Unlock()
+	c.written.Store(0)
+	if err := e.runCheckpoint(c); err != nil && e.logger != nil {
+		e.logger.LogAttrs(context.Background(), slog.LevelWarn, "checkpoint failed, and the log grows until one succeeds", slog.String("error", errorCode(err)))
+	}
+}
+
+func (e *sqliteEngine) runCheckpoint(c *checkpointer) error {
+	ctx, deadline := context.Background(), time.Now().Add(e.patience)
+	if c.conn == nil {
+		conn, err := openSQLiteWhenFree(ctx, deadline, e.dsn, e.patience)
+		if err != nil {
+			return err
+		}
+		c.conn = conn
+	}
+	left, err := c.passive(ctx)
+	if err != nil || left == 0 {
+		return err
+	}
+	writer, err := e.take(ctx, e.writer, deadline)
+	if err != nil {
+		return err
+	}
+	defer func() { e.writer <- writer }()
+	_, err = c.passive(ctx)
+	return err
+}
+
+// passive waits for nobody, and returns how many pages of the log are left.
+func (c *checkpointer) passive(ctx context.Context) (left int64, err error) {
+	var busy, log, done int64
+	err = c.conn.QueryRow(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &log, &done)
+	return log - done, err
+}
+
+func (c *checkpointer) close() {
+	c.running.Lock()
+	defer c.running.Unlock()
+	if c.conn != nil {
+		c.conn.close()
+	}
+}
