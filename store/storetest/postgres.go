@@ -195,7 +195,10 @@ func startServer(ctx context.Context) (string, error) {
 	if err := run("initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync"); err != nil {
 		return "", err
 	}
-	settings := []string{"listen_addresses=", "unix_socket_directories=" + folder, "max_connections=200", "fsync=off", "full_page_writes=off", "synchronous_commit=off"}
+	settings := []string{"listen_addresses=", "unix_socket_directories=" + folder, "max_connections=200"}
+	if os.Getenv("TEST_POSTGRES_DURABLE") == "" {
+		settings = append(settings, "fsync=off", "full_page_writes=off", "synchronous_commit=off")
+	}
 	options := ""
 	for _, setting := range settings {
 		options += " -c " + strconv.Quote(setting)
