@@ -61,9 +61,10 @@ fuzz: ## look for metadata that breaks the reader, and for searches that are an 
 	go test ./storagedb -run '^$$' -fuzz FuzzCanonical -fuzztime 60s -fuzzminimizetime 10x
 	go test ./store -run '^$$' -fuzz FuzzSearch -fuzztime 60s -fuzzminimizetime 10x
 
-# mattn, which some of the others use, wants a C compiler, and a build tag for full-text search.
+# mattn, which some of the others use, wants a C compiler, and a build tag for full-text search. The first time SQLite is
+# compiled once more, for the program in C.
 .PHONY: bench
-bench: ## let the store and its peers create side by side, and write docs/benchmarks.md
+bench: ## let the store and its peers work side by side, and write docs/benchmarks.md
 	cd bench && go run -tags sqlite_fts5 ./cmd/compare -out ../docs/benchmarks.md
 
 .PHONY: bench-store
@@ -85,6 +86,7 @@ lint: ## gofmt, go vet and staticcheck
 .PHONY: generate
 generate: $(DBMATE) ## make the Go code from db/queries, and the schema dumps from db/migrations
 	$(TOOL) sqlc generate
+	cd bench && go generate ./...
 	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test ./db -run TestSchemaDumps -update
 
 .PHONY: verify

@@ -2,15 +2,16 @@ package peers
 
 import (
 	"context"
-	"database/sql"
-	"fmt"
-	"runtime"
+	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
+
+	"github.com/dgx-music/storage/bench/peers/stamp"
 )
 
 type bunPrompt struct {
@@ -21,6 +22,7 @@ type bunPrompt struct {
 	FirstUsedAt, LastUsedAt any
 }
 
+// bunGeneration has the columns that a new generation does not leave to their defaults.
 type bunGeneration struct {
 	bun.BaseModel              `bun:"table:generations"`
 	ID                         string `bun:",pk"`
@@ -32,32 +34,32 @@ type bunGeneration struct {
 	CreatedAt, ScheduledAt     any
 }
 
-type bunCreator struct {
+type bunClient[T any] struct {
 	*bun.DB
 	at func(time.Time) any
 }
 
-func openBunSQLite(_ context.Context, url string) (Creator, error) {
-	db, err := sql.Open("sqlite", fmt.Sprintf("file:%s?_pragma=busy_timeout(60000)&_pragma=foreign_keys(ON)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate", sqlitePath(url)))
-	if err != nil {
-		return nil, err
+func openBunSQLite(connections int) func(context.Context, string) (Client, error) {
+	return func(_ context.Context, url string) (Client, error) {
+		db, err := openPool("sqlite", moderncDSN(url), connections)
+		if err != nil {
+			return nil, err
+		}
+		return bunClient[stamp.Time]{bun.NewDB(db, sqlitedialect.New()), func(t time.Time) any { return t.Format(stamp.Layout) }}, nil
 	}
-	db.SetMaxOpenConns(1)
-	return bunCreator{bun.NewDB(db, sqlitedialect.New()), func(t time.Time) any { return t.Format(sqliteLayout) }}, nil
 }
 
-func openBunPostgres(_ context.Context, url string) (Creator, error) {
-	db, err := sql.Open("pgx", url)
-	if err != nil {
-		return nil, err
+func openBunPostgres(connections int) func(context.Context, string) (Client, error) {
+	return func(_ context.Context, url string) (Client, error) {
+		db, err := openPool("pgx", url, connections)
+		if err != nil {
+			return nil, err
+		}
+		return bunClient[time.Time]{bun.NewDB(db, pgdialect.New()), func(t time.Time) any { return t }}, nil
 	}
-	connections := max(16, 4*runtime.NumCPU())
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	return bunCreator{bun.NewDB(db, pgdialect.New()), func(t time.Time) any { return t }}, nil
 }
 
-func (b bunCreator) Create(ctx context.Context, job Job) error {
+func (b bunClient[T]) Create(ctx context.Context, job Job) error {
 	return b.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		at := b.at(job.At)
 		prompt := bunPrompt{Text: job.Prompt, UsedCount: 1, FirstUsedAt: at, LastUsedAt: at}
@@ -65,12 +67,58 @@ func (b bunCreator) Create(ctx context.Context, job Job) error {
 			Set("used_count = bun_prompt.used_count + 1").Set("last_used_at = EXCLUDED.last_used_at").Returning("id").Exec(ctx); err != nil {
 			return err
 		}
-		_, err := tx.NewInsert().Model(&bunGeneration{
-			ID: job.ID, Prompt: job.Prompt, ModelName: modelName, DurationSeconds: duration, SampleRate: sampleRate, Channels: channels,
-			FilePath: job.FilePath, Status: "pending", Metadata: job.Metadata, PromptID: prompt.ID, CreatedAt: at, ScheduledAt: at,
-		}).Exec(ctx)
+		generation := b.generation(job, prompt.ID)
+		_, err := tx.NewInsert().Model(&generation).Exec(ctx)
 		return err
 	})
 }
 
-func (b bunCreator) Close() error { return b.DB.Close() }
+func (b bunClient[T]) generation(job Job, prompt int64) bunGeneration {
+	at := b.at(job.At)
+	return bunGeneration{
+		ID: job.ID, Prompt: job.Prompt, ModelName: modelName, DurationSeconds: duration, SampleRate: sampleRate, Channels: channels,
+		FilePath: job.FilePath, Status: "pending", Metadata: job.Metadata, PromptID: prompt, CreatedAt: at, ScheduledAt: at,
+	}
+}
+
+func (b bunClient[T]) CreateAll(ctx context.Context, jobs []Job) error {
+	return b.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		at := b.at(jobs[len(jobs)-1].At)
+		texts, counts := uses(jobs)
+		prompts := make([]bunPrompt, len(texts))
+		for i := range prompts {
+			prompts[i] = bunPrompt{Text: texts[i], UsedCount: counts[i], FirstUsedAt: at, LastUsedAt: at}
+		}
+		// The text, too: in which order the rows come back nobody says.
+		if _, err := tx.NewInsert().Model(&prompts).On("CONFLICT (text) DO UPDATE").
+			Set("used_count = bun_prompt.used_count + EXCLUDED.used_count").Set("last_used_at = EXCLUDED.last_used_at").Returning("id, text").Exec(ctx); err != nil {
+			return err
+		}
+		ids := make(map[string]int64, len(prompts))
+		for _, prompt := range prompts {
+			ids[prompt.Text] = prompt.ID
+		}
+		generations := make([]bunGeneration, len(jobs))
+		for i, job := range jobs {
+			generations[i] = b.generation(job, ids[job.Prompt])
+		}
+		for some := range slices.Chunk(generations, 1000) {
+			if _, err := tx.NewInsert().Model(&some).Exec(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (b bunClient[T]) Get(ctx context.Context, id uuid.UUID) (string, error) {
+	var found record[T]
+	err := b.NewSelect().Model(&found).Where("id = ?", id).Scan(ctx)
+	return found.Prompt, err
+}
+
+func (b bunClient[T]) List(ctx context.Context, limit int) (uuid.UUID, int, error) {
+	var list []record[T]
+	err := b.NewSelect().Model(&list).Order("created_at DESC", "id DESC").Limit(int64(limit)).Scan(ctx)
+	return newest(list, err)
+}

@@ -2,14 +2,16 @@ package peers
 
 import (
 	"context"
-	"runtime"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/driver/postgres"
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/logger"
+
+	"github.com/dgx-music/storage/bench/peers/stamp"
 )
 
 type gormPrompt struct {
@@ -21,6 +23,7 @@ type gormPrompt struct {
 
 func (gormPrompt) TableName() string { return "prompts" }
 
+// gormGeneration has the columns that a new generation does not leave to their defaults.
 type gormGeneration struct {
 	ID                         string `gorm:"primaryKey"`
 	Prompt, ModelName          string
@@ -33,19 +36,29 @@ type gormGeneration struct {
 
 func (gormGeneration) TableName() string { return "generations" }
 
-// gormCreator is GORM with the settings of https://gorm.io/docs/performance.html: prepared statements, and a transaction only
+// gormClient is GORM with the settings of https://gorm.io/docs/performance.html: prepared statements, and a transaction only
 // where it is asked for.
-type gormCreator struct {
+type gormClient[T any] struct {
 	*gorm.DB
 	at func(time.Time) any
 }
 
-func gormConfig() *gorm.Config {
-	return &gorm.Config{PrepareStmt: true, SkipDefaultTransaction: true, Logger: logger.Discard}
+func openGormSQLite(connections int) func(context.Context, string) (Client, error) {
+	return func(_ context.Context, url string) (Client, error) {
+		db, err := openGorm(sqlite.Open(mattnDSN(url)), connections)
+		return gormClient[stamp.Time]{db, func(t time.Time) any { return t.Format(stamp.Layout) }}, err
+	}
 }
 
-func openGormSQLite(_ context.Context, url string) (Creator, error) {
-	db, err := gorm.Open(sqlite.Open(mattnDSN(url)), gormConfig())
+func openGormPostgres(connections int) func(context.Context, string) (Client, error) {
+	return func(_ context.Context, url string) (Client, error) {
+		db, err := openGorm(postgres.Open(url), connections)
+		return gormClient[time.Time]{db, func(t time.Time) any { return t }}, err
+	}
+}
+
+func openGorm(dialector gorm.Dialector, connections int) (*gorm.DB, error) {
+	db, err := gorm.Open(dialector, &gorm.Config{PrepareStmt: true, SkipDefaultTransaction: true, Logger: logger.Discard})
 	if err != nil {
 		return nil, err
 	}
@@ -53,25 +66,12 @@ func openGormSQLite(_ context.Context, url string) (Creator, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool.SetMaxOpenConns(1)
-	return gormCreator{db, func(t time.Time) any { return t.Format(sqliteLayout) }}, nil
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections)
+	return db, nil
 }
 
-func openGormPostgres(_ context.Context, url string) (Creator, error) {
-	db, err := gorm.Open(postgres.Open(url), gormConfig())
-	if err != nil {
-		return nil, err
-	}
-	pool, err := db.DB()
-	if err != nil {
-		return nil, err
-	}
-	pool.SetMaxOpenConns(max(16, 4*runtime.NumCPU()))
-	pool.SetMaxIdleConns(max(16, 4*runtime.NumCPU()))
-	return gormCreator{db, func(t time.Time) any { return t }}, nil
-}
-
-func (g gormCreator) Create(ctx context.Context, job Job) error {
+func (g gormClient[T]) Create(ctx context.Context, job Job) error {
 	return g.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		at := g.at(job.At)
 		prompt := gormPrompt{Text: job.Prompt, UsedCount: 1, FirstUsedAt: at, LastUsedAt: at}
@@ -81,14 +81,59 @@ func (g gormCreator) Create(ctx context.Context, job Job) error {
 		}, clause.Returning{Columns: []clause.Column{{Name: "id"}}}).Create(&prompt).Error; err != nil {
 			return err
 		}
-		return tx.Create(&gormGeneration{
-			ID: job.ID, Prompt: job.Prompt, ModelName: modelName, DurationSeconds: duration, SampleRate: sampleRate, Channels: channels,
-			FilePath: job.FilePath, Status: "pending", Metadata: job.Metadata, PromptID: prompt.ID, CreatedAt: at, ScheduledAt: at,
-		}).Error
+		generation := g.generation(job, prompt.ID)
+		return tx.Create(&generation).Error
 	})
 }
 
-func (g gormCreator) Close() error {
+func (g gormClient[T]) generation(job Job, prompt int64) gormGeneration {
+	at := g.at(job.At)
+	return gormGeneration{
+		ID: job.ID, Prompt: job.Prompt, ModelName: modelName, DurationSeconds: duration, SampleRate: sampleRate, Channels: channels,
+		FilePath: job.FilePath, Status: "pending", Metadata: job.Metadata, PromptID: prompt, CreatedAt: at, ScheduledAt: at,
+	}
+}
+
+func (g gormClient[T]) CreateAll(ctx context.Context, jobs []Job) error {
+	return g.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		at := g.at(jobs[len(jobs)-1].At)
+		texts, counts := uses(jobs)
+		prompts := make([]gormPrompt, len(texts))
+		for i := range prompts {
+			prompts[i] = gormPrompt{Text: texts[i], UsedCount: counts[i], FirstUsedAt: at, LastUsedAt: at}
+		}
+		// The text, too: in which order the rows come back nobody says.
+		if err := tx.Clauses(clause.OnConflict{
+			Columns:   []clause.Column{{Name: "text"}},
+			DoUpdates: clause.Assignments(map[string]any{"used_count": gorm.Expr("prompts.used_count + excluded.used_count"), "last_used_at": at}),
+		}, clause.Returning{Columns: []clause.Column{{Name: "id"}, {Name: "text"}}}).Create(&prompts).Error; err != nil {
+			return err
+		}
+		ids := make(map[string]int64, len(prompts))
+		for _, prompt := range prompts {
+			ids[prompt.Text] = prompt.ID
+		}
+		generations := make([]gormGeneration, len(jobs))
+		for i, job := range jobs {
+			generations[i] = g.generation(job, ids[job.Prompt])
+		}
+		return tx.CreateInBatches(generations, 1000).Error
+	})
+}
+
+func (g gormClient[T]) Get(ctx context.Context, id uuid.UUID) (string, error) {
+	var found record[T]
+	err := g.WithContext(ctx).Take(&found, "id = ?", id).Error
+	return found.Prompt, err
+}
+
+func (g gormClient[T]) List(ctx context.Context, limit int) (uuid.UUID, int, error) {
+	var list []record[T]
+	err := g.WithContext(ctx).Order("created_at DESC, id DESC").Limit(limit).Find(&list).Error
+	return newest(list, err)
+}
+
+func (g gormClient[T]) Close() error {
 	pool, err := g.DB.DB()
 	if err != nil {
 		return err

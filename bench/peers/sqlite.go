@@ -4,16 +4,18 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"runtime"
+	"strings"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/google/uuid"
 	_ "github.com/mattn/go-sqlite3"
 	_ "modernc.org/sqlite"
+
+	"github.com/dgx-music/storage/bench/peers/stamp"
 )
 
 const (
-	trackSQLite = `INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES (?1, 1, ?2, ?2)
-		ON CONFLICT (text) DO UPDATE SET used_count = used_count + 1, last_used_at = excluded.last_used_at RETURNING id`
+	trackSQLite = `INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES (?1, ?3, ?2, ?2)
+		ON CONFLICT (text) DO UPDATE SET used_count = used_count + excluded.used_count, last_used_at = excluded.last_used_at RETURNING id`
 	insertSQLite = `INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, metadata, prompt_id, scheduled_at)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?10, ?8)`
 )
@@ -21,36 +23,54 @@ const (
 // handSQLite is database/sql with prepared statements.
 type handSQLite struct {
 	*sql.DB
-	track, insert *sql.Stmt
+	track, insert, get, list *sql.Stmt
 }
 
-func openModernc(connections int) func(context.Context, string) (Creator, error) {
-	return func(ctx context.Context, url string) (Creator, error) {
-		return openHandSQLite(ctx, "sqlite", fmt.Sprintf("file:%s?_pragma=busy_timeout(60000)&_pragma=foreign_keys(ON)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate", sqlitePath(url)), connections)
-	}
-}
+func sqlitePath(url string) string { return strings.TrimPrefix(url, "sqlite://") }
 
-func openMattn(ctx context.Context, url string) (Creator, error) {
-	return openHandSQLite(ctx, "sqlite3", mattnDSN(url), 1)
+func moderncDSN(url string) string {
+	return fmt.Sprintf("file:%s?_pragma=busy_timeout(60000)&_pragma=foreign_keys(ON)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate", sqlitePath(url))
 }
 
 func mattnDSN(url string) string {
 	return fmt.Sprintf("file:%s?_busy_timeout=60000&_foreign_keys=on&_journal_mode=WAL&_synchronous=FULL&_txlock=immediate", sqlitePath(url))
 }
 
-func openHandSQLite(ctx context.Context, driver, dsn string, connections int) (Creator, error) {
+func openModernc(connections int) func(context.Context, string) (Client, error) {
+	return func(ctx context.Context, url string) (Client, error) {
+		return openHandSQLite(ctx, "sqlite", moderncDSN(url), connections)
+	}
+}
+
+func openMattn(connections int) func(context.Context, string) (Client, error) {
+	return func(ctx context.Context, url string) (Client, error) {
+		return openHandSQLite(ctx, "sqlite3", mattnDSN(url), connections)
+	}
+}
+
+// openPool opens database/sql with connections that stay.
+func openPool(driver, dsn string, connections int) (*sql.DB, error) {
 	db, err := sql.Open(driver, dsn)
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	h := &handSQLite{DB: db}
-	if h.track, err = db.PrepareContext(ctx, trackSQLite); err != nil {
+	return db, nil
+}
+
+func openHandSQLite(ctx context.Context, driver, dsn string, connections int) (Client, error) {
+	db, err := openPool(driver, dsn, connections)
+	if err != nil {
 		return nil, err
 	}
-	h.insert, err = db.PrepareContext(ctx, insertSQLite)
-	return h, err
+	h := &handSQLite{DB: db}
+	for text, statement := range map[string]**sql.Stmt{trackSQLite: &h.track, insertSQLite: &h.insert, getByID: &h.get, listNewest: &h.list} {
+		if *statement, err = db.PrepareContext(ctx, text); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
 }
 
 func (h *handSQLite) Create(ctx context.Context, job Job) error {
@@ -59,45 +79,63 @@ func (h *handSQLite) Create(ctx context.Context, job Job) error {
 		return err
 	}
 	defer tx.Rollback()
-	at := job.At.Format(sqliteLayout)
 	var prompt int64
-	if err := tx.StmtContext(ctx, h.track).QueryRowContext(ctx, job.Prompt, at).Scan(&prompt); err != nil {
+	if err := tx.StmtContext(ctx, h.track).QueryRowContext(ctx, job.Prompt, job.At.Format(stamp.Layout), 1).Scan(&prompt); err != nil {
 		return err
 	}
-	if _, err := tx.StmtContext(ctx, h.insert).ExecContext(ctx, job.ID, job.Prompt, modelName, duration, sampleRate, channels, job.FilePath, at, job.Metadata, prompt); err != nil {
+	if err := insertGeneration(ctx, tx.StmtContext(ctx, h.insert), job, prompt); err != nil {
 		return err
 	}
 	return tx.Commit()
 }
 
-// CreatePostgres is the creation in one statement, which commits by itself; pgbench runs it, too.
-const CreatePostgres = `WITH used AS (
-	INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES ($1, 1, $2, $2)
-	ON CONFLICT (text) DO UPDATE SET used_count = prompts.used_count + 1, last_used_at = greatest(prompts.last_used_at, excluded.last_used_at)
-	RETURNING id
-)
-INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, metadata, prompt_id, scheduled_at)
-SELECT $3, $1, $4, $5, $6, $7, $8, 'pending', $2, $9, used.id, $2 FROM used`
-
-// handPgx is a pool of pgx, which prepares each statement once per connection.
-type handPgx struct{ *pgxpool.Pool }
-
-func openPgx(ctx context.Context, url string) (Creator, error) {
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, err
-	}
-	config.MaxConns = int32(max(16, 4*runtime.NumCPU()))
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	return handPgx{pool}, err
-}
-
-func (h handPgx) Create(ctx context.Context, job Job) error {
-	_, err := h.Exec(ctx, CreatePostgres, job.Prompt, job.At, job.ID, modelName, duration, sampleRate, channels, job.FilePath, job.Metadata)
+func insertGeneration(ctx context.Context, insert *sql.Stmt, job Job, prompt int64) error {
+	_, err := insert.ExecContext(ctx, job.ID, job.Prompt, modelName, duration, sampleRate, channels, job.FilePath, job.At.Format(stamp.Layout), job.Metadata, prompt)
 	return err
 }
 
-func (h handPgx) Close() error {
-	h.Pool.Close()
-	return nil
+func (h *handSQLite) CreateAll(ctx context.Context, jobs []Job) error {
+	tx, err := h.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	track, insert := tx.StmtContext(ctx, h.track), tx.StmtContext(ctx, h.insert)
+	texts, counts := uses(jobs)
+	ids := make(map[string]int64, len(texts))
+	for i, text := range texts {
+		var id int64
+		if err := track.QueryRowContext(ctx, text, jobs[len(jobs)-1].At.Format(stamp.Layout), counts[i]).Scan(&id); err != nil {
+			return err
+		}
+		ids[text] = id
+	}
+	for _, job := range jobs {
+		if err := insertGeneration(ctx, insert, job, ids[job.Prompt]); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+func (h *handSQLite) Get(ctx context.Context, id uuid.UUID) (string, error) {
+	var g record[stamp.Time]
+	err := g.scan(h.get.QueryRowContext(ctx, id.String()))
+	return g.Prompt, err
+}
+
+func (h *handSQLite) List(ctx context.Context, limit int) (uuid.UUID, int, error) {
+	rows, err := h.list.QueryContext(ctx, limit)
+	if err != nil {
+		return uuid.UUID{}, 0, err
+	}
+	defer rows.Close()
+	list := make([]record[stamp.Time], limit)
+	n := 0
+	for ; rows.Next(); n++ {
+		if err := list[n].scan(rows); err != nil {
+			return uuid.UUID{}, 0, err
+		}
+	}
+	return newest(list[:n], rows.Err())
 }

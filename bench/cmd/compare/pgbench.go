@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"testing"
 	"time"
 )
 
@@ -22,35 +23,55 @@ INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, 
 SELECT gen_random_uuid(), 'trap beat number ' || :n || ' with heavy bass', 'musicgen-small', 16, 32000, 2, 'outputs/2025/11/07/' || :n || '.wav', 'pending', now(), '{"bpm":140,"genre":"hip hop","key":"Cm"}', used.id, now() FROM used;
 `
 
-var transactionsPerSecond = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)
+var pgbenchResult = regexp.MustCompile(`(?s)transactions actually processed: ([0-9]+).*\ntps = ([0-9.]+)`)
+
+func (c comparison) pgbenchRow(b *testing.B, engine engine, store float64) error {
+	if _, err := exec.LookPath("pgbench"); err != nil {
+		fmt.Fprintln(c.to, "| pgbench is not installed | | | | |")
+		return nil
+	}
+	clients, perSecond, err := c.bestOfPgbench(b, engine)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.to, "| pgbench -M prepared, one statement, at its best with %d clients | %.0f | %.2f | | |\n", clients, perSecond, store/perSecond)
+	return nil
+}
 
 // pgbench is PostgreSQL's own program, with so many clients: the limit of those that commit each creation.
-func pgbench(ctx context.Context, url string, clients int, lasting time.Duration) (perSecond float64, err error) {
+func pgbench(ctx context.Context, url string, clients int, lasting time.Duration) (created int64, perSecond float64, err error) {
 	script := filepath.Join(os.TempDir(), fmt.Sprintf("create-%d.sql", os.Getpid()))
 	if err := os.WriteFile(script, []byte(pgbenchScript), 0o600); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer os.Remove(script)
 	output, err := exec.CommandContext(ctx, "pgbench", "-n", "-M", "prepared", "-f", script, "-c", strconv.Itoa(clients), "-j", "2",
 		"-T", strconv.Itoa(max(1, int(lasting.Seconds()))), url).CombinedOutput()
-	found := transactionsPerSecond.FindSubmatch(output)
+	found := pgbenchResult.FindSubmatch(output)
 	if err != nil || found == nil {
-		return 0, fmt.Errorf("pgbench: %w: %s", err, output)
+		return 0, 0, fmt.Errorf("pgbench: %w: %s", err, output)
 	}
-	return strconv.ParseFloat(string(found[1]), 64)
+	_, err = fmt.Sscan(string(found[1])+" "+string(found[2]), &created, &perSecond)
+	return created, perSecond, err
 }
 
 // bestOfPgbench tries some numbers of clients, and returns the one that creates most, in the median.
-func (c comparison) bestOfPgbench(ctx context.Context, newURL func() string) (clients int, perSecond float64, err error) {
+func (c comparison) bestOfPgbench(b *testing.B, engine engine) (clients int, perSecond float64, err error) {
 	for _, n := range []int{8, 16, 32, 64} {
-		url, of := newURL(), make([]float64, c.rounds)
-		for i := range of {
-			if of[i], err = pgbench(ctx, url, n, c.lasting); err != nil {
+		m := &measured{url: engine.url(b)}
+		for range c.rounds {
+			created, perSec, err := pgbench(b.Context(), m.url, n, c.lasting)
+			if err != nil {
 				return 0, 0, err
 			}
+			m.done.Add(created)
+			m.perSec = append(m.perSec, perSec)
 		}
-		if median(of) > perSecond {
-			clients, perSecond = n, median(of)
+		if err := m.check(b.Context(), m.done.Load()); err != nil {
+			return 0, 0, fmt.Errorf("pgbench: %w", err)
+		}
+		if median(m.perSec) > perSecond {
+			clients, perSecond = n, median(m.perSec)
 		}
 	}
 	return clients, perSecond, nil

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/dgx-music/storage/bench/peers"
+)
+
+const inBulk = 10000
+
+func (c comparison) bulkTable(engine engine) {
+	c.table(fmt.Sprintf("Creating %d in one call, %s", inBulk, engine.name), func(b *testing.B) error { return c.fillBulkTable(b, engine) })
+}
+
+// fillBulkTable gives each peer a new database in each round: what is there already makes the next ones slower.
+func (c comparison) fillBulkTable(b *testing.B, engine engine) error {
+	all := peers.Creators(engine.name)
+	took := make([][]time.Duration, len(all))
+	var tookC []time.Duration
+	for range c.rounds {
+		for i, peer := range all {
+			m := &measured{name: peer.Name, url: engine.url(b)}
+			lasted, err := m.bulk(b, peer)
+			if err != nil {
+				return fmt.Errorf("%s: %w", peer.Name, err)
+			}
+			took[i] = append(took[i], lasted)
+		}
+		if engine.name == "sqlite" {
+			limit, err := newLimitC(b, engine)
+			if errors.Is(err, peers.ErrNoC) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			created, lasted, err := limit.program.CreateAll(b.Context(), limit.url, inBulk, 0)
+			if err == nil {
+				err = limit.check(b.Context(), created)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", limit.name, err)
+			}
+			tookC = append(tookC, lasted)
+		}
+	}
+	fmt.Fprint(c.to, "| | took | created per second | store is faster |\n|---|---|---|---|\n")
+	row := func(name string, took []time.Duration, store time.Duration) {
+		fmt.Fprintf(c.to, "| %s | %s | %.0f | %.2f |\n", name, median(took).Round(time.Millisecond), inBulk/median(took).Seconds(), float64(median(took))/float64(store))
+	}
+	for i, peer := range all {
+		row(peer.Name, took[i], median(took[0]))
+	}
+	if tookC != nil {
+		row("C SQLite, prepared, one transaction", tookC, median(took[0]))
+	} else if engine.name == "sqlite" {
+		fmt.Fprintf(c.to, "| no C: %v | | | |\n", peers.ErrNoC)
+	}
+	return nil
+}
+
+func (m *measured) bulk(b *testing.B, peer peers.Peer) (took time.Duration, err error) {
+	client, err := peer.Open(b.Context(), m.url)
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	jobs := peers.NewJobs(inBulk)
+	began := time.Now()
+	if err := client.CreateAll(b.Context(), jobs); err != nil {
+		return 0, err
+	}
+	took = time.Since(began)
+	return took, m.check(b.Context(), inBulk)
+}

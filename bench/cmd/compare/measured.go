@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgx-music/storage/bench/peers"
+)
+
+// measured is what a peer did in its rounds.
+type measured struct {
+	name        string
+	url         string
+	client      peers.Client
+	done        atomic.Int64 // calls, and so the number of the last one
+	perSec      []float64
+	p99         []time.Duration
+	allocations []float64 // per call
+}
+
+// round lets so many callers call for a while. Each call has a number of its own, over all rounds.
+func (m *measured) round(callers int, lasting time.Duration, call func(number int64) error) error {
+	var group sync.WaitGroup
+	failed := make(chan error, callers)
+	took := make([][]time.Duration, callers)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := time.Now()
+	for caller := range callers {
+		group.Go(func() {
+			for time.Since(began) < lasting {
+				number, from := m.done.Add(1), time.Now()
+				if err := call(number); err != nil {
+					failed <- err
+					return
+				}
+				took[caller] = append(took[caller], time.Since(from))
+			}
+		})
+	}
+	group.Wait()
+	lasted := time.Since(began)
+	runtime.ReadMemStats(&after)
+	select {
+	case err := <-failed:
+		return err
+	default:
+	}
+	every := slices.Concat(took...)
+	slices.Sort(every)
+	m.add(int64(len(every)), lasted, every[len(every)*99/100])
+	m.allocations = append(m.allocations, float64(after.Mallocs-before.Mallocs)/float64(len(every)))
+	return nil
+}
+
+func (m *measured) add(calls int64, lasted, p99 time.Duration) {
+	m.perSec = append(m.perSec, float64(calls)/lasted.Seconds())
+	m.p99 = append(m.p99, p99)
+}
+
+// check looks whether all is there that a peer says it has created.
+func (m *measured) check(ctx context.Context, created int64) error {
+	there, err := peers.Count(ctx, m.url)
+	if err == nil && there != created {
+		err = fmt.Errorf("%d are there, and %d were created", there, created)
+	}
+	return err
+}

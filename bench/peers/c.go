@@ -1,0 +1,85 @@
+package peers
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+//go:embed c/create.c
+var createC []byte
+
+// cFlags are those that https://www.sqlite.org/compile.html recommends, as far as the schema does with them.
+var cFlags = []string{
+	"-O2", "-DSQLITE_ENABLE_FTS5", "-DSQLITE_THREADSAFE=0", "-DSQLITE_DEFAULT_MEMSTATUS=0", "-DSQLITE_DQS=0",
+	"-DSQLITE_LIKE_DOESNT_MATCH_BLOBS", "-DSQLITE_MAX_EXPR_DEPTH=0", "-DSQLITE_OMIT_DEPRECATED", "-DSQLITE_OMIT_PROGRESS_CALLBACK",
+	"-DSQLITE_OMIT_SHARED_CACHE", "-DSQLITE_OMIT_LOAD_EXTENSION", "-DSQLITE_USE_ALLOCA",
+}
+
+// C is a program that creates on SQLite, in one thread.
+type C struct{ path string }
+
+// ErrNoC is that there is no compiler, or nothing to compile.
+var ErrNoC = errors.New("gcc or the sources of mattn's SQLite are not there")
+
+// CompileC compiles the program with the SQLite that mattn ships. That takes a minute, and so it is kept.
+func CompileC(ctx context.Context) (C, error) {
+	folder, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/mattn/go-sqlite3").Output()
+	sources := strings.TrimSpace(string(folder))
+	if _, missing := exec.LookPath("gcc"); missing != nil || err != nil || sources == "" {
+		return C{}, ErrNoC
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return C{}, err
+	}
+	cache = filepath.Join(cache, "dgx-music-storage-bench")
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return C{}, err
+	}
+	sum := sha256.Sum256(fmt.Append(nil, sources, cFlags, string(createC)))
+	program := filepath.Join(cache, fmt.Sprintf("create-%x", sum[:8]))
+	if _, err := os.Stat(program); err == nil {
+		return C{program}, nil
+	}
+	if err := os.WriteFile(program+".c", createC, 0o600); err != nil {
+		return C{}, err
+	}
+	args := append([]string{"-I", sources, "-o", program + ".new", program + ".c", filepath.Join(sources, "sqlite3-binding.c"), "-lm"}, cFlags...)
+	if output, err := exec.CommandContext(ctx, "gcc", args...).CombinedOutput(); err != nil {
+		return C{}, fmt.Errorf("gcc: %w: %s", err, output)
+	}
+	return C{program}, os.Rename(program+".new", program)
+}
+
+// CreateEach commits each creation, for a while.
+func (c C) CreateEach(ctx context.Context, url string, lasting time.Duration, first int64) (created int64, took, p99 time.Duration, err error) {
+	return c.run(ctx, sqlitePath(url), "each", fmt.Sprint(lasting.Seconds()), first)
+}
+
+// CreateAll is one transaction.
+func (c C) CreateAll(ctx context.Context, url string, rows int, first int64) (created int64, took time.Duration, err error) {
+	created, took, _, err = c.run(ctx, sqlitePath(url), "once", strconv.Itoa(rows), first)
+	return created, took, err
+}
+
+func (c C) run(ctx context.Context, path, mode, much string, first int64) (created int64, took, p99 time.Duration, err error) {
+	output, err := exec.CommandContext(ctx, c.path, path, mode, much, strconv.FormatInt(first, 10)).Output()
+	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
+		err = fmt.Errorf("%w: %s", err, failed.Stderr)
+	}
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	var seconds, p99Seconds float64
+	_, err = fmt.Sscan(string(output), &created, &seconds, &p99Seconds)
+	return created, time.Duration(seconds * float64(time.Second)), time.Duration(p99Seconds * float64(time.Second)), err
+}

@@ -1,0 +1,179 @@
+// create creates generations on SQLite's own interface, as fast as one thread can that commits each of them: the limit of
+// all who do so from Go.
+//
+//	create DATABASE each SECONDS FIRST	commits each, for so long
+//	create DATABASE once ROWS FIRST	in one transaction
+//
+// FIRST is the number of the first one. It prints how many were created, in how many seconds, and in how many 99 of 100
+// were, each of them, where each was committed.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sqlite3-binding.h"
+
+#define PROMPTS 500
+
+static sqlite3 *db;
+
+static void check(int ok)
+{
+	if (!ok) {
+		fprintf(stderr, "%s\n", db ? sqlite3_errmsg(db) : "out of memory");
+		exit(1);
+	}
+}
+
+static sqlite3_stmt *prepare(const char *sql)
+{
+	sqlite3_stmt *statement;
+	check(sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) == SQLITE_OK);
+	return statement;
+}
+
+static void run(sqlite3_stmt *statement)
+{
+	check(sqlite3_step(statement) == SQLITE_DONE);
+	sqlite3_reset(statement);
+}
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+// A UUIDv7: the time in milliseconds, its fraction, which makes those of a millisecond ascend, and what chance has to add.
+static void draw_id(char *id, const struct timespec *at)
+{
+	static unsigned long long last;
+	unsigned long long time = (at->tv_sec * 1000ULL + at->tv_nsec / 1000000) << 12 | (at->tv_nsec % 1000000 * 4096ULL / 1000000);
+	unsigned long long chance;
+	if (time <= last)
+		time = last + 1;
+	last = time;
+	sqlite3_randomness(sizeof chance, &chance);
+	snprintf(id, 37, "%08llx-%04llx-7%03llx-%04llx-%012llx", time >> 28 & 0xffffffff, time >> 12 & 0xffff, time & 0xfff,
+		0x8000 | (chance >> 48 & 0x3fff), chance & 0xffffffffffffULL);
+}
+
+static sqlite3_stmt *begin, *track, *insert, *commit;
+
+static void text(sqlite3_stmt *statement, int place, const char *value)
+{
+	check(sqlite3_bind_text(statement, place, value, -1, SQLITE_STATIC) == SQLITE_OK);
+}
+
+static void write_time(char *to, size_t room, const struct timespec *t)
+{
+	struct tm utc;
+	gmtime_r(&t->tv_sec, &utc);
+	size_t seconds = strftime(to, room, "%Y-%m-%d %H:%M:%S", &utc);
+	snprintf(to + seconds, room - seconds, ".%06ld", t->tv_nsec / 1000);
+}
+
+static const char *prompt_of(long long number)
+{
+	static char prompt[64];
+	snprintf(prompt, sizeof prompt, "trap beat number %lld with heavy bass", number % PROMPTS);
+	return prompt;
+}
+
+static sqlite3_int64 use(long long number, long long uses)
+{
+	struct timespec t;
+	char at[48];
+	clock_gettime(CLOCK_REALTIME, &t);
+	write_time(at, sizeof at, &t);
+	text(track, 1, prompt_of(number));
+	text(track, 2, at);
+	sqlite3_bind_int64(track, 3, uses);
+	check(sqlite3_step(track) == SQLITE_ROW);
+	sqlite3_int64 prompt_id = sqlite3_column_int64(track, 0);
+	run(track);
+	return prompt_id;
+}
+
+static void create(long long number, sqlite3_int64 prompt_id)
+{
+	struct timespec t;
+	char id[37], path[64], at[48];
+	clock_gettime(CLOCK_REALTIME, &t);
+	write_time(at, sizeof at, &t);
+	draw_id(id, &t);
+	snprintf(path, sizeof path, "outputs/2025/11/07/%lld.wav", number);
+	text(insert, 1, id);
+	text(insert, 2, prompt_of(number));
+	text(insert, 3, "musicgen-small");
+	sqlite3_bind_double(insert, 4, 16);
+	sqlite3_bind_int64(insert, 5, 32000);
+	sqlite3_bind_int64(insert, 6, 2);
+	text(insert, 7, path);
+	text(insert, 8, at);
+	text(insert, 9, "{\"bpm\":140,\"genre\":\"hip hop\",\"key\":\"Cm\"}");
+	sqlite3_bind_int64(insert, 10, prompt_id);
+	run(insert);
+}
+
+static void create_each(long long number)
+{
+	run(begin);
+	create(number, use(number, 1));
+	run(commit);
+}
+
+// A prompt is counted once, with all its uses.
+static void create_once(long long first, long long rows)
+{
+	static sqlite3_int64 ids[PROMPTS];
+	run(begin);
+	for (long long n = 0; n < PROMPTS && n < rows; n++)
+		ids[(first + n) % PROMPTS] = use(first + n, (rows - n + PROMPTS - 1) / PROMPTS);
+	for (long long n = 0; n < rows; n++)
+		create(first + n, ids[(first + n) % PROMPTS]);
+	run(commit);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	return (*(double *)a > *(double *)b) - (*(double *)a < *(double *)b);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 5)
+		return 2;
+	check(sqlite3_open_v2(argv[1], &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);
+	check(sqlite3_exec(db, "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", NULL, NULL, NULL) == SQLITE_OK);
+	begin = prepare("BEGIN IMMEDIATE");
+	track = prepare("INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES (?1, ?3, ?2, ?2) "
+		"ON CONFLICT (text) DO UPDATE SET used_count = used_count + excluded.used_count, last_used_at = excluded.last_used_at RETURNING id");
+	insert = prepare("INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, metadata, prompt_id, scheduled_at) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?10, ?8)");
+	commit = prepare("COMMIT");
+
+	const long long first = atoll(argv[4]);
+	const double began = now();
+	if (strcmp(argv[2], "once") == 0) {
+		create_once(first, atoll(argv[3]));
+		printf("%s %.6f 0\n", argv[3], now() - began);
+		return sqlite3_close_v2(db) != SQLITE_OK;
+	}
+
+	long long created = 0;
+	size_t room = 1 << 16;
+	double *took = malloc(room * sizeof *took), from = began, until = began;
+	check(took != NULL);
+	for (double lasting = atof(argv[3]); until - began < lasting; from = until) {
+		create_each(first + created);
+		until = now();
+		if (created == (long long)room)
+			check((took = realloc(took, (room *= 2) * sizeof *took)) != NULL);
+		took[created++] = until - from;
+	}
+	qsort(took, created, sizeof *took, ascending);
+	printf("%lld %.6f %.6f\n", created, until - began, took[created * 99 / 100]);
+	return sqlite3_close_v2(db) != SQLITE_OK;
+}
