@@ -45,7 +45,7 @@ type gormClient[T any] struct {
 
 func openGormSQLite(connections int) func(context.Context, string) (Client, error) {
 	return func(_ context.Context, url string) (Client, error) {
-		db, err := openGorm(sqlite.Open(mattnDSN(url)), connections)
+		db, err := openGorm(sqlite.New(sqlite.Config{DriverName: mattnDriver, DSN: mattnDSN(url)}), connections)
 		return gormClient[stamp.Time]{db, func(t time.Time) any { return t.Format(stamp.Layout) }}, err
 	}
 }

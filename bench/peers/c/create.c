@@ -146,7 +146,8 @@ int main(int argc, char **argv)
 	if (argc != 5)
 		return 2;
 	check(sqlite3_open_v2(argv[1], &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);
-	check(sqlite3_exec(db, "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", NULL, NULL, NULL) == SQLITE_OK);
+	check(sqlite3_exec(db, "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
+		"PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY", NULL, NULL, NULL) == SQLITE_OK);
 	begin = prepare("BEGIN IMMEDIATE");
 	track = prepare("INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES (?1, ?3, ?2, ?2) "
 		"ON CONFLICT (text) DO UPDATE SET used_count = used_count + excluded.used_count, last_used_at = excluded.last_used_at RETURNING id");
