@@ -43,6 +43,17 @@ func Creators(engine string) []Peer {
 	return of(engine, max(16, 4*runtime.NumCPU()))
 }
 
+// BulkCreators are the peers as they create many at their best.
+func BulkCreators(engine string) []Peer {
+	all := Creators(engine)
+	if engine == "sqlite" {
+		all = append(all,
+			Peer{fmt.Sprintf("modernc by hand, %d rows a statement", rowsAStatement), openManyRows(openModernc(1))},
+			Peer{fmt.Sprintf("mattn (C) by hand, %d rows a statement", rowsAStatement), openManyRows(openMattn(1))})
+	}
+	return all
+}
+
 // Readers are the peers with as many connections as the store has by default to read with.
 func Readers(engine string) []Peer {
 	if engine == "sqlite" {

@@ -16,8 +16,8 @@ import (
 const (
 	trackSQLite = `INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES (?1, ?3, ?2, ?2)
 		ON CONFLICT (text) DO UPDATE SET used_count = used_count + excluded.used_count, last_used_at = excluded.last_used_at RETURNING id`
-	insertSQLite = `INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, metadata, prompt_id, scheduled_at)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?10, ?8)`
+	insertInto   = `INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, metadata, prompt_id, scheduled_at) VALUES `
+	insertSQLite = insertInto + `(?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?10, ?8)`
 )
 
 // handSQLite is database/sql with prepared statements.
@@ -73,6 +73,16 @@ func openPool(driver, dsn string, connections int) (*sql.DB, error) {
 	return db, nil
 }
 
+func openManyRows(open func(context.Context, string) (Client, error)) func(context.Context, string) (Client, error) {
+	return func(ctx context.Context, url string) (Client, error) {
+		client, err := open(ctx, url)
+		if err != nil {
+			return nil, err
+		}
+		return manyRows{client.(*handSQLite)}, nil
+	}
+}
+
 func openHandSQLite(ctx context.Context, driver, dsn string, connections int) (Client, error) {
 	db, err := openPool(driver, dsn, connections)
 	if err != nil {
@@ -109,27 +119,67 @@ func insertGeneration(ctx context.Context, insert *sql.Stmt, job Job, prompt int
 }
 
 func (h *handSQLite) CreateAll(ctx context.Context, jobs []Job) error {
+	return h.createAll(ctx, jobs, func(tx *sql.Tx, ids map[string]int64) error { return h.insertEach(ctx, tx, jobs, ids) })
+}
+
+func (h *handSQLite) insertEach(ctx context.Context, tx *sql.Tx, jobs []Job, promptIDs map[string]int64) error {
+	insert := tx.StmtContext(ctx, h.insert)
+	for _, job := range jobs {
+		if err := insertGeneration(ctx, insert, job, promptIDs[job.Prompt]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createAll counts each prompt once, with all its uses, and has insert do the rest.
+func (h *handSQLite) createAll(ctx context.Context, jobs []Job, insert func(tx *sql.Tx, promptIDs map[string]int64) error) error {
 	tx, err := h.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	track, insert := tx.StmtContext(ctx, h.track), tx.StmtContext(ctx, h.insert)
+	track, at := tx.StmtContext(ctx, h.track), jobs[len(jobs)-1].At.Format(stamp.Layout)
 	texts, counts := uses(jobs)
 	ids := make(map[string]int64, len(texts))
 	for i, text := range texts {
 		var id int64
-		if err := track.QueryRowContext(ctx, text, jobs[len(jobs)-1].At.Format(stamp.Layout), counts[i]).Scan(&id); err != nil {
+		if err := track.QueryRowContext(ctx, text, at, counts[i]).Scan(&id); err != nil {
 			return err
 		}
 		ids[text] = id
 	}
-	for _, job := range jobs {
-		if err := insertGeneration(ctx, insert, job, ids[job.Prompt]); err != nil {
-			return err
-		}
+	if err := insert(tx, ids); err != nil {
+		return err
 	}
 	return tx.Commit()
+}
+
+// manyRows inserts so many generations by one statement.
+type manyRows struct{ *handSQLite }
+
+const rowsAStatement = 100
+
+func (m manyRows) CreateAll(ctx context.Context, jobs []Job) error {
+	return m.createAll(ctx, jobs, func(tx *sql.Tx, ids map[string]int64) error {
+		const row = "(?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?)"
+		many, err := tx.PrepareContext(ctx, insertInto+row+strings.Repeat(", "+row, rowsAStatement-1))
+		if err != nil {
+			return err
+		}
+		defer many.Close()
+		for ; len(jobs) >= rowsAStatement; jobs = jobs[rowsAStatement:] {
+			var args []any
+			for _, job := range jobs[:rowsAStatement] {
+				at := job.At.Format(stamp.Layout)
+				args = append(args, job.ID, job.Prompt, modelName, duration, sampleRate, channels, job.FilePath, at, job.Metadata, ids[job.Prompt], at)
+			}
+			if _, err := many.ExecContext(ctx, args...); err != nil {
+				return err
+			}
+		}
+		return m.insertEach(ctx, tx, jobs, ids)
+	})
 }
 
 func (h *handSQLite) Get(ctx context.Context, id uuid.UUID) (string, error) {

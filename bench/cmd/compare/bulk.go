@@ -17,7 +17,7 @@ func (c comparison) bulkTable(engine engine) {
 
 // fillBulkTable gives each peer a new database in each round: what is there already makes the next ones slower.
 func (c comparison) fillBulkTable(b *testing.B, engine engine) error {
-	all := peers.Creators(engine.name)
+	all := peers.BulkCreators(engine.name)
 	took := make([][]time.Duration, len(all))
 	var tookC []time.Duration
 	for range c.rounds {
