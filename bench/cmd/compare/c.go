@@ -1,32 +1,40 @@
 package main
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"github.com/dgx-music/storage/bench/peers"
 )
 
-// limitC is SQLite itself, without Go: the limit of those who commit each creation.
-type limitC struct {
-	measured
-	program peers.C
-}
-
-func newLimitC(b *testing.B, engine engine) (*limitC, error) {
+// createInC is SQLite itself, without Go: the limit of those who commit each creation.
+func (c comparison) createInC(b *testing.B, engine engine) (*measured, error) {
 	program, err := peers.CompileC(b.Context())
 	if err != nil {
 		return nil, err
 	}
-	return &limitC{measured{name: "C SQLite", url: engine.url(b)}, program}, nil
+	m := &measured{name: "C SQLite, prepared, committing each", url: engine.url(b)}
+	m.turn = func() error {
+		created, took, p99, err := program.CreateEach(b.Context(), m.url, c.lasting, m.done.Load()+1)
+		if err == nil {
+			m.done.Add(created)
+			m.add(created, took, p99)
+		}
+		return err
+	}
+	return m, nil
 }
 
-func (l *limitC) createEach(ctx context.Context, lasting time.Duration) error {
-	created, took, p99, err := l.program.CreateEach(ctx, l.url, lasting, l.done.Load()+1)
-	if err == nil {
-		l.done.Add(created)
-		l.add(created, took, p99)
+// bulkInC is the limit of those who create in one transaction.
+func (c comparison) bulkInC(b *testing.B, engine engine) (took time.Duration, err error) {
+	program, err := peers.CompileC(b.Context())
+	if err != nil {
+		return 0, err
 	}
-	return err
+	m := &measured{url: engine.url(b)}
+	created, took, err := program.CreateAll(b.Context(), m.url, inBulk, 0)
+	if err == nil {
+		err = m.check(b.Context(), created)
+	}
+	return took, err
 }

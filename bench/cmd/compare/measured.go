@@ -16,7 +16,8 @@ import (
 type measured struct {
 	name        string
 	url         string
-	client      peers.Client
+	client      peers.Client // nil: a program, which is no peer
+	turn        func() error // its part of a round, where it is not the same for all
 	done        atomic.Int64 // calls, and so the number of the last one
 	perSec      []float64
 	p99         []time.Duration

@@ -25,20 +25,24 @@ SELECT gen_random_uuid(), 'trap beat number ' || :n || ' with heavy bass', 'musi
 
 var pgbenchResult = regexp.MustCompile(`(?s)transactions actually processed: ([0-9]+).*\ntps = ([0-9.]+)`)
 
-func (c comparison) pgbenchRow(b *testing.B, engine engine, store float64) error {
+// createByPgbench is PostgreSQL's own program, with some numbers of clients: the limit of those who commit each creation.
+func (c comparison) createByPgbench(b *testing.B, engine engine) (all []*measured) {
 	if _, err := exec.LookPath("pgbench"); err != nil {
-		fmt.Fprintln(c.to, "| pgbench is not installed | | | | |")
 		return nil
 	}
-	clients, perSecond, err := c.bestOfPgbench(b, engine)
-	if err != nil {
-		return err
+	for _, clients := range []int{8, 16, 32, 64} {
+		m := &measured{name: fmt.Sprintf("pgbench -M prepared, one statement, at its best with %d clients", clients), url: engine.url(b)}
+		m.turn = func() error {
+			created, perSecond, err := pgbench(b.Context(), m.url, clients, c.lasting)
+			m.done.Add(created)
+			m.perSec = append(m.perSec, perSecond)
+			return err
+		}
+		all = append(all, m)
 	}
-	fmt.Fprintf(c.to, "| pgbench -M prepared, one statement, at its best with %d clients | %.0f | %.2f | | |\n", clients, perSecond, store/perSecond)
-	return nil
+	return all
 }
 
-// pgbench is PostgreSQL's own program, with so many clients: the limit of those that commit each creation.
 func pgbench(ctx context.Context, url string, clients int, lasting time.Duration) (created int64, perSecond float64, err error) {
 	script := filepath.Join(os.TempDir(), fmt.Sprintf("create-%d.sql", os.Getpid()))
 	if err := os.WriteFile(script, []byte(pgbenchScript), 0o600); err != nil {
@@ -53,26 +57,4 @@ func pgbench(ctx context.Context, url string, clients int, lasting time.Duration
 	}
 	_, err = fmt.Sscan(string(found[1])+" "+string(found[2]), &created, &perSecond)
 	return created, perSecond, err
-}
-
-// bestOfPgbench tries some numbers of clients, and returns the one that creates most, in the median.
-func (c comparison) bestOfPgbench(b *testing.B, engine engine) (clients int, perSecond float64, err error) {
-	for _, n := range []int{8, 16, 32, 64} {
-		m := &measured{url: engine.url(b)}
-		for range c.rounds {
-			created, perSec, err := pgbench(b.Context(), m.url, n, c.lasting)
-			if err != nil {
-				return 0, 0, err
-			}
-			m.done.Add(created)
-			m.perSec = append(m.perSec, perSec)
-		}
-		if err := m.check(b.Context(), m.done.Load()); err != nil {
-			return 0, 0, fmt.Errorf("pgbench: %w", err)
-		}
-		if median(m.perSec) > perSecond {
-			clients, perSecond = n, median(m.perSec)
-		}
-	}
-	return clients, perSecond, nil
 }
