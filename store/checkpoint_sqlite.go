@@ -56,8 +56,7 @@ func (e *sqliteEngine) runCheckpoint(c *checkpointer) error {
 		}
 		c.conn = conn
 	}
-	left, err := c.passive(ctx)
-	if err != nil || left == 0 {
+	if err := c.passive(ctx); err != nil {
 		return err
 	}
 	writer, err := e.take(ctx, e.writer, deadline)
@@ -65,15 +64,13 @@ func (e *sqliteEngine) runCheckpoint(c *checkpointer) error {
 		return err
 	}
 	defer func() { e.writer <- writer }()
-	_, err = c.passive(ctx)
-	return err
+	return c.passive(ctx)
 }
 
-// passive waits for nobody, and returns how many pages of the log are left.
-func (c *checkpointer) passive(ctx context.Context) (left int64, err error) {
-	var busy, log, done int64
-	err = c.conn.QueryRow(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &log, &done)
-	return log - done, err
+// passive brings back what is in the log when it begins, and waits for nobody.
+func (c *checkpointer) passive(ctx context.Context) error {
+	_, err := c.conn.Exec(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
+	return err
 }
 
 func (c *checkpointer) close() {
