@@ -110,7 +110,7 @@ func (c *coalescer) write(ctx context.Context, atomic bool, fn func(storagedb.DB
 
 // writeJoint is write, for what the engine can do for many at once.
 func (c *coalescer) writeJoint(ctx context.Context, joint *jointWrite, alone func(storagedb.DBTX) error) error {
-	return c.do(&queuedWrite{ctx: ctx, fn: alone, joint: joint, atomic: true, turn: make(chan turn, 2)})
+	return c.do(&queuedWrite{ctx: ctx, fn: alone, joint: joint, atomic: joint.atomic, turn: make(chan turn, 2)})
 }
 
 func (c *coalescer) do(w *queuedWrite) error {

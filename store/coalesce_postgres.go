@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/dgx-music/storage/storagedb"
+	"github.com/dgx-music/storage/storagedb/pgdb"
 )
 
 // maxPostgresBatches is how many batches of a kind may be on their way at once: while one commits, another is executed. More
@@ -103,6 +104,24 @@ func whileAnyLasts(batch []*queuedWrite) (context.Context, context.CancelFunc) {
 	}
 }
 
+// newCoalescers makes one for each kind of joint write.
+func (e *postgresEngine) newCoalescers() (all [jointKinds]*coalescer) {
+	all[jointCreate] = e.newCoalescer(e.createTogether)
+	all[jointTrack] = e.newCoalescer(e.trackTogether)
+	all[jointComplete] = e.newCoalescer(changeTogether(e.completeTogether))
+	all[jointFail] = e.newCoalescer(changeTogether(e.failTogether))
+	all[jointExtend] = e.newCoalescer(changeTogether(e.extendTogether))
+	all[jointProgress] = e.newCoalescer(changeTogether(e.reportTogether))
+	return all
+}
+
+func (e *postgresEngine) writeJoint(ctx context.Context, joint *jointWrite, alone func(storagedb.DBTX) error) error {
+	if err := e.coalescers[joint.kind()].writeJoint(ctx, joint, alone); !errors.Is(err, errAlone) {
+		return err
+	}
+	return e.read(ctx, alone)
+}
+
 func (e *postgresEngine) createTogether(ctx context.Context, db storagedb.DBTX, batch []*queuedWrite) error {
 	err := createTogether(ctx, e, db, batch)
 	for _, w := range batch {
@@ -111,33 +130,111 @@ func (e *postgresEngine) createTogether(ctx context.Context, db storagedb.DBTX, 
 	return err
 }
 
-func (e *postgresEngine) completeTogether(ctx context.Context, db storagedb.DBTX, batch []*queuedWrite) error {
-	completions, of := make([]Completion, 0, len(batch)), make(map[uuid.UUID]*queuedWrite, len(batch))
+func (e *postgresEngine) trackTogether(ctx context.Context, db storagedb.DBTX, batch []*queuedWrite) error {
+	params := pgdb.TrackPromptsParams{UsedAt: latest(batch)}
 	for _, w := range batch {
-		if of[w.joint.complete.ID] == nil { // of two on one generation the second is run alone
-			of[w.joint.complete.ID] = w
-			completions = append(completions, *w.joint.complete)
-		}
+		params.Texts = append(params.Texts, *w.joint.track)
 	}
-	completed, err := e.completeGenerations(ctx, db, completions, latest(batch))
+	tracked, err := pgdb.New(db).TrackPrompts(ctx, params)
 	if err != nil {
 		return err
 	}
-	for _, g := range completed {
-		w := of[g.ID]
-		w.joint.set(g)
+	byText := make(map[string]Prompt, len(tracked))
+	for _, prompt := range tracked {
+		byText[prompt.Text] = Prompt(prompt)
+	}
+	for _, w := range batch {
+		w.joint.setPrompt(byText[*w.joint.track])
 		w.done = true
 	}
 	return nil
 }
 
-func (e *postgresEngine) writeJoint(ctx context.Context, joint *jointWrite, alone func(storagedb.DBTX) error) error {
-	of := e.completions
-	if joint.create != nil {
-		of = e.creates
+// changeTogether makes changes of generations that are there, of each one; of two on one generation the second is run alone,
+// and so are those that change returns nothing of.
+func changeTogether(change func(context.Context, storagedb.DBTX, []*jointWrite, time.Time) ([]Generation, error)) func(context.Context, storagedb.DBTX, []*queuedWrite) error {
+	return func(ctx context.Context, db storagedb.DBTX, batch []*queuedWrite) error {
+		changes, of := make([]*jointWrite, 0, len(batch)), make(map[uuid.UUID]*queuedWrite, len(batch))
+		for _, w := range batch {
+			if of[w.joint.id] == nil {
+				of[w.joint.id] = w
+				changes = append(changes, w.joint)
+			}
+		}
+		changed, err := change(ctx, db, changes, latest(batch))
+		if err != nil {
+			return err
+		}
+		for _, g := range changed {
+			w := of[g.ID]
+			w.joint.set(g)
+			w.done = true
+		}
+		return nil
 	}
-	if err := of.writeJoint(ctx, joint, alone); !errors.Is(err, errAlone) {
-		return err
+}
+
+func (e *postgresEngine) completeTogether(ctx context.Context, db storagedb.DBTX, changes []*jointWrite, now time.Time) ([]Generation, error) {
+	completions := make([]Completion, len(changes))
+	for i, change := range changes {
+		completions[i] = Completion{ID: change.id, CompleteGenerationParams: *change.complete}
 	}
-	return e.read(ctx, alone)
+	return e.completeGenerations(ctx, db, completions, now)
+}
+
+func (e *postgresEngine) failTogether(ctx context.Context, db storagedb.DBTX, changes []*jointWrite, now time.Time) ([]Generation, error) {
+	queries := pgdb.New(db)
+	params := pgdb.FailGenerationsParams{Now: now}
+	var backingOff []uuid.UUID
+	for _, change := range changes {
+		if change.fail.backsOff() {
+			backingOff = append(backingOff, change.id)
+		}
+	}
+	failures := make(map[uuid.UUID]int64)
+	if len(backingOff) > 0 {
+		counted, err := queries.CountErrorsOfGenerations(ctx, backingOff)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range counted {
+			failures[row.GenerationID] = row.Failures
+		}
+	}
+	for _, change := range changes {
+		params.Ids = append(params.Ids, change.id)
+		params.Attempts = append(params.Attempts, change.attempt)
+		params.Finals = append(params.Finals, change.fail.final())
+		params.RetryAts = append(params.RetryAts, change.fail.retryAt(now, failures[change.id]))
+		params.Errors = append(params.Errors, change.fail.ErrorMessage)
+	}
+	failed, err := queries.FailGenerations(ctx, params)
+	return generationsOf(failed), err
+}
+
+func (e *postgresEngine) extendTogether(ctx context.Context, db storagedb.DBTX, changes []*jointWrite, now time.Time) ([]Generation, error) {
+	var params pgdb.ExtendLeasesParams
+	for _, change := range changes {
+		params.Ids = append(params.Ids, change.id)
+		params.Attempts = append(params.Attempts, change.attempt)
+		params.LeaseExpiresAts = append(params.LeaseExpiresAts, now.Add(*change.extend).Truncate(timePrecision))
+	}
+	extended, err := pgdb.New(db).ExtendLeases(ctx, params)
+	return generationsOf(extended), err
+}
+
+func (e *postgresEngine) reportTogether(ctx context.Context, db storagedb.DBTX, changes []*jointWrite, _ time.Time) ([]Generation, error) {
+	var params pgdb.ReportProgressesParams
+	for _, change := range changes {
+		params.Ids = append(params.Ids, change.id)
+		params.Attempts = append(params.Attempts, change.attempt)
+		params.ProgressSteps = append(params.ProgressSteps, change.progress.Step)
+		params.ProgressFractions = append(params.ProgressFractions, change.progress.Fraction)
+	}
+	reported, err := pgdb.New(db).ReportProgresses(ctx, params)
+	generations := make([]Generation, len(reported))
+	for i, id := range reported {
+		generations[i].ID = id // nobody asks for more
+	}
+	return generations, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -234,6 +235,148 @@ func TestConcurrentWritersShareCommits(t *testing.T) {
 			t.Logf("%d writes in %d commits", 2*callers*each, commits)
 			is.True(commits < 2*callers*each/3)
 			is.NoErr(s.CheckCounts(t.Context()))
+		})
+	}
+}
+
+// Workers that extend, report and fail at once are told each of its own generation, as if they were alone, those that are too
+// late or to stop included.
+func TestConcurrentWorkersShareCommits(t *testing.T) {
+	for _, engine := range engines {
+		t.Run(engine.name, func(t *testing.T) {
+			const workers = 64
+			is := is.New(t)
+			ctx := t.Context()
+			clock := newTestClock() // stands still, so that all times are known
+			log := newCounting()
+			s := engine.open(t, store.Options{Logger: slog.New(log), Now: clock.Now})
+			params := make([]store.CreateGenerationParams, workers)
+			for i := range params {
+				params[i] = beat(fmt.Sprint("beat ", i))
+			}
+			_, err := s.CreateGenerations(ctx, params)
+			is.NoErr(err)
+			claimed, err := s.ClaimGenerations(ctx, store.ClaimParams{Worker: "w", Limit: workers, Lease: time.Minute})
+			is.NoErr(err)
+			is.Equal(len(claimed), workers)
+
+			atOnce := func(act func(i int, g store.Generation) error) {
+				t.Helper()
+				var group sync.WaitGroup
+				for i, g := range claimed {
+					group.Go(func() {
+						if err := act(i, g); err != nil {
+							t.Errorf("%d: %v", i, err)
+						}
+					})
+				}
+				group.Wait()
+			}
+			same := func(got store.Generation) error {
+				stored, err := s.GetGeneration(ctx, got.ID)
+				if err == nil && !reflect.DeepEqual(stored, got) {
+					err = fmt.Errorf("told %+v, stored %+v", got, stored)
+				}
+				return err
+			}
+			want := func(err, wanted error) error {
+				if !errors.Is(err, wanted) {
+					return fmt.Errorf("%w, and not %v", err, wanted)
+				}
+				return nil
+			}
+			for range 5 {
+				atOnce(func(i int, g store.Generation) error {
+					p, err := s.TrackPrompt(ctx, fmt.Sprint("beat ", i%10))
+					if err == nil && (p.Text != fmt.Sprint("beat ", i%10) || p.UsedCount < 2) {
+						err = fmt.Errorf("told %+v", p)
+					}
+					return err
+				})
+				atOnce(func(i int, g store.Generation) error {
+					if i%8 == 7 {
+						_, err := s.ExtendLease(ctx, g.ID, g.Attempt+1, time.Hour)
+						return want(err, store.ErrLeaseLost)
+					}
+					lease := time.Duration(i+1) * time.Minute
+					extended, err := s.ExtendLease(ctx, g.ID, g.Attempt, lease)
+					if err == nil && (!extended.LeaseExpiresAt.Equal(clock.Now().Add(lease)) || extended.ID != g.ID) {
+						err = fmt.Errorf("told %+v", extended)
+					}
+					return errors.Join(err, same(extended))
+				})
+				atOnce(func(i int, g store.Generation) error {
+					progress := store.Progress{Step: fmt.Sprint("step ", i), Fraction: float64(i) / workers}
+					if i%8 == 6 {
+						progress.Step = "" // still the same
+					}
+					if err := s.ReportProgress(ctx, g.ID, g.Attempt, progress); err != nil {
+						return err
+					}
+					stored, err := s.GetGeneration(ctx, g.ID)
+					if wanted := map[bool]string{true: store.StepQueued, false: progress.Step}[i%8 == 6]; err == nil && (stored.ProgressStep != wanted || stored.ProgressFraction != progress.Fraction) {
+						err = fmt.Errorf("stored %+v", stored)
+					}
+					return err
+				})
+			}
+			var uses int64
+			is.NoErr(s.DB().QueryRow(ctx, "SELECT CAST(sum(used_count) AS BIGINT) FROM prompts").Scan(&uses))
+			is.Equal(uses, int64(6*workers))
+
+			for i, g := range claimed { // some are to stop
+				if i%8 == 5 {
+					_, err := s.CancelGeneration(ctx, g.ID)
+					is.NoErr(err)
+				}
+			}
+			atOnce(func(i int, g store.Generation) error {
+				if i%8 != 5 {
+					return nil
+				}
+				_, err := s.ExtendLease(ctx, g.ID, g.Attempt, time.Hour)
+				return errors.Join(want(err, store.ErrCancelRequested), want(s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{}), store.ErrCancelRequested))
+			})
+			atOnce(func(i int, g store.Generation) error {
+				fail := store.FailGenerationParams{ErrorMessage: fmt.Sprint("error ", i), Attempt: g.Attempt}
+				status, due := store.StatusPending, clock.Now().Add(time.Second)
+				switch i % 8 {
+				case 5:
+					status = store.StatusCancelled
+				case 4:
+					fail.NoRetry, status = true, store.StatusFailed
+				case 3:
+					fail.RetryAfter, due = time.Hour, clock.Now().Add(time.Hour)
+				case 2:
+					fail.Attempt = 0 // as if nobody held it
+					_, err := s.FailGeneration(ctx, g.ID, fail)
+					return want(err, store.ErrLeaseLost)
+				}
+				failed, err := s.FailGeneration(ctx, g.ID, fail)
+				if err != nil {
+					return err
+				}
+				if failed.ID != g.ID || failed.Status != status || *failed.ErrorMessage != fail.ErrorMessage ||
+					status == store.StatusPending && failed.ScheduledAt.Sub(due).Abs() > 101*time.Millisecond {
+					return fmt.Errorf("told %+v", failed)
+				}
+				kept, err := s.GenerationErrors(ctx, g.ID)
+				if err == nil && (len(kept) != 1 || kept[0].Error != fail.ErrorMessage || kept[0].Attempt != g.Attempt || kept[0].Worker != "w") {
+					err = fmt.Errorf("kept %+v", kept)
+				}
+				return errors.Join(err, same(failed))
+			})
+			is.NoErr(s.CheckCounts(ctx))
+			if engine.name == "sqlite" {
+				return
+			}
+			for name, alone := range map[string]string{"TrackPrompts": "TrackPrompt", "ExtendLeases": "ExtendLease", "ReportProgresses": "ReportProgress"} {
+				together, alone := log.count(name), log.count(alone)
+				t.Logf("%d writes in %d %s and %d alone", 5*workers, together, name, alone)
+				is.True(together > 0)
+				is.True(together+alone < 5*workers*3/4)
+			}
+			is.True(log.count("FailGenerations") < workers)
 		})
 	}
 }

@@ -79,8 +79,8 @@ type session interface {
 	// writeAll is writeMany for statements of which the first may have changed something when a later one finds that it was
 	// not to be: there they are taken back.
 	writeAll(ctx context.Context, fn func(storagedb.DBTX) error) error
-	// writeJoint is writeAtomic for a write of one row that an engine may make together with others of its kind; alone does
-	// the same for this one.
+	// writeJoint is write for a write of one row that an engine may make together with others of its kind; alone does the same
+	// for this one.
 	writeJoint(ctx context.Context, joint *jointWrite, alone func(storagedb.DBTX) error) error
 	// announce tells those who wait for work, in all processes, that there may be some.
 	announce()
@@ -88,13 +88,52 @@ type session interface {
 	announced() <-chan struct{}
 }
 
-// jointWrite is a write of one row: one of these. set takes the row as it is then.
+// jointWrite is a write of one row: one of these. set or setPrompt takes the row as it is then.
 type jointWrite struct {
 	create   *CreateGenerationParams
-	complete *Completion
-	now      time.Time
-	set      func(Generation)
+	track    *string // the prompt's text
+	complete *CompleteGenerationParams
+	fail     *FailGenerationParams
+	extend   *time.Duration // the lease, from now
+	progress *Progress
+
+	atomic    bool      // where it is run alone, that is to be as by writeAtomic
+	id        uuid.UUID // of the generation that it changes
+	attempt   int64     // that holds the generation
+	now       time.Time
+	set       func(Generation)
+	setPrompt func(Prompt)
 }
+
+// kind tells which of them it is.
+func (j *jointWrite) kind() jointKind {
+	switch {
+	case j.create != nil:
+		return jointCreate
+	case j.track != nil:
+		return jointTrack
+	case j.complete != nil:
+		return jointComplete
+	case j.fail != nil:
+		return jointFail
+	case j.extend != nil:
+		return jointExtend
+	default:
+		return jointProgress
+	}
+}
+
+type jointKind int
+
+const (
+	jointCreate jointKind = iota
+	jointTrack
+	jointComplete
+	jointFail
+	jointExtend
+	jointProgress
+	jointKinds
+)
 
 // engine is an open database.
 type engine interface {

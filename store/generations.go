@@ -85,7 +85,7 @@ func (o *operations) createGenerations(ctx context.Context, doing string, params
 	}
 	var err error
 	if len(rows) == 1 {
-		err = o.session.writeJoint(ctx, &jointWrite{create: &rows[0], now: o.clock.Now(), set: func(g Generation) { created = []Generation{g} }}, create)
+		err = o.session.writeJoint(ctx, &jointWrite{create: &rows[0], atomic: true, now: o.clock.Now(), set: func(g Generation) { created = []Generation{g} }}, create)
 	} else {
 		err = o.session.writeMany(ctx, create)
 	}
@@ -169,8 +169,9 @@ func (o *operations) CompleteGeneration(ctx context.Context, id uuid.UUID, param
 	if err != nil {
 		return Generation{}, describe(doing, err)
 	}
-	t := transition{id: id, to: StatusCompleted, attempt: &params.Attempt, atomic: len(params.Metadata) > len("{}")} // merged, it may be too large
-	t.joint = &jointWrite{complete: &Completion{ID: id, CompleteGenerationParams: params}, now: o.clock.Now()}
+	t := transition{id: id, to: StatusCompleted, attempt: &params.Attempt}
+	atomic := len(params.Metadata) > len("{}") // merged, it may be too large
+	t.joint = &jointWrite{complete: &params, atomic: atomic, id: id, attempt: params.Attempt, now: o.clock.Now()}
 	g, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
 		return o.dialect.completeGeneration(ctx, db, id, params, o.clock.Now())
 	})

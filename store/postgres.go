@@ -25,8 +25,8 @@ import (
 // postgresEngine is an open PostgreSQL database.
 //
 // What locks what: every operation of the store is one statement that changes something, which commits by itself, so
-// row locks last for a round trip; creations and completions of several callers may be one such statement, which locks what
-// it completes in the order of the IDs. Prompts are locked before generations, and several prompts in the order of their
+// row locks last for a round trip; writes of one kind of several callers may be one such statement, which locks what it
+// changes in the order of the IDs. Prompts are locked before generations, and several prompts in the order of their
 // text; claims, rescues and the counters of the schema pass over what is locked. CancelBatch and DeletePrompt lock several
 // generations in the order of an index, and where two such meet, PostgreSQL may break one of them up: ErrBusy. InTx holds one connection, and its locks until it returns. A wait for a lock ends after lock_timeout, a wait
 // for a connection after BusyTimeout; both are the same.
@@ -40,7 +40,7 @@ type postgresEngine struct {
 	alarm    *alarm
 	notifier notifier
 
-	creates, completions *coalescer
+	coalescers [jointKinds]*coalescer
 }
 
 // replica is passed over for a while after it did not answer.
@@ -61,8 +61,7 @@ func newPostgresEngine(ctx context.Context, t target, opts Options) (*postgresEn
 	e := &postgresEngine{patience: opts.BusyTimeout, logger: opts.Logger}
 	e.alarm = newAlarm(e.listen)
 	e.notifier.send = e.notify
-	e.creates = e.newCoalescer(e.createTogether)
-	e.completions = e.newCoalescer(e.completeTogether)
+	e.coalescers = e.newCoalescers()
 	var err error
 	if e.pool, err = newPostgresPool(ctx, t.url, opts); err != nil {
 		return nil, err
@@ -369,15 +368,17 @@ func (e *postgresEngine) claimGenerations(ctx context.Context, db storagedb.DBTX
 }
 
 func (e *postgresEngine) failGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params FailGenerationParams, now, retryAt time.Time) (Generation, error) {
-	failed, err := pgdb.New(db).FailGeneration(ctx, pgdb.FailGenerationParams{
-		Final:   params.NoRetry || params.Attempt == 0,
-		RetryAt: retryAt,
-		Now:     now,
-		Error:   params.ErrorMessage,
-		ID:      id,
-		Attempt: params.Attempt,
+	failed, err := pgdb.New(db).FailGenerations(ctx, pgdb.FailGenerationsParams{
+		Ids: []uuid.UUID{id}, Attempts: []int64{params.Attempt}, Finals: []bool{params.final()}, RetryAts: []time.Time{retryAt},
+		Errors: []string{params.ErrorMessage}, Now: now,
 	})
-	return Generation(failed), err
+	switch {
+	case err != nil:
+		return Generation{}, err
+	case len(failed) == 0:
+		return Generation{}, pgx.ErrNoRows
+	}
+	return Generation(failed[0]), nil
 }
 
 func (e *postgresEngine) rescueGenerations(ctx context.Context, db storagedb.DBTX, limit int, now time.Time) ([]Generation, error) {

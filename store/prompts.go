@@ -20,7 +20,8 @@ func (o *operations) TrackPrompt(ctx context.Context, text string) (Prompt, erro
 		return Prompt{}, describe("track prompt", err)
 	}
 	var p Prompt
-	err := o.session.write(ctx, func(db storagedb.DBTX) (err error) {
+	joint := &jointWrite{track: &text, now: o.clock.Now(), setPrompt: func(tracked Prompt) { p = tracked }}
+	err := o.session.writeJoint(ctx, joint, func(db storagedb.DBTX) (err error) {
 		p, err = storagedb.New(db).TrackPrompt(ctx, storagedb.TrackPromptParams{Text: text, UsedAt: o.clock.Now()})
 		return err
 	})

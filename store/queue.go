@@ -81,6 +81,7 @@ func (o *operations) ExtendLease(ctx context.Context, id uuid.UUID, attempt int6
 		return Generation{}, describe(doing, err)
 	}
 	t := transition{id: id, to: StatusProcessing, from: []Status{StatusProcessing}, attempt: &attempt, claimed: true, heeds: true}
+	t.joint = &jointWrite{extend: &lease, id: id, attempt: attempt, now: o.clock.Now()}
 	g, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
 		expires := o.clock.Now().Add(lease).Truncate(timePrecision)
 		return storagedb.New(db).ExtendLease(ctx, storagedb.ExtendLeaseParams{LeaseExpiresAt: &expires, ID: id, Attempt: attempt})
@@ -102,6 +103,7 @@ func (o *operations) ReportProgress(ctx context.Context, id uuid.UUID, attempt i
 		return describe(doing, err)
 	}
 	t := transition{id: id, to: StatusProcessing, from: []Status{StatusProcessing}, attempt: &attempt, claimed: true, heeds: true}
+	t.joint = &jointWrite{progress: &progress, id: id, attempt: attempt, now: o.clock.Now()}
 	_, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
 		rows, err := storagedb.New(db).ReportProgress(ctx, storagedb.ReportProgressParams{
 			ProgressStep: nullIfEmpty(progress.Step), ProgressFraction: progress.Fraction, ID: id, Attempt: attempt,
@@ -146,20 +148,36 @@ func (o *operations) FailGeneration(ctx context.Context, id uuid.UUID, params Fa
 	if err := params.checked(); err != nil {
 		return Generation{}, describe(doing, err)
 	}
-	t := transition{id: id, to: StatusFailed, attempt: &params.Attempt, atomic: true}
+	t := transition{id: id, to: StatusFailed, attempt: &params.Attempt}
+	t.joint = &jointWrite{fail: &params, atomic: true, id: id, attempt: params.Attempt, now: o.clock.Now()}
 	g, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
-		now, retryAfter := o.clock.Now(), params.RetryAfter
-		if retryAfter == 0 && params.Attempt > 0 {
-			failures, err := storagedb.New(db).CountGenerationErrors(ctx, id)
-			if err != nil {
+		var failures int64
+		if params.backsOff() {
+			var err error
+			if failures, err = storagedb.New(db).CountGenerationErrors(ctx, id); err != nil {
 				return Generation{}, err
 			}
-			retryAfter = backoff(failures)
 		}
-		return o.dialect.failGeneration(ctx, db, id, params, now, now.Add(retryAfter).Truncate(timePrecision))
+		now := o.clock.Now()
+		return o.dialect.failGeneration(ctx, db, id, params, now, params.retryAt(now, failures))
 	})
 	o.announceDue(g)
 	return g, describe(doing, err)
+}
+
+// backsOff tells whether the next attempt comes the later the more have failed before.
+func (p FailGenerationParams) backsOff() bool { return p.RetryAfter == 0 && p.Attempt > 0 }
+
+// final tells whether there is to be no other attempt, whatever is left of them.
+func (p FailGenerationParams) final() bool { return p.NoRetry || p.Attempt == 0 }
+
+// retryAt is when the generation is due again, where it is to be tried again, after so many failures before.
+func (p FailGenerationParams) retryAt(now time.Time, failures int64) time.Time {
+	after := p.RetryAfter
+	if p.backsOff() {
+		after = backoff(failures)
+	}
+	return now.Add(after).Truncate(timePrecision)
 }
 
 const maxBackoff = 10 * time.Minute

@@ -490,7 +490,7 @@ func (e *sqliteEngine) failGeneration(ctx context.Context, db storagedb.DBTX, id
 		return Generation{}, err
 	}
 	failed, err := queries.FailGeneration(ctx, sqlitedb.FailGenerationParams{
-		Final:        params.NoRetry || params.Attempt == 0,
+		Final:        params.final(),
 		RetryAt:      retryAt,
 		Now:          &now,
 		ErrorMessage: nullIfEmpty(params.ErrorMessage),

@@ -31,7 +31,6 @@ type transition struct {
 	claimed bool        // only whoever holds a claim may ask, so an attempt of 0 never does
 	heeds   bool        // a cancel request stops it
 	joint   *jointWrite // what an engine may do for many at once; nil: it may not
-	atomic  bool        // the change is of several statements, or the schema may refuse it
 }
 
 // allowedFor returns why g cannot make the transition, or nil where it can.
@@ -66,14 +65,11 @@ func (o *operations) transition(ctx context.Context, t transition, change func(s
 	const tries = 10
 	var g Generation
 	write := o.session.write
-	switch {
-	case t.joint != nil:
+	if t.joint != nil {
 		t.joint.set = func(changed Generation) { g = changed }
 		write = func(ctx context.Context, alone func(storagedb.DBTX) error) error {
 			return o.session.writeJoint(ctx, t.joint, alone)
 		}
-	case t.atomic:
-		write = o.session.writeAtomic
 	}
 	err := write(ctx, func(db storagedb.DBTX) (err error) {
 		for range tries {

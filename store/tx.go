@@ -116,8 +116,11 @@ func (t *txSession) writeAtomic(ctx context.Context, fn func(storagedb.DBTX) err
 	})
 }
 
-func (t *txSession) writeJoint(ctx context.Context, _ *jointWrite, alone func(storagedb.DBTX) error) error {
-	return t.writeAtomic(ctx, alone)
+func (t *txSession) writeJoint(ctx context.Context, joint *jointWrite, alone func(storagedb.DBTX) error) error {
+	if joint.atomic {
+		return t.writeAtomic(ctx, alone)
+	}
+	return t.write(ctx, alone)
 }
 
 func (t *txSession) writeAll(ctx context.Context, fn func(storagedb.DBTX) error) error {

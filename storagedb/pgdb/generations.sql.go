@@ -346,3 +346,47 @@ func (q *Queries) MergeMetadata(ctx context.Context, arg MergeMetadataParams) (G
 	)
 	return i, err
 }
+
+const trackPrompts = `-- name: TrackPrompts :many
+INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
+SELECT used.text, count(*), CAST($1 AS TIMESTAMPTZ), CAST($1 AS TIMESTAMPTZ)
+FROM unnest($2::TEXT[]) AS used (text)
+GROUP BY used.text
+ORDER BY used.text
+ON CONFLICT (text) DO UPDATE SET
+	used_count = prompts.used_count + excluded.used_count,
+	last_used_at = greatest(prompts.last_used_at, excluded.last_used_at)
+RETURNING id, text, used_count, first_used_at, last_used_at
+`
+
+type TrackPromptsParams struct {
+	UsedAt time.Time `json:"used_at"`
+	Texts  []string  `json:"texts"`
+}
+
+// TrackPrompt for any number of uses, in the order of the texts, so that two such statements cannot deadlock.
+func (q *Queries) TrackPrompts(ctx context.Context, arg TrackPromptsParams) ([]Prompt, error) {
+	rows, err := q.db.Query(ctx, trackPrompts, arg.UsedAt, arg.Texts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Prompt{}
+	for rows.Next() {
+		var i Prompt
+		if err := rows.Scan(
+			&i.ID,
+			&i.Text,
+			&i.UsedCount,
+			&i.FirstUsedAt,
+			&i.LastUsedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

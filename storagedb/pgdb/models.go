@@ -70,3 +70,17 @@ type Generation struct {
 	// Whether somebody wants to find it again.
 	Favorite bool `json:"favorite"`
 }
+
+// Prompt is a text that people asked for, and how often.
+type Prompt struct {
+	// Never used twice.
+	ID int64 `json:"id"`
+	// Unique.
+	Text string `json:"text"`
+	// Uses, those whose generation was deleted included.
+	UsedCount int64 `json:"used_count"`
+	// When it was used first.
+	FirstUsedAt time.Time `json:"first_used_at"`
+	// When it was used last.
+	LastUsedAt time.Time `json:"last_used_at"`
+}

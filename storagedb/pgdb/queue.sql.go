@@ -126,82 +126,272 @@ func (q *Queries) ClaimGenerations(ctx context.Context, arg ClaimGenerationsPara
 	return items, nil
 }
 
-const failGeneration = `-- name: FailGeneration :one
-WITH held AS (
-	SELECT g.id, g.attempt, g.worker FROM generations AS g
-	WHERE g.id = $5 AND g.status IN ('pending', 'processing')
-		AND CASE WHEN g.status = 'processing' AND g.lease_expires_at IS NOT NULL THEN g.attempt ELSE 0 END = CAST($6 AS BIGINT)
-	FOR UPDATE
-), kept AS (
-	INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
-	SELECT held.id, held.attempt, held.worker, CAST($4 AS TEXT), CAST($3 AS TIMESTAMPTZ) FROM held WHERE CAST($6 AS BIGINT) > 0
-)
-UPDATE generations SET
-	status = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN CAST($1 AS BOOLEAN) OR attempt >= max_attempts THEN 'failed' ELSE 'pending' END,
-	scheduled_at = CASE WHEN cancel_requested_at IS NOT NULL OR CAST($1 AS BOOLEAN) OR attempt >= max_attempts THEN scheduled_at ELSE $2 END,
-	started_at = CASE WHEN cancel_requested_at IS NOT NULL OR CAST($1 AS BOOLEAN) OR attempt >= max_attempts THEN started_at END,
-	completed_at = CASE WHEN cancel_requested_at IS NOT NULL OR CAST($1 AS BOOLEAN) OR attempt >= max_attempts THEN CAST($3 AS TIMESTAMPTZ) END,
-	progress_step = CASE WHEN cancel_requested_at IS NOT NULL THEN progress_step WHEN CAST($1 AS BOOLEAN) OR attempt >= max_attempts THEN 'failed' ELSE 'queued' END,
-	progress_fraction = CASE WHEN cancel_requested_at IS NOT NULL OR CAST($1 AS BOOLEAN) OR attempt >= max_attempts THEN progress_fraction ELSE 0 END,
-	error_message = NULLIF(CAST($4 AS TEXT), ''),
-	lease_expires_at = NULL,
-	cancel_requested_at = NULL
-WHERE generations.id IN (SELECT held.id FROM held)
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
+const countErrorsOfGenerations = `-- name: CountErrorsOfGenerations :many
+SELECT generation_id, count(*) AS failures FROM generation_errors WHERE generation_id = ANY($1::UUID[]) GROUP BY generation_id
 `
 
-type FailGenerationParams struct {
-	Final   bool      `json:"final"`
-	RetryAt time.Time `json:"retry_at"`
-	Now     time.Time `json:"now"`
-	Error   string    `json:"error"`
-	ID      uuid.UUID `json:"id"`
-	Attempt int64     `json:"attempt"`
+type CountErrorsOfGenerationsRow struct {
+	GenerationID uuid.UUID `json:"generation_id"`
+	Failures     int64     `json:"failures"`
 }
 
-// @attempt is the fence: the attempt of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside
+// How often each has failed before; those that never have are missing.
+func (q *Queries) CountErrorsOfGenerations(ctx context.Context, ids []uuid.UUID) ([]CountErrorsOfGenerationsRow, error) {
+	rows, err := q.db.Query(ctx, countErrorsOfGenerations, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CountErrorsOfGenerationsRow{}
+	for rows.Next() {
+		var i CountErrorsOfGenerationsRow
+		if err := rows.Scan(&i.GenerationID, &i.Failures); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const extendLeases = `-- name: ExtendLeases :many
+WITH input AS (
+	SELECT
+		unnest($1::UUID[]) AS id,
+		unnest($2::BIGINT[]) AS attempt,
+		unnest($3::TIMESTAMPTZ[]) AS lease_expires_at
+), held AS (
+	SELECT g.id, input.lease_expires_at
+	FROM generations AS g
+	JOIN input ON input.id = g.id
+	WHERE g.id = ANY($1::UUID[]) AND g.status = 'processing' AND g.lease_expires_at IS NOT NULL AND g.attempt = input.attempt
+		AND g.cancel_requested_at IS NULL
+	ORDER BY g.id
+	FOR UPDATE OF g
+)
+UPDATE generations SET lease_expires_at = held.lease_expires_at
+FROM held
+WHERE generations.id = held.id
+RETURNING generations.id, generations.prompt, generations.model_name, generations.model_version, generations.duration_seconds, generations.sample_rate, generations.channels, generations.file_path, generations.file_size_bytes, generations.status, generations.created_at, generations.completed_at, generations.generation_time_seconds, generations.error_message, generations.metadata, generations.prompt_id, generations.priority, generations.scheduled_at, generations.started_at, generations.attempt, generations.max_attempts, generations.worker, generations.lease_expires_at, generations.batch_id, generations.progress_step, generations.progress_fraction, generations.cancel_requested_at, generations.favorite
+`
+
+type ExtendLeasesParams struct {
+	Ids             []uuid.UUID `json:"ids"`
+	Attempts        []int64     `json:"attempts"`
+	LeaseExpiresAts []time.Time `json:"lease_expires_ats"`
+}
+
+// ExtendLease for any number of different generations, locked in the order of their IDs.
+func (q *Queries) ExtendLeases(ctx context.Context, arg ExtendLeasesParams) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, extendLeases, arg.Ids, arg.Attempts, arg.LeaseExpiresAts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Generation{}
+	for rows.Next() {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const failGenerations = `-- name: FailGenerations :many
+WITH input AS (
+	SELECT
+		unnest($2::UUID[]) AS id,
+		unnest($3::BIGINT[]) AS attempt,
+		unnest($4::BOOLEAN[]) AS final,
+		unnest($5::TIMESTAMPTZ[]) AS retry_at,
+		unnest($6::TEXT[]) AS error
+), held AS (
+	SELECT g.id, g.attempt, g.worker, g.cancel_requested_at IS NOT NULL AS cancelled, input.final OR g.attempt >= g.max_attempts AS final,
+		input.attempt AS claim, input.retry_at, input.error
+	FROM generations AS g
+	JOIN input ON input.id = g.id
+	WHERE g.id = ANY($2::UUID[]) AND g.status IN ('pending', 'processing')
+		AND CASE WHEN g.status = 'processing' AND g.lease_expires_at IS NOT NULL THEN g.attempt ELSE 0 END = input.attempt
+	ORDER BY g.id
+	FOR UPDATE OF g
+), kept AS (
+	INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
+	SELECT held.id, held.attempt, held.worker, held.error, CAST($1 AS TIMESTAMPTZ) FROM held WHERE held.claim > 0
+)
+UPDATE generations SET
+	status = CASE WHEN held.cancelled THEN 'cancelled' WHEN held.final THEN 'failed' ELSE 'pending' END,
+	scheduled_at = CASE WHEN held.cancelled OR held.final THEN generations.scheduled_at ELSE held.retry_at END,
+	started_at = CASE WHEN held.cancelled OR held.final THEN generations.started_at END,
+	completed_at = CASE WHEN held.cancelled OR held.final THEN CAST($1 AS TIMESTAMPTZ) END,
+	progress_step = CASE WHEN held.cancelled THEN generations.progress_step WHEN held.final THEN 'failed' ELSE 'queued' END,
+	progress_fraction = CASE WHEN held.cancelled OR held.final THEN generations.progress_fraction ELSE 0 END,
+	error_message = NULLIF(held.error, ''),
+	lease_expires_at = NULL,
+	cancel_requested_at = NULL
+FROM held
+WHERE generations.id = held.id
+RETURNING generations.id, generations.prompt, generations.model_name, generations.model_version, generations.duration_seconds, generations.sample_rate, generations.channels, generations.file_path, generations.file_size_bytes, generations.status, generations.created_at, generations.completed_at, generations.generation_time_seconds, generations.error_message, generations.metadata, generations.prompt_id, generations.priority, generations.scheduled_at, generations.started_at, generations.attempt, generations.max_attempts, generations.worker, generations.lease_expires_at, generations.batch_id, generations.progress_step, generations.progress_fraction, generations.cancel_requested_at, generations.favorite
+`
+
+type FailGenerationsParams struct {
+	Now      time.Time   `json:"now"`
+	Ids      []uuid.UUID `json:"ids"`
+	Attempts []int64     `json:"attempts"`
+	Finals   []bool      `json:"finals"`
+	RetryAts []time.Time `json:"retry_ats"`
+	Errors   []string    `json:"errors"`
+}
+
+// Any number of different generations in one statement, locked in the order of their IDs, so that two such statements cannot
+// deadlock. An attempt is the fence: that of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside
 // WITH; there these are two statements of one transaction.
-func (q *Queries) FailGeneration(ctx context.Context, arg FailGenerationParams) (Generation, error) {
-	row := q.db.QueryRow(ctx, failGeneration,
-		arg.Final,
-		arg.RetryAt,
+func (q *Queries) FailGenerations(ctx context.Context, arg FailGenerationsParams) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, failGenerations,
 		arg.Now,
-		arg.Error,
-		arg.ID,
-		arg.Attempt,
+		arg.Ids,
+		arg.Attempts,
+		arg.Finals,
+		arg.RetryAts,
+		arg.Errors,
 	)
-	var i Generation
-	err := row.Scan(
-		&i.ID,
-		&i.Prompt,
-		&i.ModelName,
-		&i.ModelVersion,
-		&i.DurationSeconds,
-		&i.SampleRate,
-		&i.Channels,
-		&i.FilePath,
-		&i.FileSizeBytes,
-		&i.Status,
-		&i.CreatedAt,
-		&i.CompletedAt,
-		&i.GenerationTimeSeconds,
-		&i.ErrorMessage,
-		&i.Metadata,
-		&i.PromptID,
-		&i.Priority,
-		&i.ScheduledAt,
-		&i.StartedAt,
-		&i.Attempt,
-		&i.MaxAttempts,
-		&i.Worker,
-		&i.LeaseExpiresAt,
-		&i.BatchID,
-		&i.ProgressStep,
-		&i.ProgressFraction,
-		&i.CancelRequestedAt,
-		&i.Favorite,
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Generation{}
+	for rows.Next() {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const reportProgresses = `-- name: ReportProgresses :many
+WITH input AS (
+	SELECT
+		unnest($1::UUID[]) AS id,
+		unnest($2::BIGINT[]) AS attempt,
+		unnest($3::TEXT[]) AS progress_step,
+		unnest($4::DOUBLE PRECISION[]) AS progress_fraction
+), held AS (
+	SELECT g.id, input.progress_step, input.progress_fraction
+	FROM generations AS g
+	JOIN input ON input.id = g.id
+	WHERE g.id = ANY($1::UUID[]) AND g.status = 'processing' AND g.lease_expires_at IS NOT NULL AND g.attempt = input.attempt
+		AND g.cancel_requested_at IS NULL
+	ORDER BY g.id
+	FOR UPDATE OF g
+)
+UPDATE generations SET
+	progress_step = COALESCE(NULLIF(held.progress_step, ''), generations.progress_step),
+	progress_fraction = held.progress_fraction
+FROM held
+WHERE generations.id = held.id
+RETURNING generations.id
+`
+
+type ReportProgressesParams struct {
+	Ids               []uuid.UUID `json:"ids"`
+	Attempts          []int64     `json:"attempts"`
+	ProgressSteps     []string    `json:"progress_steps"`
+	ProgressFractions []float64   `json:"progress_fractions"`
+}
+
+// ReportProgress for any number of different generations, locked in the order of their IDs.
+func (q *Queries) ReportProgresses(ctx context.Context, arg ReportProgressesParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, reportProgresses,
+		arg.Ids,
+		arg.Attempts,
+		arg.ProgressSteps,
+		arg.ProgressFractions,
 	)
-	return i, err
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const rescueGenerations = `-- name: RescueGenerations :many

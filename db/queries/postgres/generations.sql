@@ -88,3 +88,15 @@ RETURNING generations.*;
 
 -- name: MergeMetadata :one
 UPDATE generations SET metadata = metadata || @metadata WHERE id = @id RETURNING *;
+
+-- name: TrackPrompts :many
+-- TrackPrompt for any number of uses, in the order of the texts, so that two such statements cannot deadlock.
+INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
+SELECT used.text, count(*), CAST(@used_at AS TIMESTAMPTZ), CAST(@used_at AS TIMESTAMPTZ)
+FROM unnest(@texts::TEXT[]) AS used (text)
+GROUP BY used.text
+ORDER BY used.text
+ON CONFLICT (text) DO UPDATE SET
+	used_count = prompts.used_count + excluded.used_count,
+	last_used_at = greatest(prompts.last_used_at, excluded.last_used_at)
+RETURNING *;

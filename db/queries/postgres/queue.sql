@@ -46,30 +46,92 @@ UPDATE generations SET
 WHERE generations.id = ANY(ARRAY(SELECT due.id FROM due))
 RETURNING *;
 
--- name: FailGeneration :one
--- @attempt is the fence: the attempt of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside
+-- name: FailGenerations :many
+-- Any number of different generations in one statement, locked in the order of their IDs, so that two such statements cannot
+-- deadlock. An attempt is the fence: that of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside
 -- WITH; there these are two statements of one transaction.
-WITH held AS (
-	SELECT g.id, g.attempt, g.worker FROM generations AS g
-	WHERE g.id = @id AND g.status IN ('pending', 'processing')
-		AND CASE WHEN g.status = 'processing' AND g.lease_expires_at IS NOT NULL THEN g.attempt ELSE 0 END = CAST(@attempt AS BIGINT)
-	FOR UPDATE
+WITH input AS (
+	SELECT
+		unnest(@ids::UUID[]) AS id,
+		unnest(@attempts::BIGINT[]) AS attempt,
+		unnest(@finals::BOOLEAN[]) AS final,
+		unnest(@retry_ats::TIMESTAMPTZ[]) AS retry_at,
+		unnest(@errors::TEXT[]) AS error
+), held AS (
+	SELECT g.id, g.attempt, g.worker, g.cancel_requested_at IS NOT NULL AS cancelled, input.final OR g.attempt >= g.max_attempts AS final,
+		input.attempt AS claim, input.retry_at, input.error
+	FROM generations AS g
+	JOIN input ON input.id = g.id
+	WHERE g.id = ANY(@ids::UUID[]) AND g.status IN ('pending', 'processing')
+		AND CASE WHEN g.status = 'processing' AND g.lease_expires_at IS NOT NULL THEN g.attempt ELSE 0 END = input.attempt
+	ORDER BY g.id
+	FOR UPDATE OF g
 ), kept AS (
 	INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
-	SELECT held.id, held.attempt, held.worker, CAST(@error AS TEXT), CAST(@now AS TIMESTAMPTZ) FROM held WHERE CAST(@attempt AS BIGINT) > 0
+	SELECT held.id, held.attempt, held.worker, held.error, CAST(@now AS TIMESTAMPTZ) FROM held WHERE held.claim > 0
 )
 UPDATE generations SET
-	status = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN 'failed' ELSE 'pending' END,
-	scheduled_at = CASE WHEN cancel_requested_at IS NOT NULL OR CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN scheduled_at ELSE @retry_at END,
-	started_at = CASE WHEN cancel_requested_at IS NOT NULL OR CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN started_at END,
-	completed_at = CASE WHEN cancel_requested_at IS NOT NULL OR CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN CAST(@now AS TIMESTAMPTZ) END,
-	progress_step = CASE WHEN cancel_requested_at IS NOT NULL THEN progress_step WHEN CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN 'failed' ELSE 'queued' END,
-	progress_fraction = CASE WHEN cancel_requested_at IS NOT NULL OR CAST(@final AS BOOLEAN) OR attempt >= max_attempts THEN progress_fraction ELSE 0 END,
-	error_message = NULLIF(CAST(@error AS TEXT), ''),
+	status = CASE WHEN held.cancelled THEN 'cancelled' WHEN held.final THEN 'failed' ELSE 'pending' END,
+	scheduled_at = CASE WHEN held.cancelled OR held.final THEN generations.scheduled_at ELSE held.retry_at END,
+	started_at = CASE WHEN held.cancelled OR held.final THEN generations.started_at END,
+	completed_at = CASE WHEN held.cancelled OR held.final THEN CAST(@now AS TIMESTAMPTZ) END,
+	progress_step = CASE WHEN held.cancelled THEN generations.progress_step WHEN held.final THEN 'failed' ELSE 'queued' END,
+	progress_fraction = CASE WHEN held.cancelled OR held.final THEN generations.progress_fraction ELSE 0 END,
+	error_message = NULLIF(held.error, ''),
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
-WHERE generations.id IN (SELECT held.id FROM held)
-RETURNING *;
+FROM held
+WHERE generations.id = held.id
+RETURNING generations.*;
+
+-- name: CountErrorsOfGenerations :many
+-- How often each has failed before; those that never have are missing.
+SELECT generation_id, count(*) AS failures FROM generation_errors WHERE generation_id = ANY(@ids::UUID[]) GROUP BY generation_id;
+
+-- name: ExtendLeases :many
+-- ExtendLease for any number of different generations, locked in the order of their IDs.
+WITH input AS (
+	SELECT
+		unnest(@ids::UUID[]) AS id,
+		unnest(@attempts::BIGINT[]) AS attempt,
+		unnest(@lease_expires_ats::TIMESTAMPTZ[]) AS lease_expires_at
+), held AS (
+	SELECT g.id, input.lease_expires_at
+	FROM generations AS g
+	JOIN input ON input.id = g.id
+	WHERE g.id = ANY(@ids::UUID[]) AND g.status = 'processing' AND g.lease_expires_at IS NOT NULL AND g.attempt = input.attempt
+		AND g.cancel_requested_at IS NULL
+	ORDER BY g.id
+	FOR UPDATE OF g
+)
+UPDATE generations SET lease_expires_at = held.lease_expires_at
+FROM held
+WHERE generations.id = held.id
+RETURNING generations.*;
+
+-- name: ReportProgresses :many
+-- ReportProgress for any number of different generations, locked in the order of their IDs.
+WITH input AS (
+	SELECT
+		unnest(@ids::UUID[]) AS id,
+		unnest(@attempts::BIGINT[]) AS attempt,
+		unnest(@progress_steps::TEXT[]) AS progress_step,
+		unnest(@progress_fractions::DOUBLE PRECISION[]) AS progress_fraction
+), held AS (
+	SELECT g.id, input.progress_step, input.progress_fraction
+	FROM generations AS g
+	JOIN input ON input.id = g.id
+	WHERE g.id = ANY(@ids::UUID[]) AND g.status = 'processing' AND g.lease_expires_at IS NOT NULL AND g.attempt = input.attempt
+		AND g.cancel_requested_at IS NULL
+	ORDER BY g.id
+	FOR UPDATE OF g
+)
+UPDATE generations SET
+	progress_step = COALESCE(NULLIF(held.progress_step, ''), generations.progress_step),
+	progress_fraction = held.progress_fraction
+FROM held
+WHERE generations.id = held.id
+RETURNING generations.id;
 
 -- name: RescueGenerations :many
 -- What is processing is as much as there are workers, so idx_generations_status serves this; an index on the lease would
