@@ -60,9 +60,9 @@ func CompileC(ctx context.Context) (C, error) {
 	return C{program}, os.Rename(program+".new", program)
 }
 
-// CreateEach commits each creation, for a while.
-func (c C) CreateEach(ctx context.Context, url string, lasting time.Duration, first int64) (created int64, took, p99 time.Duration, err error) {
-	return c.run(ctx, sqlitePath(url), "each", fmt.Sprint(lasting.Seconds()), first)
+// CreateEach commits each creation.
+func (c C) CreateEach(ctx context.Context, url string, creations int, first int64) (created int64, took, p99 time.Duration, err error) {
+	return c.run(ctx, sqlitePath(url), "each", strconv.Itoa(creations), first)
 }
 
 // CreateAll is one transaction.

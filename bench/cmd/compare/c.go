@@ -8,14 +8,14 @@ import (
 )
 
 // createInC is SQLite itself, without Go: the limit of those who commit each creation.
-func (c comparison) createInC(b *testing.B, engine engine) (*measured, error) {
+func (c comparison) createInC(b *testing.B, engine engine, creations int) (*measured, error) {
 	program, err := peers.CompileC(b.Context())
 	if err != nil {
 		return nil, err
 	}
 	m := &measured{name: "C SQLite, prepared, committing each", url: engine.url(b)}
 	m.turn = func() error {
-		created, took, p99, err := program.CreateEach(b.Context(), m.url, c.lasting, m.done.Load()+1)
+		created, took, p99, err := program.CreateEach(b.Context(), m.url, creations, m.done.Load()+1)
 		if err == nil {
 			m.done.Add(created)
 			m.add(created, took, p99)

@@ -22,6 +22,14 @@ func (c comparison) createTables(engine engine) {
 	}
 }
 
+// creations are those of a round. All do the same number, so that all do the last of them on as large a database.
+func (c comparison) creations(callers int) int {
+	if callers == 1 {
+		return c.creating / 4
+	}
+	return c.creating
+}
+
 func (c comparison) createTable(b *testing.B, engine engine, callers int) error {
 	others := peers.Creators(engine.name)
 	if engine.name == "sqlite" {
@@ -36,13 +44,13 @@ func (c comparison) createTable(b *testing.B, engine engine, callers int) error 
 		}
 		defer m.client.Close()
 		m.turn = func() error {
-			return m.round(callers, c.lasting, func(number int64) error { return m.client.Create(b.Context(), peers.NewJob(number)) })
+			return m.round(callers, soOften(c.creations(callers)), func(number int64) error { return m.client.Create(b.Context(), peers.NewJob(number)) })
 		}
 		all = append(all, m)
 	}
 	switch { // the limits, which are programs
 	case engine.name == "sqlite":
-		limit, err := c.createInC(b, engine)
+		limit, err := c.createInC(b, engine, c.creations(callers))
 		if err != nil && !errors.Is(err, peers.ErrNoC) {
 			return err
 		}
@@ -50,7 +58,7 @@ func (c comparison) createTable(b *testing.B, engine engine, callers int) error 
 			all = append(all, limit)
 		}
 	case callers > 1:
-		all = append(all, c.createByPgbench(b, engine)...)
+		all = append(all, c.createByPgbench(b, engine, c.creations(callers))...)
 	}
 	for range c.rounds {
 		for _, m := range all {

@@ -27,7 +27,8 @@ import (
 func main() {
 	log.SetFlags(0)
 	c := comparison{to: os.Stdout, only: regexp.MustCompile("")}
-	flag.DurationVar(&c.lasting, "for", 2*time.Second, "how long each peer works in a round")
+	flag.DurationVar(&c.lasting, "for", 2*time.Second, "how long each peer reads in a round")
+	flag.IntVar(&c.creating, "creations", 8000, "how many generations each peer creates in a round; a quarter of it with one caller")
 	flag.IntVar(&c.rounds, "rounds", 5, "how many rounds; the medians count")
 	out := flag.String("out", "", "the file to write the tables to, besides")
 	flag.Func("only", "a regular expression: make the tables alone whose titles match", func(text string) (err error) {
@@ -57,10 +58,11 @@ func main() {
 }
 
 type comparison struct {
-	lasting time.Duration
-	rounds  int
-	only    *regexp.Regexp
-	to      io.Writer
+	lasting  time.Duration
+	creating int
+	rounds   int
+	only     *regexp.Regexp
+	to       io.Writer
 }
 
 type engine struct {
@@ -120,10 +122,10 @@ func (c comparison) circumstances() string {
 	if version, err := exec.Command("postgres", "--version").Output(); err == nil {
 		versions = append(versions, strings.TrimSpace(string(version)))
 	}
-	return fmt.Sprintf("%s, %s/%s, %d processors. %s. Each figure is the median of %d rounds of %s, in turns, on one schema and "+
+	return fmt.Sprintf("%s, %s/%s, %d processors. %s. Each figure is the median of %d rounds, in turns, of %d creations each, or of %s of reads, on one schema and "+
 		"equally durable: SQLite in WAL mode with synchronous=FULL, PostgreSQL with its defaults. What was created is counted in the end, "+
 		"and what was read is looked at. Allocations are Go's; C has its own.",
-		time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), strings.Join(versions, ", "), c.rounds, c.lasting)
+		time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), strings.Join(versions, ", "), c.rounds, c.creating, c.lasting)
 }
 
 func plural(n int, of string) string {

@@ -24,8 +24,20 @@ type measured struct {
 	allocations []float64 // per call
 }
 
-// round lets so many callers call for a while. Each call has a number of its own, over all rounds.
-func (m *measured) round(callers int, lasting time.Duration, call func(number int64) error) error {
+// forAWhile lets the callers of a round call for so long.
+func forAWhile(lasting time.Duration) (another func() bool) {
+	began := time.Now()
+	return func() bool { return time.Since(began) < lasting }
+}
+
+// soOften lets the callers of a round call so often, all in all.
+func soOften(calls int) (another func() bool) {
+	var made atomic.Int64
+	return func() bool { return made.Add(1) <= int64(calls) }
+}
+
+// round lets so many callers call. Each call has a number of its own, over all rounds.
+func (m *measured) round(callers int, another func() bool, call func(number int64) error) error {
 	var group sync.WaitGroup
 	failed := make(chan error, callers)
 	took := make([][]time.Duration, callers)
@@ -34,7 +46,7 @@ func (m *measured) round(callers int, lasting time.Duration, call func(number in
 	began := time.Now()
 	for caller := range callers {
 		group.Go(func() {
-			for time.Since(began) < lasting {
+			for another() {
 				number, from := m.done.Add(1), time.Now()
 				if err := call(number); err != nil {
 					failed <- err

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
-	"time"
 )
 
 // pgbenchScript is the creation in one statement, with a prompt of 500 as the others have it.
@@ -26,14 +25,14 @@ SELECT gen_random_uuid(), 'trap beat number ' || :n || ' with heavy bass', 'musi
 var pgbenchResult = regexp.MustCompile(`(?s)transactions actually processed: ([0-9]+).*\ntps = ([0-9.]+)`)
 
 // createByPgbench is PostgreSQL's own program, with some numbers of clients: the limit of those who commit each creation.
-func (c comparison) createByPgbench(b *testing.B, engine engine) (all []*measured) {
+func (c comparison) createByPgbench(b *testing.B, engine engine, creations int) (all []*measured) {
 	if _, err := exec.LookPath("pgbench"); err != nil {
 		return nil
 	}
 	for _, clients := range []int{8, 16, 32, 64} {
 		m := &measured{name: fmt.Sprintf("pgbench -M prepared, one statement, at its best with %d clients", clients), url: engine.url(b)}
 		m.turn = func() error {
-			created, perSecond, err := pgbench(b.Context(), m.url, clients, c.lasting)
+			created, perSecond, err := pgbench(b.Context(), m.url, clients, creations)
 			m.done.Add(created)
 			m.perSec = append(m.perSec, perSecond)
 			return err
@@ -43,14 +42,14 @@ func (c comparison) createByPgbench(b *testing.B, engine engine) (all []*measure
 	return all
 }
 
-func pgbench(ctx context.Context, url string, clients int, lasting time.Duration) (created int64, perSecond float64, err error) {
+func pgbench(ctx context.Context, url string, clients, creations int) (created int64, perSecond float64, err error) {
 	script := filepath.Join(os.TempDir(), fmt.Sprintf("create-%d.sql", os.Getpid()))
 	if err := os.WriteFile(script, []byte(pgbenchScript), 0o600); err != nil {
 		return 0, 0, err
 	}
 	defer os.Remove(script)
 	output, err := exec.CommandContext(ctx, "pgbench", "-n", "-M", "prepared", "-f", script, "-c", strconv.Itoa(clients), "-j", "2",
-		"-T", strconv.Itoa(max(1, int(lasting.Seconds()))), url).CombinedOutput()
+		"-t", strconv.Itoa(max(1, creations/clients)), url).CombinedOutput()
 	found := pgbenchResult.FindSubmatch(output)
 	if err != nil || found == nil {
 		return 0, 0, fmt.Errorf("pgbench: %w: %s", err, output)

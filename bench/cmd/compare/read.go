@@ -64,7 +64,7 @@ func (c comparison) readTable(b *testing.B, engine engine, callers int, read rea
 	}
 	for range c.rounds {
 		for _, m := range all {
-			if err := m.round(callers, c.lasting, func(number int64) error { return read(b.Context(), m.client, jobs, number) }); err != nil {
+			if err := m.round(callers, forAWhile(c.lasting), func(number int64) error { return read(b.Context(), m.client, jobs, number) }); err != nil {
 				return fmt.Errorf("%s: %w", m.name, err)
 			}
 		}

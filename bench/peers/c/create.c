@@ -1,7 +1,7 @@
 // create creates generations on SQLite's own interface, as fast as one thread can that commits each of them: the limit of
 // all who do so from Go.
 //
-//	create DATABASE each SECONDS FIRST	commits each, for so long
+//	create DATABASE each ROWS FIRST	commits each
 //	create DATABASE once ROWS FIRST	in one transaction
 //
 // FIRST is the number of the first one. It prints how many were created, in how many seconds, and in how many 99 of 100
@@ -163,15 +163,13 @@ int main(int argc, char **argv)
 		return sqlite3_close_v2(db) != SQLITE_OK;
 	}
 
-	long long created = 0;
-	size_t room = 1 << 16;
-	double *took = malloc(room * sizeof *took), from = began, until = began;
+	const long long wanted = atoll(argv[3]);
+	double *took = malloc(wanted * sizeof *took), from = began, until = began;
 	check(took != NULL);
-	for (double lasting = atof(argv[3]); until - began < lasting; from = until) {
+	long long created = 0;
+	for (; created < wanted; from = until) {
 		create_each(first + created);
 		until = now();
-		if (created == (long long)room)
-			check((took = realloc(took, (room *= 2) * sizeof *took)) != NULL);
 		took[created++] = until - from;
 	}
 	qsort(took, created, sizeof *took, ascending);
