@@ -30,6 +30,7 @@ func main() {
 	flag.DurationVar(&c.lasting, "for", 2*time.Second, "how long each peer reads in a round")
 	flag.IntVar(&c.creating, "creations", 8000, "how many generations each peer creates in a round; a quarter of it with one caller")
 	flag.IntVar(&c.rounds, "rounds", 5, "how many rounds; the medians count")
+	flag.IntVar(&c.jobs, "jobs", 20_000, "how many jobs each queue takes and works off in a round")
 	out := flag.String("out", "", "the file to write the tables to, besides")
 	flag.Func("only", "a regular expression: make the tables alone whose titles match", func(text string) (err error) {
 		c.only, err = regexp.Compile(text)
@@ -54,6 +55,7 @@ func main() {
 		c.createTables(engine)
 		c.readTables(engine)
 		c.bulkTable(engine)
+		c.queueTable(engine)
 	}
 }
 
@@ -61,6 +63,7 @@ type comparison struct {
 	lasting  time.Duration
 	creating int
 	rounds   int
+	jobs     int
 	only     *regexp.Regexp
 	to       io.Writer
 }
@@ -114,7 +117,8 @@ func (c comparison) circumstances() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, module := range info.Deps {
 			switch module.Path {
-			case "modernc.org/sqlite", "github.com/mattn/go-sqlite3", "github.com/jackc/pgx/v5", "gorm.io/gorm", "github.com/uptrace/bun", "entgo.io/ent":
+			case "modernc.org/sqlite", "github.com/mattn/go-sqlite3", "github.com/jackc/pgx/v5", "gorm.io/gorm", "github.com/uptrace/bun", "entgo.io/ent",
+				"github.com/riverqueue/river", "maragu.dev/goqite":
 				versions = append(versions, module.Path+" "+module.Version)
 			}
 		}
