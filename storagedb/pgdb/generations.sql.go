@@ -91,24 +91,30 @@ WITH input AS (
 		unnest($4::BIGINT[]) AS file_size_bytes,
 		unnest($5::JSONB[]) AS metadata,
 		unnest($6::BIGINT[]) AS attempt
-), locked AS (
-	SELECT g.id FROM generations AS g WHERE g.id = ANY($2::UUID[]) ORDER BY g.id FOR UPDATE
+), held AS (
+	SELECT g.id, input.generation_time_seconds, input.file_size_bytes, input.metadata
+	FROM (SELECT id, generation_time_seconds, file_size_bytes, metadata, attempt FROM input ORDER BY id) AS input
+	CROSS JOIN LATERAL (
+		SELECT locked.id
+		FROM generations AS locked
+		WHERE locked.id = input.id AND locked.status IN ('pending', 'processing')
+			AND CASE WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt ELSE 0 END = input.attempt
+		FOR UPDATE
+	) AS g
 )
 UPDATE generations SET
 	status = 'completed',
 	completed_at = CAST($1 AS TIMESTAMPTZ),
-	generation_time_seconds = input.generation_time_seconds,
-	file_size_bytes = input.file_size_bytes,
+	generation_time_seconds = held.generation_time_seconds,
+	file_size_bytes = held.file_size_bytes,
 	error_message = NULL,
-	metadata = generations.metadata || input.metadata,
+	metadata = generations.metadata || held.metadata,
 	progress_step = 'completed',
 	progress_fraction = 1,
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
-FROM input
-JOIN locked ON locked.id = input.id
-WHERE generations.id = input.id AND generations.status IN ('pending', 'processing')
-	AND CASE WHEN generations.status = 'processing' AND generations.lease_expires_at IS NOT NULL THEN generations.attempt ELSE 0 END = input.attempt
+FROM held
+WHERE generations.id = held.id
 RETURNING generations.id, generations.prompt, generations.model_name, generations.model_version, generations.duration_seconds, generations.sample_rate, generations.channels, generations.file_path, generations.file_size_bytes, generations.status, generations.created_at, generations.completed_at, generations.generation_time_seconds, generations.error_message, generations.metadata, generations.prompt_id, generations.priority, generations.scheduled_at, generations.started_at, generations.attempt, generations.max_attempts, generations.worker, generations.lease_expires_at, generations.batch_id, generations.progress_step, generations.progress_fraction, generations.cancel_requested_at, generations.favorite
 `
 
@@ -121,8 +127,9 @@ type CompleteGenerationsParams struct {
 	Attempts               []int64              `json:"attempts"`
 }
 
-// CompleteGeneration for any number of different generations in one statement. They are locked in the order of their IDs, so
-// that two such statements cannot deadlock.
+// CompleteGeneration for any number of different generations in one statement. They are locked one after the other in the
+// order of their IDs, so that two such statements cannot deadlock, and each found by its primary key: with a plain join
+// PostgreSQL 15 reads all that is pending and processing by idx_generations_status where it has no statistics to know better.
 func (q *Queries) CompleteGenerations(ctx context.Context, arg CompleteGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, completeGenerations,
 		arg.CompletedAt,

@@ -164,12 +164,14 @@ WITH input AS (
 		unnest($3::TIMESTAMPTZ[]) AS lease_expires_at
 ), held AS (
 	SELECT g.id, input.lease_expires_at
-	FROM generations AS g
-	JOIN input ON input.id = g.id
-	WHERE g.id = ANY($1::UUID[]) AND g.status = 'processing' AND g.lease_expires_at IS NOT NULL AND g.attempt = input.attempt
-		AND g.cancel_requested_at IS NULL
-	ORDER BY g.id
-	FOR UPDATE OF g
+	FROM (SELECT id, attempt, lease_expires_at FROM input ORDER BY id) AS input
+	CROSS JOIN LATERAL (
+		SELECT locked.id
+		FROM generations AS locked
+		WHERE locked.id = input.id AND locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL
+			AND locked.attempt = input.attempt AND locked.cancel_requested_at IS NULL
+		FOR UPDATE
+	) AS g
 )
 UPDATE generations SET lease_expires_at = held.lease_expires_at
 FROM held
@@ -183,7 +185,7 @@ type ExtendLeasesParams struct {
 	LeaseExpiresAts []time.Time `json:"lease_expires_ats"`
 }
 
-// ExtendLease for any number of different generations, locked in the order of their IDs.
+// ExtendLease for any number of different generations, found and locked as CompleteGenerations does.
 func (q *Queries) ExtendLeases(ctx context.Context, arg ExtendLeasesParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, extendLeases, arg.Ids, arg.Attempts, arg.LeaseExpiresAts)
 	if err != nil {
@@ -242,14 +244,15 @@ WITH input AS (
 		unnest($5::TIMESTAMPTZ[]) AS retry_at,
 		unnest($6::TEXT[]) AS error
 ), held AS (
-	SELECT g.id, g.attempt, g.worker, g.cancel_requested_at IS NOT NULL AS cancelled, input.final OR g.attempt >= g.max_attempts AS final,
-		input.attempt AS claim, input.retry_at, input.error
-	FROM generations AS g
-	JOIN input ON input.id = g.id
-	WHERE g.id = ANY($2::UUID[]) AND g.status IN ('pending', 'processing')
-		AND CASE WHEN g.status = 'processing' AND g.lease_expires_at IS NOT NULL THEN g.attempt ELSE 0 END = input.attempt
-	ORDER BY g.id
-	FOR UPDATE OF g
+	SELECT g.id, g.attempt, g.worker, g.cancelled, input.final OR g.used_up AS final, input.attempt AS claim, input.retry_at, input.error
+	FROM (SELECT id, attempt, final, retry_at, error FROM input ORDER BY id) AS input
+	CROSS JOIN LATERAL (
+		SELECT locked.id, locked.attempt, locked.worker, locked.cancel_requested_at IS NOT NULL AS cancelled, locked.attempt >= locked.max_attempts AS used_up
+		FROM generations AS locked
+		WHERE locked.id = input.id AND locked.status IN ('pending', 'processing')
+			AND CASE WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt ELSE 0 END = input.attempt
+		FOR UPDATE
+	) AS g
 ), kept AS (
 	INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
 	SELECT held.id, held.attempt, held.worker, held.error, CAST($1 AS TIMESTAMPTZ) FROM held WHERE held.claim > 0
@@ -278,8 +281,7 @@ type FailGenerationsParams struct {
 	Errors   []string    `json:"errors"`
 }
 
-// Any number of different generations in one statement, locked in the order of their IDs, so that two such statements cannot
-// deadlock. An attempt is the fence: that of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside
+// Any number of different generations in one statement, found and locked as CompleteGenerations does. An attempt is the fence: that of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside
 // WITH; there these are two statements of one transaction.
 func (q *Queries) FailGenerations(ctx context.Context, arg FailGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, failGenerations,
@@ -346,12 +348,14 @@ WITH input AS (
 		unnest($4::DOUBLE PRECISION[]) AS progress_fraction
 ), held AS (
 	SELECT g.id, input.progress_step, input.progress_fraction
-	FROM generations AS g
-	JOIN input ON input.id = g.id
-	WHERE g.id = ANY($1::UUID[]) AND g.status = 'processing' AND g.lease_expires_at IS NOT NULL AND g.attempt = input.attempt
-		AND g.cancel_requested_at IS NULL
-	ORDER BY g.id
-	FOR UPDATE OF g
+	FROM (SELECT id, attempt, progress_step, progress_fraction FROM input ORDER BY id) AS input
+	CROSS JOIN LATERAL (
+		SELECT locked.id
+		FROM generations AS locked
+		WHERE locked.id = input.id AND locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL
+			AND locked.attempt = input.attempt AND locked.cancel_requested_at IS NULL
+		FOR UPDATE
+	) AS g
 )
 UPDATE generations SET
 	progress_step = COALESCE(NULLIF(held.progress_step, ''), generations.progress_step),
@@ -368,7 +372,7 @@ type ReportProgressesParams struct {
 	ProgressFractions []float64   `json:"progress_fractions"`
 }
 
-// ReportProgress for any number of different generations, locked in the order of their IDs.
+// ReportProgress for any number of different generations, found and locked as CompleteGenerations does.
 func (q *Queries) ReportProgresses(ctx context.Context, arg ReportProgressesParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, reportProgresses,
 		arg.Ids,

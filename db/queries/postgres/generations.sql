@@ -57,8 +57,9 @@ WHERE id = @id AND status IN ('pending', 'processing')
 RETURNING *;
 
 -- name: CompleteGenerations :many
--- CompleteGeneration for any number of different generations in one statement. They are locked in the order of their IDs, so
--- that two such statements cannot deadlock.
+-- CompleteGeneration for any number of different generations in one statement. They are locked one after the other in the
+-- order of their IDs, so that two such statements cannot deadlock, and each found by its primary key: with a plain join
+-- PostgreSQL 15 reads all that is pending and processing by idx_generations_status where it has no statistics to know better.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -66,24 +67,30 @@ WITH input AS (
 		unnest(@file_sizes_bytes::BIGINT[]) AS file_size_bytes,
 		unnest(@metadata::JSONB[]) AS metadata,
 		unnest(@attempts::BIGINT[]) AS attempt
-), locked AS (
-	SELECT g.id FROM generations AS g WHERE g.id = ANY(@ids::UUID[]) ORDER BY g.id FOR UPDATE
+), held AS (
+	SELECT g.id, input.generation_time_seconds, input.file_size_bytes, input.metadata
+	FROM (SELECT * FROM input ORDER BY id) AS input
+	CROSS JOIN LATERAL (
+		SELECT locked.id
+		FROM generations AS locked
+		WHERE locked.id = input.id AND locked.status IN ('pending', 'processing')
+			AND CASE WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt ELSE 0 END = input.attempt
+		FOR UPDATE
+	) AS g
 )
 UPDATE generations SET
 	status = 'completed',
 	completed_at = CAST(@completed_at AS TIMESTAMPTZ),
-	generation_time_seconds = input.generation_time_seconds,
-	file_size_bytes = input.file_size_bytes,
+	generation_time_seconds = held.generation_time_seconds,
+	file_size_bytes = held.file_size_bytes,
 	error_message = NULL,
-	metadata = generations.metadata || input.metadata,
+	metadata = generations.metadata || held.metadata,
 	progress_step = 'completed',
 	progress_fraction = 1,
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
-FROM input
-JOIN locked ON locked.id = input.id
-WHERE generations.id = input.id AND generations.status IN ('pending', 'processing')
-	AND CASE WHEN generations.status = 'processing' AND generations.lease_expires_at IS NOT NULL THEN generations.attempt ELSE 0 END = input.attempt
+FROM held
+WHERE generations.id = held.id
 RETURNING generations.*;
 
 -- name: MergeMetadata :one

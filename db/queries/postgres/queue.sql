@@ -47,8 +47,7 @@ WHERE generations.id = ANY(ARRAY(SELECT due.id FROM due))
 RETURNING *;
 
 -- name: FailGenerations :many
--- Any number of different generations in one statement, locked in the order of their IDs, so that two such statements cannot
--- deadlock. An attempt is the fence: that of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside
+-- Any number of different generations in one statement, found and locked as CompleteGenerations does. An attempt is the fence: that of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside
 -- WITH; there these are two statements of one transaction.
 WITH input AS (
 	SELECT
@@ -58,14 +57,15 @@ WITH input AS (
 		unnest(@retry_ats::TIMESTAMPTZ[]) AS retry_at,
 		unnest(@errors::TEXT[]) AS error
 ), held AS (
-	SELECT g.id, g.attempt, g.worker, g.cancel_requested_at IS NOT NULL AS cancelled, input.final OR g.attempt >= g.max_attempts AS final,
-		input.attempt AS claim, input.retry_at, input.error
-	FROM generations AS g
-	JOIN input ON input.id = g.id
-	WHERE g.id = ANY(@ids::UUID[]) AND g.status IN ('pending', 'processing')
-		AND CASE WHEN g.status = 'processing' AND g.lease_expires_at IS NOT NULL THEN g.attempt ELSE 0 END = input.attempt
-	ORDER BY g.id
-	FOR UPDATE OF g
+	SELECT g.id, g.attempt, g.worker, g.cancelled, input.final OR g.used_up AS final, input.attempt AS claim, input.retry_at, input.error
+	FROM (SELECT * FROM input ORDER BY id) AS input
+	CROSS JOIN LATERAL (
+		SELECT locked.id, locked.attempt, locked.worker, locked.cancel_requested_at IS NOT NULL AS cancelled, locked.attempt >= locked.max_attempts AS used_up
+		FROM generations AS locked
+		WHERE locked.id = input.id AND locked.status IN ('pending', 'processing')
+			AND CASE WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt ELSE 0 END = input.attempt
+		FOR UPDATE
+	) AS g
 ), kept AS (
 	INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
 	SELECT held.id, held.attempt, held.worker, held.error, CAST(@now AS TIMESTAMPTZ) FROM held WHERE held.claim > 0
@@ -89,7 +89,7 @@ RETURNING generations.*;
 SELECT generation_id, count(*) AS failures FROM generation_errors WHERE generation_id = ANY(@ids::UUID[]) GROUP BY generation_id;
 
 -- name: ExtendLeases :many
--- ExtendLease for any number of different generations, locked in the order of their IDs.
+-- ExtendLease for any number of different generations, found and locked as CompleteGenerations does.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -97,12 +97,14 @@ WITH input AS (
 		unnest(@lease_expires_ats::TIMESTAMPTZ[]) AS lease_expires_at
 ), held AS (
 	SELECT g.id, input.lease_expires_at
-	FROM generations AS g
-	JOIN input ON input.id = g.id
-	WHERE g.id = ANY(@ids::UUID[]) AND g.status = 'processing' AND g.lease_expires_at IS NOT NULL AND g.attempt = input.attempt
-		AND g.cancel_requested_at IS NULL
-	ORDER BY g.id
-	FOR UPDATE OF g
+	FROM (SELECT * FROM input ORDER BY id) AS input
+	CROSS JOIN LATERAL (
+		SELECT locked.id
+		FROM generations AS locked
+		WHERE locked.id = input.id AND locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL
+			AND locked.attempt = input.attempt AND locked.cancel_requested_at IS NULL
+		FOR UPDATE
+	) AS g
 )
 UPDATE generations SET lease_expires_at = held.lease_expires_at
 FROM held
@@ -110,7 +112,7 @@ WHERE generations.id = held.id
 RETURNING generations.*;
 
 -- name: ReportProgresses :many
--- ReportProgress for any number of different generations, locked in the order of their IDs.
+-- ReportProgress for any number of different generations, found and locked as CompleteGenerations does.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -119,12 +121,14 @@ WITH input AS (
 		unnest(@progress_fractions::DOUBLE PRECISION[]) AS progress_fraction
 ), held AS (
 	SELECT g.id, input.progress_step, input.progress_fraction
-	FROM generations AS g
-	JOIN input ON input.id = g.id
-	WHERE g.id = ANY(@ids::UUID[]) AND g.status = 'processing' AND g.lease_expires_at IS NOT NULL AND g.attempt = input.attempt
-		AND g.cancel_requested_at IS NULL
-	ORDER BY g.id
-	FOR UPDATE OF g
+	FROM (SELECT * FROM input ORDER BY id) AS input
+	CROSS JOIN LATERAL (
+		SELECT locked.id
+		FROM generations AS locked
+		WHERE locked.id = input.id AND locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL
+			AND locked.attempt = input.attempt AND locked.cancel_requested_at IS NULL
+		FOR UPDATE
+	) AS g
 )
 UPDATE generations SET
 	progress_step = COALESCE(NULLIF(held.progress_step, ''), generations.progress_step),
