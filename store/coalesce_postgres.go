@@ -16,7 +16,7 @@ import (
 
 // maxPostgresBatches is how many batches of a kind may be on their way at once: while one commits, another is executed. More
 // of them would be smaller ones.
-const maxPostgresBatches = 3
+const maxPostgresBatches = 2
 
 // newCoalescer makes one statement of all writes of a kind that are queued, on a connection of the pool.
 func (e *postgresEngine) newCoalescer(together func(ctx context.Context, db storagedb.DBTX, batch []*queuedWrite) error) *coalescer {

@@ -15,7 +15,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/dgx-music/storage/storagedb"
@@ -111,12 +110,7 @@ func newPostgresPool(ctx context.Context, url string, opts Options) (*pgxpool.Po
 		parameters["lock_timeout"] = strconv.FormatInt(opts.BusyTimeout.Milliseconds(), 10) // at least 1: 0 waits for ever
 	}
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
-		// pgx gives times in the machine's zone otherwise.
-		conn.TypeMap().RegisterType(&pgtype.Type{
-			Name:  "timestamptz",
-			OID:   pgtype.TimestamptzOID,
-			Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
-		})
+		registerTypes(conn.TypeMap())
 		return nil
 	}
 	return pgxpool.NewWithConfig(ctx, config)

@@ -1,0 +1,118 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/dgx-music/storage/storagedb"
+)
+
+// registerTypes teaches a connection the types of our rows. pgx knows uuid.UUID and Metadata by their database/sql methods alone,
+// and goes through text, two errors that it drops and several allocations for each value; and it gives times in the machine's
+// zone.
+func registerTypes(types *pgtype.Map) {
+	for _, t := range []struct {
+		name       string
+		oid, array uint32
+		codec      pgtype.Codec
+	}{
+		{"timestamptz", pgtype.TimestamptzOID, pgtype.TimestamptzArrayOID, &pgtype.TimestamptzCodec{ScanLocation: time.UTC}},
+		{"uuid", pgtype.UUIDOID, pgtype.UUIDArrayOID, uuidCodec{}},
+		{"jsonb", pgtype.JSONBOID, pgtype.JSONBArrayOID, metadataCodec{defaultCodec(types, pgtype.JSONBOID)}},
+	} {
+		element := &pgtype.Type{Name: t.name, OID: t.oid, Codec: t.codec}
+		types.RegisterType(element)
+		types.RegisterType(&pgtype.Type{Name: "_" + t.name, OID: t.array, Codec: &pgtype.ArrayCodec{ElementType: element}})
+	}
+}
+
+func defaultCodec(types *pgtype.Map, oid uint32) pgtype.Codec {
+	known, _ := types.TypeForOID(oid) // those of PostgreSQL itself are all there
+	return known.Codec
+}
+
+// uuidCodec is pgx's, and knows uuid.UUID besides.
+type uuidCodec struct{ pgtype.UUIDCodec }
+
+func (c uuidCodec) PlanEncode(types *pgtype.Map, oid uint32, format int16, value any) pgtype.EncodePlan {
+	if _, ok := value.(uuid.UUID); ok && format == pgtype.BinaryFormatCode {
+		return uuidPlan{}
+	}
+	return c.UUIDCodec.PlanEncode(types, oid, format, value)
+}
+
+func (c uuidCodec) PlanScan(types *pgtype.Map, oid uint32, format int16, target any) pgtype.ScanPlan {
+	if _, ok := target.(*uuid.UUID); ok && format == pgtype.BinaryFormatCode {
+		return uuidPlan{}
+	}
+	return c.UUIDCodec.PlanScan(types, oid, format, target)
+}
+
+type uuidPlan struct{}
+
+func (uuidPlan) Encode(value any, buf []byte) ([]byte, error) {
+	id := value.(uuid.UUID)
+	return append(buf, id[:]...), nil
+}
+
+func (uuidPlan) Scan(source []byte, target any) error {
+	if source == nil {
+		return errors.New("cannot scan NULL into a uuid.UUID")
+	}
+	id := target.(*uuid.UUID)
+	if len(source) != len(id) {
+		return fmt.Errorf("a UUID of %d bytes", len(source))
+	}
+	copy(id[:], source)
+	return nil
+}
+
+// metadataCodec is pgx's for JSONB, and knows Metadata besides.
+type metadataCodec struct{ pgtype.Codec }
+
+func (c metadataCodec) PlanEncode(types *pgtype.Map, oid uint32, format int16, value any) pgtype.EncodePlan {
+	if _, ok := value.(storagedb.Metadata); ok {
+		return metadataPlan{format}
+	}
+	return c.Codec.PlanEncode(types, oid, format, value)
+}
+
+func (c metadataCodec) PlanScan(types *pgtype.Map, oid uint32, format int16, target any) pgtype.ScanPlan {
+	if _, ok := target.(*storagedb.Metadata); ok {
+		return metadataPlan{format}
+	}
+	return c.Codec.PlanScan(types, oid, format, target)
+}
+
+type metadataPlan struct{ format int16 }
+
+// jsonbVersion stands before the text in the binary format.
+const jsonbVersion = 1
+
+func (p metadataPlan) Encode(value any, buf []byte) ([]byte, error) {
+	if p.format == pgtype.BinaryFormatCode {
+		buf = append(buf, jsonbVersion)
+	}
+	metadata := value.(storagedb.Metadata)
+	if len(metadata) == 0 {
+		return append(buf, "{}"...), nil
+	}
+	return append(buf, metadata...), nil
+}
+
+func (p metadataPlan) Scan(source []byte, target any) error {
+	if p.format == pgtype.BinaryFormatCode && source != nil {
+		if len(source) == 0 || source[0] != jsonbVersion {
+			return errors.New("JSONB of an unknown version")
+		}
+		source = source[1:]
+	}
+	if source == nil {
+		return target.(*storagedb.Metadata).Scan(nil)
+	}
+	return target.(*storagedb.Metadata).Scan(source) // a copy: pgx uses the buffer again
+}
