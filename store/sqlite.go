@@ -465,21 +465,36 @@ func (e *sqliteEngine) claimGenerations(ctx context.Context, db storagedb.DBTX, 
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range due {
-			g, err := queries.ClaimGeneration(ctx, sqlitedb.ClaimGenerationParams{
-				Worker: &params.Worker, StartedAt: &now, LeaseExpiresAt: &expires, ID: id,
-			})
-			if err != nil {
-				return nil, err
-			}
-			claimed = append(claimed, Generation(g))
+		taken, err := claimDue(ctx, queries, due, params.Worker, now, expires)
+		if err != nil {
+			return nil, err
 		}
+		claimed = append(claimed, taken...)
 		if priorities[0] == math.MaxInt64 {
 			break
 		}
 		from = priorities[0] + 1
 	}
 	return claimed, nil
+}
+
+// claimDue claims what is due at one priority, and returns the rows as they are then.
+func claimDue(ctx context.Context, queries *sqlitedb.Queries, due []sqlitedb.Generation, worker string, now, expires time.Time) ([]Generation, error) {
+	if len(due) == 0 {
+		return nil, nil
+	}
+	claimed, ids := generationsOf(due), make([]uuid.UUID, len(due))
+	for i := range claimed {
+		g := &claimed[i]
+		g.Status, g.Worker, g.StartedAt, g.LeaseExpiresAt, g.ErrorMessage = StatusProcessing, new(worker), new(now), new(expires), nil
+		g.Attempt++
+		ids[i] = g.ID
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	return claimed, queries.ClaimDue(ctx, sqlitedb.ClaimDueParams{Worker: &worker, StartedAt: &now, LeaseExpiresAt: &expires, Ids: string(list)})
 }
 
 func (e *sqliteEngine) failGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params FailGenerationParams, now, retryAt time.Time) (Generation, error) {

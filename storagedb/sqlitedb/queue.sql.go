@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-const claimGeneration = `-- name: ClaimGeneration :one
+const claimDue = `-- name: ClaimDue :exec
 UPDATE generations SET
 	status = 'processing',
 	attempt = attempt + 1,
@@ -20,60 +20,30 @@ UPDATE generations SET
 	started_at = ?2,
 	lease_expires_at = ?3,
 	error_message = NULL
-WHERE id = ?4 AND status = 'pending'
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
+WHERE id IN (SELECT value FROM json_each(CAST(?4 AS TEXT)))
 `
 
-type ClaimGenerationParams struct {
+type ClaimDueParams struct {
 	Worker         *string    `json:"worker"`
 	StartedAt      *time.Time `json:"started_at"`
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`
-	ID             uuid.UUID  `json:"id"`
+	Ids            string     `json:"ids"`
 }
 
-func (q *Queries) ClaimGeneration(ctx context.Context, arg ClaimGenerationParams) (Generation, error) {
-	row := q.db.QueryRow(ctx, claimGeneration,
+// Those that DueGenerations has found, a JSON array of their IDs, in one statement: SQLite keeps a copy of each page that a
+// statement with triggers changes, so that one for each would cost twice as much. The store knows what the rows become.
+func (q *Queries) ClaimDue(ctx context.Context, arg ClaimDueParams) error {
+	_, err := q.db.Exec(ctx, claimDue,
 		arg.Worker,
 		arg.StartedAt,
 		arg.LeaseExpiresAt,
-		arg.ID,
+		arg.Ids,
 	)
-	var i Generation
-	err := row.Scan(
-		&i.ID,
-		&i.Prompt,
-		&i.ModelName,
-		&i.ModelVersion,
-		&i.DurationSeconds,
-		&i.SampleRate,
-		&i.Channels,
-		&i.FilePath,
-		&i.FileSizeBytes,
-		&i.Status,
-		&i.CreatedAt,
-		&i.CompletedAt,
-		&i.GenerationTimeSeconds,
-		&i.ErrorMessage,
-		&i.Metadata,
-		&i.PromptID,
-		&i.Priority,
-		&i.ScheduledAt,
-		&i.StartedAt,
-		&i.Attempt,
-		&i.MaxAttempts,
-		&i.Worker,
-		&i.LeaseExpiresAt,
-		&i.BatchID,
-		&i.ProgressStep,
-		&i.ProgressFraction,
-		&i.CancelRequestedAt,
-		&i.Favorite,
-	)
-	return i, err
+	return err
 }
 
 const dueGenerations = `-- name: DueGenerations :many
-SELECT g.id FROM generations AS g
+SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generations AS g
 WHERE g.status = 'pending' AND g.priority = ?1 AND g.scheduled_at <= ?2
 	AND (CAST(?3 AS TEXT) = '[]' OR g.model_name IN (SELECT value FROM json_each(CAST(?3 AS TEXT))))
 ORDER BY g.scheduled_at, g.id
@@ -89,7 +59,7 @@ type DueGenerationsParams struct {
 
 // What a claim takes at one priority: one range of idx_generations_pending. Nobody else writes in the meantime, so
 // nothing is locked or skipped. The names of the models are a JSON array, an empty one for all.
-func (q *Queries) DueGenerations(ctx context.Context, arg DueGenerationsParams) ([]uuid.UUID, error) {
+func (q *Queries) DueGenerations(ctx context.Context, arg DueGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, dueGenerations,
 		arg.Priority,
 		arg.Now,
@@ -100,13 +70,42 @@ func (q *Queries) DueGenerations(ctx context.Context, arg DueGenerationsParams) 
 		return nil, err
 	}
 	defer rows.Close()
-	items := []uuid.UUID{}
+	items := []Generation{}
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

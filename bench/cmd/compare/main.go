@@ -31,6 +31,7 @@ func main() {
 	flag.IntVar(&c.creating, "creations", 8000, "how many generations each peer creates in a round; a quarter of it with one caller")
 	flag.IntVar(&c.rounds, "rounds", 5, "how many rounds; the medians count")
 	flag.IntVar(&c.jobs, "jobs", 20_000, "how many jobs each queue takes and works off in a round")
+	flag.DurationVar(&c.heapFor, "heap-for", time.Minute, "how long the store creates while its heap is watched")
 	out := flag.String("out", "", "the file to write the tables to, besides")
 	flag.Func("only", "a regular expression: make the tables alone whose titles match", func(text string) (err error) {
 		c.only, err = regexp.Compile(text)
@@ -56,6 +57,7 @@ func main() {
 		c.readTables(engine)
 		c.bulkTable(engine)
 		c.queueTable(engine)
+		c.heapTable(engine)
 	}
 }
 
@@ -63,6 +65,7 @@ type comparison struct {
 	lasting  time.Duration
 	creating int
 	rounds   int
+	heapFor  time.Duration
 	jobs     int
 	only     *regexp.Regexp
 	to       io.Writer

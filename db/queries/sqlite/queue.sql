@@ -7,13 +7,15 @@ SELECT priority FROM generations WHERE status = 'pending' AND priority >= @from_
 -- name: DueGenerations :many
 -- What a claim takes at one priority: one range of idx_generations_pending. Nobody else writes in the meantime, so
 -- nothing is locked or skipped. The names of the models are a JSON array, an empty one for all.
-SELECT g.id FROM generations AS g
+SELECT g.* FROM generations AS g
 WHERE g.status = 'pending' AND g.priority = @priority AND g.scheduled_at <= @now
 	AND (CAST(@model_names AS TEXT) = '[]' OR g.model_name IN (SELECT value FROM json_each(CAST(@model_names AS TEXT))))
 ORDER BY g.scheduled_at, g.id
 LIMIT @row_limit;
 
--- name: ClaimGeneration :one
+-- name: ClaimDue :exec
+-- Those that DueGenerations has found, a JSON array of their IDs, in one statement: SQLite keeps a copy of each page that a
+-- statement with triggers changes, so that one for each would cost twice as much. The store knows what the rows become.
 UPDATE generations SET
 	status = 'processing',
 	attempt = attempt + 1,
@@ -21,8 +23,7 @@ UPDATE generations SET
 	started_at = @started_at,
 	lease_expires_at = @lease_expires_at,
 	error_message = NULL
-WHERE id = @id AND status = 'pending'
-RETURNING *;
+WHERE id IN (SELECT value FROM json_each(CAST(@ids AS TEXT)));
 
 -- name: KeepGenerationError :exec
 -- What FailGeneration is about to fail, if it is under the claim: the same condition, before the status changes.
