@@ -64,7 +64,7 @@ fuzz: ## look for metadata that breaks the reader, and for searches that are an 
 # mattn, which some of the others use, wants a C compiler, and a build tag for full-text search. The first time SQLite is
 # compiled once more, for the program in C.
 .PHONY: bench
-bench: ## let the store and its peers work side by side, and write docs/benchmarks.md
+bench: ## let the store and its peers do the same work side by side, and write docs/benchmarks.md; takes some twenty minutes
 	cd bench && go run -tags sqlite_fts5 ./cmd/compare -out ../docs/benchmarks.md
 
 .PHONY: bench-store

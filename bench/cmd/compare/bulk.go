@@ -56,14 +56,13 @@ func (c comparison) fillBulkTable(b *testing.B, engine engine) error {
 }
 
 func (m *measured) bulk(b *testing.B, peer peers.Peer) (took time.Duration, err error) {
-	client, err := peer.Open(b.Context(), m.url)
-	if err != nil {
+	if m.client, err = peer.Open(b.Context(), m.url); err != nil {
 		return 0, err
 	}
-	defer client.Close()
+	defer m.close()
 	jobs := peers.NewJobs(inBulk)
 	began := time.Now()
-	if err := client.CreateAll(b.Context(), jobs); err != nil {
+	if err := m.client.CreateAll(b.Context(), jobs); err != nil {
 		return 0, err
 	}
 	took = time.Since(began)

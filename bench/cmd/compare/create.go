@@ -42,7 +42,7 @@ func (c comparison) createTable(b *testing.B, engine engine, callers int) error 
 		if m.client, err = peer.Open(b.Context(), m.url); err != nil {
 			return fmt.Errorf("%s: %w", peer.Name, err)
 		}
-		defer m.client.Close()
+		defer m.close()
 		m.turn = func() error {
 			return m.round(callers, soOften(c.creations(callers)), func(number int64) error { return m.client.Create(b.Context(), peers.NewJob(number)) })
 		}

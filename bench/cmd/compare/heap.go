@@ -26,7 +26,7 @@ func (c comparison) fillHeapTable(b *testing.B, engine engine) (err error) {
 	if m.client, err = store.Open(b.Context(), m.url); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.client.Close()) }()
+	defer func() { err = errors.Join(err, m.close()) }()
 	done := make(chan struct{})
 	var most uint64
 	var watching sync.WaitGroup

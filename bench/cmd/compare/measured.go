@@ -17,6 +17,7 @@ type measured struct {
 	name        string
 	url         string
 	client      peers.Client // nil: a program, which is no peer
+	closed      bool
 	turn        func() error // its part of a round, where it is not the same for all
 	done        atomic.Int64 // calls, and so the number of the last one
 	perSec      []float64
@@ -76,8 +77,20 @@ func (m *measured) add(calls int64, lasted, p99 time.Duration) {
 	m.p99 = append(m.p99, p99)
 }
 
-// check looks whether all is there that a peer says it has created.
+func (m *measured) close() error {
+	if m.client == nil || m.closed {
+		return nil
+	}
+	m.closed = true
+	return m.client.Close()
+}
+
+// check looks whether all is there that a peer says it has created, once that is closed: two SQLite libraries in one process
+// do not see each other's locks, and break them.
 func (m *measured) check(ctx context.Context, created int64) error {
+	if err := m.close(); err != nil {
+		return err
+	}
 	there, err := peers.Count(ctx, m.url)
 	if err == nil && there != created {
 		err = fmt.Errorf("%d are there, and %d were created", there, created)

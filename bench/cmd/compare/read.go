@@ -59,7 +59,7 @@ func (c comparison) readTable(b *testing.B, engine engine, callers int, read rea
 		if m.client, err = peer.Open(b.Context(), m.url); err != nil {
 			return fmt.Errorf("%s: %w", peer.Name, err)
 		}
-		defer m.client.Close()
+		defer m.close()
 		all = append(all, m)
 	}
 	for range c.rounds {
