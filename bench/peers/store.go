@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -64,6 +65,8 @@ func History(ctx context.Context, url string, generations int) ([]Job, error) {
 			return nil, err
 		}
 	}
-	_, err = s.DB().Exec(ctx, "ANALYZE") // or PostgreSQL would do so by itself, in the middle of somebody's round
+	if !strings.HasPrefix(url, "sqlite") {
+		_, err = s.DB().Exec(ctx, "ANALYZE") // or PostgreSQL would do so by itself, in the middle of somebody's round
+	}
 	return jobs, err
 }
