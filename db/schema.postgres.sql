@@ -195,8 +195,8 @@ $$;
 --
 
 CREATE FUNCTION public.search_fold(given text) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    AS $$
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$BEGIN RETURN (
 	SELECT CASE
 		WHEN octet_length(given) = length(given) THEN lower(given COLLATE "C") -- ASCII
 		ELSE translate(
@@ -326,7 +326,7 @@ CREATE FUNCTION public.search_fold(given text) RETURNS text
 			|| U&'\+010448\+010449\+01044A\+01044B\+01044C\+01044D\+01044E\+01044F'
 		)
 	END
-$$;
+); END$$;
 
 
 --
@@ -348,8 +348,16 @@ $$;
 --
 
 CREATE FUNCTION public.search_split(given text) RETURNS TABLE(word text, place bigint)
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
+BEGIN
+	IF octet_length(given) = length(given) THEN -- ASCII
+		RETURN QUERY SELECT CASE WHEN octet_length(pieces.word) <= 2046 THEN pieces.word ELSE left(pieces.word, 400) || md5(pieces.word) END, pieces.place
+		FROM regexp_split_to_table(lower(given COLLATE "C"), '[^a-z0-9]+') WITH ORDINALITY AS pieces (word, place)
+		WHERE pieces.word <> '';
+		RETURN;
+	END IF;
+	RETURN QUERY
 	SELECT CASE WHEN octet_length(pieces.word) <= 2046 THEN pieces.word ELSE left(pieces.word, 400) || md5(pieces.word) END, pieces.place
 	FROM regexp_split_to_table(search_fold(given), '['
 		|| '\u0001-\u002F\u003A-\u0040\u005B-\u0060\u007B-\u00A9\u00AB-\u00B1\u00B4\u00B6-\u00B8\u00BB\u00BF\u00D7\u00F7'
@@ -404,7 +412,8 @@ CREATE FUNCTION public.search_split(given text) RETURNS TABLE(word text, place b
 		|| '\U0001F680-\U0001F6C5\U0001F700-\U0001F773\U000E0001\U000E0020-\U000E007F\U000E0100-\U000E01EF'
 		|| ']+') WITH ORDINALITY AS pieces (word, place)
 	WHERE pieces.word <> ''
-$$;
+;
+END$$;
 
 
 --
@@ -424,10 +433,14 @@ $$;
 --
 
 CREATE FUNCTION public.search_words(given text) RETURNS tsvector
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-	SELECT CAST(COALESCE(string_agg('''' || words.word || ''':' || least(words.place, 16383), ' '), '') AS TSVECTOR)
-	FROM search_split(given) AS words
+BEGIN
+	RETURN (
+		SELECT CAST(COALESCE(string_agg('''' || words.word || ''':' || least(words.place, 16383), ' '), '') AS TSVECTOR)
+		FROM search_split(given) AS words
+	);
+END
 $$;
 
 
@@ -1259,4 +1272,5 @@ INSERT INTO public.schema_migrations (version) VALUES
     ('20261123191137'),
     ('20261123201336'),
     ('20261123204639'),
-    ('20261125080441');
+    ('20261125080441'),
+    ('20261125125500');
