@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -10,9 +11,16 @@ import (
 	"modernc.org/sqlite"
 )
 
-// checkpointPages is how many pages may be written to the log until it is brought back into the database file: 16 MiB. Pages
-// that are written again and again, as the ends of indexes are, are brought back once.
-const checkpointPages = 4000
+const (
+	// checkpointPages is how many pages a process may write to the log until it brings that back into the database file: 16 MiB.
+	// Pages that are written again and again, as the ends of indexes are, are brought back once.
+	checkpointPages = 4000
+	// autoCheckpointPages is how large the log may be until SQLite itself brings it back, inside a commit. That is for what is
+	// written by other ways: a user's own statements, and many processes that each write less.
+	autoCheckpointPages = 2 * checkpointPages
+	// checkpointPatience is how long a caller whose own commit is done may wait for the writer.
+	checkpointPatience = 100 * time.Millisecond
+)
 
 // checkpointer brings the log back into the database file. SQLite would do so inside a commit, for which all that are to be
 // committed next would wait; here the caller whose commit made it due does, after the writer has gone to the next.
@@ -24,6 +32,7 @@ type checkpointer struct {
 	written atomic.Int64 // pages since the last time
 	running sync.Mutex
 	conn    *sqliteConn // under running; nil until it is needed
+	closed  bool        // under running
 }
 
 // noteWritten counts what a transaction has written. The connection is held.
@@ -41,16 +50,19 @@ func (e *sqliteEngine) checkpoint() {
 		return
 	}
 	defer c.running.Unlock()
+	if c.closed {
+		return
+	}
 	c.written.Store(0)
-	if err := e.runCheckpoint(c); err != nil && e.logger != nil {
+	if err := e.runCheckpoint(c); err != nil && e.logger != nil && !errors.Is(err, ErrClosed) {
 		e.logger.LogAttrs(context.Background(), slog.LevelWarn, "checkpoint failed, and the log grows until one succeeds", slog.String("error", errorCode(err)))
 	}
 }
 
 func (e *sqliteEngine) runCheckpoint(c *checkpointer) error {
-	ctx, deadline := context.Background(), time.Now().Add(e.patience)
+	ctx := context.Background()
 	if c.conn == nil {
-		conn, err := openSQLiteWhenFree(ctx, deadline, e.dsn, e.patience)
+		conn, err := openSQLiteWhenFree(ctx, time.Now().Add(checkpointPatience), e.dsn, e.patience)
 		if err != nil {
 			return err
 		}
@@ -59,7 +71,10 @@ func (e *sqliteEngine) runCheckpoint(c *checkpointer) error {
 	if err := c.passive(ctx); err != nil {
 		return err
 	}
-	writer, err := e.take(ctx, e.writer, deadline)
+	writer, err := e.take(ctx, e.writer, time.Now().Add(checkpointPatience))
+	if errors.Is(err, ErrBusy) {
+		return nil // somebody has much to write, and the log is brought back behind that
+	}
 	if err != nil {
 		return err
 	}
@@ -73,10 +88,13 @@ func (c *checkpointer) passive(ctx context.Context) error {
 	return err
 }
 
+// close waits for a checkpoint that runs, and lets none begin any more.
 func (c *checkpointer) close() {
 	c.running.Lock()
 	defer c.running.Unlock()
+	c.closed = true
 	if c.conn != nil {
 		c.conn.close()
+		c.conn = nil
 	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,7 +35,7 @@ func (e *postgresEngine) newCoalescer(together func(ctx context.Context, db stor
 // errAlone tells a caller to run its write itself: it cannot be done together with the others.
 var errAlone = errors.New("not together with others")
 
-// runBatch runs the writes together. Those that this leaves, and all where the server refuses the statement, are left to their
+// runBatch runs the writes together, a single one, too, since what it then waits for would hold up the next batch. Those that this leaves, and all where the server refuses the statement, are left to their
 // callers: then each waits for what its own write waits for. Where the outcome is not known, nothing is run again.
 func (e *postgresEngine) runBatch(conn *pgxpool.Conn, batch []*queuedWrite, together func(context.Context, storagedb.DBTX, []*queuedWrite) error) {
 	var wanted []*queuedWrite
@@ -44,18 +45,12 @@ func (e *postgresEngine) runBatch(conn *pgxpool.Conn, batch []*queuedWrite, toge
 		}
 	}
 	err := e.releasing(conn, func(conn *pgxpool.Conn) error {
-		db := logged(conn, e.logger)
-		switch len(wanted) {
-		case 0:
-			return nil
-		case 1:
-			wanted[0].call(db)
-			wanted[0].done = !pgconn.SafeToRetry(wanted[0].err) // or the connection was stale
+		if len(wanted) == 0 {
 			return nil
 		}
 		ctx, cancel := whileAnyLasts(wanted)
 		defer cancel()
-		return together(ctx, db, wanted)
+		return together(ctx, logged(conn, e.logger), wanted)
 	})
 	for _, w := range wanted {
 		switch {
@@ -143,15 +138,19 @@ func (e *postgresEngine) trackTogether(ctx context.Context, db storagedb.DBTX, b
 	for _, prompt := range tracked {
 		byText[prompt.Text] = Prompt(prompt)
 	}
-	for _, w := range batch {
-		w.joint.setPrompt(byText[*w.joint.track])
+	for _, w := range slices.Backward(batch) { // as if one had come after the other
+		prompt := byText[*w.joint.track]
+		w.joint.setPrompt(prompt)
 		w.done = true
+		prompt.UsedCount--
+		byText[prompt.Text] = prompt
 	}
 	return nil
 }
 
-// changeTogether makes changes of generations that are there, of each one; of two on one generation the second is run alone,
-// and so are those that change returns nothing of.
+// changeTogether makes changes of generations that are there, of each one. Of two on one generation the second is run alone,
+// and so are those that change returns nothing of: because they are not allowed, or because somebody else has locked the
+// generation. So a batch waits for nobody while it holds locks.
 func changeTogether(change func(context.Context, storagedb.DBTX, []*jointWrite, time.Time) ([]Generation, error)) func(context.Context, storagedb.DBTX, []*queuedWrite) error {
 	return func(ctx context.Context, db storagedb.DBTX, batch []*queuedWrite) error {
 		changes, of := make([]*jointWrite, 0, len(batch)), make(map[uuid.UUID]*queuedWrite, len(batch))
@@ -179,7 +178,7 @@ func (e *postgresEngine) completeTogether(ctx context.Context, db storagedb.DBTX
 	for i, change := range changes {
 		completions[i] = Completion{ID: change.id, CompleteGenerationParams: *change.complete}
 	}
-	return e.completeGenerations(ctx, db, completions, now)
+	return e.completeFree(ctx, db, completions, now)
 }
 
 func (e *postgresEngine) failTogether(ctx context.Context, db storagedb.DBTX, changes []*jointWrite, now time.Time) ([]Generation, error) {

@@ -155,6 +155,38 @@ func TestCopyWhoseSourceFails(t *testing.T) {
 	})
 }
 
+func TestCopyWhoseSourcePanicsLeavesNothing(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	s := engines[0].open(t) // pgx leaves a panic of its source to end the program
+	prompt, err := s.TrackPrompt(ctx, "a beat")
+	is.NoErr(err)
+	rows := rowsToCopy(prompt, 100)
+	is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
+		func() {
+			defer func() { is.Equal(recover(), "oops") }()
+			_, _ = tx.DB().CopyFrom(ctx, pgx.Identifier{"prompts"}, []string{"text", "used_count", "first_used_at", "last_used_at"}, pgx.CopyFromSlice(100, func(i int) ([]any, error) {
+				if i == 70 {
+					panic("oops")
+				}
+				return []any{fmt.Sprint("prompt ", i), 1, rows[0].CreatedAt, rows[0].CreatedAt}, nil
+			}))
+		}()
+		_, err := tx.TrackPrompt(ctx, "another")
+		return err
+	}))
+	prompts, err := s.ListPrompts(ctx, store.ListPromptsParams{})
+	is.NoErr(err)
+	is.Equal(len(prompts), 2)
+}
+
+func TestCopyIntoNoColumns(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		_, err := s.DB().CopyFrom(t.Context(), pgx.Identifier{"prompts"}, nil, pgx.CopyFromSlice(3, func(int) ([]any, error) { return []any{}, nil }))
+		is.New(t).True(err != nil)
+	})
+}
+
 // What is written again and again is brought back into the file beside the writers, so that the log stays small however long
 // they go on.
 func TestLogStaysSmallWhileManyWrite(t *testing.T) {

@@ -24,11 +24,13 @@ import (
 // postgresEngine is an open PostgreSQL database.
 //
 // What locks what: every operation of the store is one statement that changes something, which commits by itself, so
-// row locks last for a round trip; writes of one kind of several callers may be one such statement, which locks what it
-// changes in the order of the IDs. Prompts are locked before generations, and several prompts in the order of their
-// text; claims, rescues and the counters of the schema pass over what is locked. CancelBatch and DeletePrompt lock several
-// generations in the order of an index, and where two such meet, PostgreSQL may break one of them up: ErrBusy. InTx holds one connection, and its locks until it returns. A wait for a lock ends after lock_timeout, a wait
-// for a connection after BusyTimeout; both are the same.
+// row locks last for a round trip. Writes of one kind of several callers may be one such statement. Where it changes
+// generations it passes over those that are locked, which are left to their own callers, as claims, rescues and the counters
+// of the schema do; so it waits for nobody while it holds locks. Where it uses prompts it waits, with those locked that come
+// earlier in the order of their text: an InTx that uses several prompts in another order may be broken up (ErrBusy). Prompts
+// are locked before generations. CompleteGenerations locks in the order of the IDs, CancelBatch and DeletePrompt in the order
+// of an index, and where two of these meet, PostgreSQL may break one of them up, too. InTx holds one connection, and its locks
+// until it returns. A wait for a lock ends after lock_timeout, a wait for a connection after BusyTimeout; both are the same.
 type postgresEngine struct {
 	pool     *pgxpool.Pool
 	replicas []*replica
@@ -327,6 +329,18 @@ func (e *postgresEngine) completeGeneration(ctx context.Context, db storagedb.DB
 }
 
 func (e *postgresEngine) completeGenerations(ctx context.Context, db storagedb.DBTX, completions []Completion, now time.Time) ([]Generation, error) {
+	ids := make([]uuid.UUID, len(completions))
+	for i, c := range completions {
+		ids[i] = c.ID
+	}
+	if err := pgdb.New(db).LockGenerations(ctx, ids); err != nil {
+		return nil, err
+	}
+	return e.completeFree(ctx, db, completions, now)
+}
+
+// completeFree completes those that nobody else has locked.
+func (e *postgresEngine) completeFree(ctx context.Context, db storagedb.DBTX, completions []Completion, now time.Time) ([]Generation, error) {
 	params := pgdb.CompleteGenerationsParams{CompletedAt: now}
 	for _, c := range completions {
 		params.Ids = append(params.Ids, c.ID)
@@ -362,10 +376,17 @@ func (e *postgresEngine) claimGenerations(ctx context.Context, db storagedb.DBTX
 }
 
 func (e *postgresEngine) failGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params FailGenerationParams, now, retryAt time.Time) (Generation, error) {
-	failed, err := pgdb.New(db).FailGenerations(ctx, pgdb.FailGenerationsParams{
+	queries := pgdb.New(db)
+	fail := pgdb.FailGenerationsParams{
 		Ids: []uuid.UUID{id}, Attempts: []int64{params.Attempt}, Finals: []bool{params.final()}, RetryAts: []time.Time{retryAt},
 		Errors: []string{params.ErrorMessage}, Now: now,
-	})
+	}
+	failed, err := queries.FailGenerations(ctx, fail)
+	if err == nil && len(failed) == 0 { // it may be locked, and then its time comes
+		if err = queries.LockGenerations(ctx, fail.Ids); err == nil {
+			failed, err = queries.FailGenerations(ctx, fail)
+		}
+	}
 	switch {
 	case err != nil:
 		return Generation{}, err

@@ -25,7 +25,10 @@ func (o *operations) TrackPrompt(ctx context.Context, text string) (Prompt, erro
 		p, err = storagedb.New(db).TrackPrompt(ctx, storagedb.TrackPromptParams{Text: text, UsedAt: o.clock.Now()})
 		return err
 	})
-	return p, describe("track prompt", err)
+	if err != nil { // where its context ended p may still be set by another caller
+		return Prompt{}, describe("track prompt", err)
+	}
+	return p, nil
 }
 
 // GetPrompt returns ErrNotFound where there is no such prompt.

@@ -31,7 +31,8 @@ import (
 // write lock in between; InTx and the batches of single writes wait for the connection in turn, first come first served,
 // writers of other processes for the lock. Readers hold one connection of the pool for one statement; in WAL mode they neither wait for
 // the writer nor hold it up; nor does the connection that watches for commits of other processes, where somebody waits for
-// work. Nobody holds two connections, so nobody waits in a circle, except a caller who uses the store inside InTx: that
+// work. Nobody waits for a connection while it holds one, but for a checkpoint, which is alone in that: so nobody waits in a
+// circle, except a caller who uses the store inside InTx: that
 // one waits for its own end, at most BusyTimeout.
 type sqliteEngine struct {
 	dsn      string
@@ -58,7 +59,7 @@ func sqliteReaders(maxConns int) int {
 // newSQLiteEngine opens nothing yet, but for a database in memory, which is there for as long as it has a connection.
 func newSQLiteEngine(ctx context.Context, t target, opts Options) (*sqliteEngine, error) {
 	e := &sqliteEngine{
-		dsn:      t.sqliteDSN(append([]string{"foreign_keys(ON)", "wal_autocheckpoint(0)"}, durableSettings...)...),
+		dsn:      t.sqliteDSN(append([]string{"foreign_keys(ON)", "wal_autocheckpoint(" + strconv.Itoa(autoCheckpointPages) + ")"}, durableSettings...)...),
 		patience: opts.BusyTimeout,
 		logger:   opts.Logger,
 		writer:   make(chan *sqliteConn, 1),

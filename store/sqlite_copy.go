@@ -14,6 +14,9 @@ import (
 // It is the fast way, because SQLite keeps a copy of every page that a statement with triggers changes, so that it could take
 // the statement back: with 64 rows to a statement a generation costs half of what it does with one.
 func (c *sqliteConn) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, source pgx.CopyFromSource) (int64, error) {
+	if len(columns) == 0 {
+		return 0, errors.New("store: copy into no columns")
+	}
 	rows := newSQLiteCopy(table, columns, source)
 	if err := rows.read(); err != nil {
 		return 0, err
@@ -24,8 +27,15 @@ func (c *sqliteConn) CopyFrom(ctx context.Context, table pgx.Identifier, columns
 	if _, err := c.Exec(ctx, "SAVEPOINT copy_from"); err != nil {
 		return 0, err
 	}
+	ending, finished := context.WithoutCancel(ctx), false // what was begun must not stay open
+	defer func() {
+		if !finished { // the source has panicked, or ended the goroutine
+			_, _ = c.Exec(ending, "ROLLBACK TO SAVEPOINT copy_from")
+			_, _ = c.Exec(ending, "RELEASE SAVEPOINT copy_from")
+		}
+	}()
 	copied, err := rows.insertAll(ctx, c)
-	ending := context.WithoutCancel(ctx) // what was begun must not stay open
+	finished = true
 	if err != nil {
 		if _, undone := c.Exec(ending, "ROLLBACK TO SAVEPOINT copy_from"); undone != nil {
 			return 0, errors.Join(err, undone) // SQLite has taken back the whole transaction
@@ -91,7 +101,7 @@ func (r *sqliteCopy) read() error {
 }
 
 func (r *sqliteCopy) fitOneStatement() bool {
-	rows := len(r.values) / max(r.width, 1)
+	rows := len(r.values) / r.width
 	return r.ended && rows&(rows-1) == 0
 }
 

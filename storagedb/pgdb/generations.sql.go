@@ -99,7 +99,7 @@ WITH input AS (
 		FROM generations AS locked
 		WHERE locked.id = input.id AND locked.status IN ('pending', 'processing')
 			AND CASE WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt ELSE 0 END = input.attempt
-		FOR UPDATE
+		FOR UPDATE SKIP LOCKED
 	) AS g
 )
 UPDATE generations SET
@@ -127,9 +127,10 @@ type CompleteGenerationsParams struct {
 	Attempts               []int64              `json:"attempts"`
 }
 
-// CompleteGeneration for any number of different generations in one statement. They are locked one after the other in the
-// order of their IDs, so that two such statements cannot deadlock, and each found by its primary key: with a plain join
-// PostgreSQL 15 reads all that is pending and processing by idx_generations_status where it has no statistics to know better.
+// CompleteGeneration for any number of different generations in one statement, but for those that somebody else has locked: it
+// must not wait while it holds locks, or others would deadlock with it that take one lock each. Each is found by its primary
+// key: with a plain join PostgreSQL 15 reads all that is pending and processing by idx_generations_status where it has no
+// statistics to know better.
 func (q *Queries) CompleteGenerations(ctx context.Context, arg CompleteGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, completeGenerations,
 		arg.CompletedAt,
@@ -307,6 +308,18 @@ func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsPa
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockGenerations = `-- name: LockGenerations :exec
+SELECT g.id
+FROM (SELECT unnest($1::UUID[]) AS id ORDER BY 1) AS input
+CROSS JOIN LATERAL (SELECT locked.id FROM generations AS locked WHERE locked.id = input.id FOR UPDATE) AS g
+`
+
+// Waits for all of them, in the order of their IDs, so that two such statements cannot deadlock.
+func (q *Queries) LockGenerations(ctx context.Context, ids []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, lockGenerations, ids)
+	return err
 }
 
 const mergeMetadata = `-- name: MergeMetadata :one

@@ -170,7 +170,7 @@ WITH input AS (
 		FROM generations AS locked
 		WHERE locked.id = input.id AND locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL
 			AND locked.attempt = input.attempt AND locked.cancel_requested_at IS NULL
-		FOR UPDATE
+		FOR UPDATE SKIP LOCKED
 	) AS g
 )
 UPDATE generations SET lease_expires_at = held.lease_expires_at
@@ -251,7 +251,7 @@ WITH input AS (
 		FROM generations AS locked
 		WHERE locked.id = input.id AND locked.status IN ('pending', 'processing')
 			AND CASE WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt ELSE 0 END = input.attempt
-		FOR UPDATE
+		FOR UPDATE SKIP LOCKED
 	) AS g
 ), kept AS (
 	INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
@@ -281,8 +281,9 @@ type FailGenerationsParams struct {
 	Errors   []string    `json:"errors"`
 }
 
-// Any number of different generations in one statement, found and locked as CompleteGenerations does. An attempt is the fence: that of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside
-// WITH; there these are two statements of one transaction.
+// Any number of different generations in one statement, found and locked as CompleteGenerations does. An attempt is the fence:
+// that of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside WITH; there these are two statements
+// of one transaction.
 func (q *Queries) FailGenerations(ctx context.Context, arg FailGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, failGenerations,
 		arg.Now,
@@ -354,7 +355,7 @@ WITH input AS (
 		FROM generations AS locked
 		WHERE locked.id = input.id AND locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL
 			AND locked.attempt = input.attempt AND locked.cancel_requested_at IS NULL
-		FOR UPDATE
+		FOR UPDATE SKIP LOCKED
 	) AS g
 )
 UPDATE generations SET

@@ -56,10 +56,17 @@ WHERE id = @id AND status IN ('pending', 'processing')
 	AND CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN attempt ELSE 0 END = CAST(@attempt AS BIGINT)
 RETURNING *;
 
+-- name: LockGenerations :exec
+-- Waits for all of them, in the order of their IDs, so that two such statements cannot deadlock.
+SELECT g.id
+FROM (SELECT unnest(@ids::UUID[]) AS id ORDER BY 1) AS input
+CROSS JOIN LATERAL (SELECT locked.id FROM generations AS locked WHERE locked.id = input.id FOR UPDATE) AS g;
+
 -- name: CompleteGenerations :many
--- CompleteGeneration for any number of different generations in one statement. They are locked one after the other in the
--- order of their IDs, so that two such statements cannot deadlock, and each found by its primary key: with a plain join
--- PostgreSQL 15 reads all that is pending and processing by idx_generations_status where it has no statistics to know better.
+-- CompleteGeneration for any number of different generations in one statement, but for those that somebody else has locked: it
+-- must not wait while it holds locks, or others would deadlock with it that take one lock each. Each is found by its primary
+-- key: with a plain join PostgreSQL 15 reads all that is pending and processing by idx_generations_status where it has no
+-- statistics to know better.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -75,7 +82,7 @@ WITH input AS (
 		FROM generations AS locked
 		WHERE locked.id = input.id AND locked.status IN ('pending', 'processing')
 			AND CASE WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt ELSE 0 END = input.attempt
-		FOR UPDATE
+		FOR UPDATE SKIP LOCKED
 	) AS g
 )
 UPDATE generations SET

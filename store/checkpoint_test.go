@@ -1,0 +1,107 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/dgx-music/storage/store"
+	"github.com/dgx-music/storage/store/storetest"
+)
+
+func logSize(url string) int64 {
+	info, err := os.Stat(strings.TrimPrefix(url, "sqlite://") + "-wal")
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+func openAt(t *testing.T, url string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Options{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// writeMuch makes a checkpoint due.
+func writeMuch(ctx context.Context, tx *store.Tx) error {
+	if _, err := tx.DB().Exec(ctx, "CREATE TABLE IF NOT EXISTS much (id INTEGER PRIMARY KEY, data BLOB)"); err != nil {
+		return err
+	}
+	_, err := tx.DB().Exec(ctx, "INSERT OR REPLACE INTO much VALUES (1, $1)", make([]byte, 20<<20))
+	return err
+}
+
+// Close comes while a transaction runs that makes a checkpoint due, with and without one before it.
+func TestCloseLeavesNoLogBehind(t *testing.T) {
+	for _, before := range []bool{false, true} {
+		t.Run(fmt.Sprint(before), func(t *testing.T) {
+			is := is.New(t)
+			url := storetest.URL(t)
+			s := openAt(t, url)
+			if before {
+				is.NoErr(s.InTx(t.Context(), func(tx *store.Tx) error { return writeMuch(t.Context(), tx) }))
+			}
+			started, done := make(chan struct{}), make(chan error)
+			go func() {
+				done <- s.InTx(context.Background(), func(tx *store.Tx) error {
+					close(started)
+					time.Sleep(200 * time.Millisecond)
+					return writeMuch(context.Background(), tx)
+				})
+			}()
+			<-started
+			is.NoErr(s.Close())
+			is.NoErr(<-done)
+			is.Equal(logSize(url), int64(0))
+		})
+	}
+}
+
+// What is written through DB, and by stores that are closed before they have written much, is brought back, too.
+func TestLogStaysSmallWhoeverWrites(t *testing.T) {
+	is := is.New(t)
+	url := storetest.URL(t)
+	s := openAt(t, url)
+	defer s.Close()
+	is.NoErr(s.InTx(t.Context(), func(tx *store.Tx) error { return writeMuch(t.Context(), tx) }))
+	for range 100 {
+		_, err := s.DB().Exec(t.Context(), "INSERT OR REPLACE INTO much VALUES (2, $1)", make([]byte, 1<<20))
+		is.NoErr(err)
+	}
+	is.True(logSize(url) < 80<<20)
+	for range 15 {
+		other := openAt(t, url)
+		_, err := other.DB().Exec(t.Context(), "INSERT OR REPLACE INTO much VALUES (3, $1)", make([]byte, 8<<20))
+		is.NoErr(err)
+		is.NoErr(other.Close())
+	}
+	is.True(logSize(url) < 80<<20)
+}
+
+// Whoever has committed does not wait for the end of somebody else's transaction.
+func TestCheckpointDoesNotWaitLongForTheWriter(t *testing.T) {
+	is := is.New(t)
+	s := openAt(t, storetest.URL(t))
+	defer s.Close()
+	writing, release, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		<-writing
+		done <- s.InTx(context.Background(), func(*store.Tx) error { <-release; return nil }) // it queues behind the other one
+	}()
+	is.NoErr(s.InTx(t.Context(), func(tx *store.Tx) error {
+		close(writing)
+		time.Sleep(50 * time.Millisecond)
+		return writeMuch(t.Context(), tx)
+	}))
+	close(release) // it has come back although that one still holds the writer
+	is.NoErr(<-done)
+}
