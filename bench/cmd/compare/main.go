@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"flag"
 	"fmt"
 	"io"
@@ -59,7 +60,13 @@ func main() {
 		c.queueTable(engine)
 		c.heapTable(engine)
 	}
+	fmt.Fprint(c.to, limits)
 }
+
+// limits are what profiles said of what the tables show.
+//
+//go:embed limits.md
+var limits string
 
 type comparison struct {
 	lasting  time.Duration
