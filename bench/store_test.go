@@ -1,19 +1,14 @@
-// Package bench measures the store beside the raw drivers, on the same schema and equally durable. Run it with make
-// bench. The machines it runs on are shared: compare the numbers of one run with each other, never with another run's.
+// Package bench measures the store's own parts; run it with make bench-store. cmd/compare measures the store beside others. The
+// machines it runs on are shared: compare the numbers of one run with each other, never with another run's.
 package bench
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
-	_ "modernc.org/sqlite"
 
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
@@ -127,75 +122,6 @@ func BenchmarkListOf100(b *testing.B) {
 		}
 		for b.Loop() {
 			if _, err := s.ListGenerations(b.Context(), store.ListGenerationsParams{}); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
-
-// The same work by hand on database/sql and modernc, with prepared statements and the store's own durability: what
-// BenchmarkCreate and BenchmarkGet are to be held against.
-func BenchmarkRawModernc(b *testing.B) {
-	open := func(b *testing.B) *sql.DB {
-		path := strings.TrimPrefix(storetest.URL(b), "sqlite://")
-		db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(ON)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { db.Close() })
-		db.SetMaxOpenConns(1)
-		return db
-	}
-	insert := func(b *testing.B, db *sql.DB) func(i int) uuid.UUID {
-		track, err := db.Prepare(`INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES (?1, 1, ?2, ?2)
-			ON CONFLICT (text) DO UPDATE SET used_count = used_count + 1, last_used_at = excluded.last_used_at RETURNING id`)
-		if err != nil {
-			b.Fatal(err)
-		}
-		create, err := db.Prepare(`INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, metadata, prompt_id, scheduled_at)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?10, ?8)`)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return func(i int) uuid.UUID {
-			j, id, now := job(i), uuid.Must(uuid.NewV7()), time.Now().UTC().Format("2006-01-02 15:04:05.000000")
-			tx, err := db.Begin()
-			if err != nil {
-				b.Fatal(err)
-			}
-			var prompt int64
-			if err := tx.Stmt(track).QueryRow(j.Prompt, now).Scan(&prompt); err != nil {
-				b.Fatal(err)
-			}
-			if _, err := tx.Stmt(create).Exec(id.String(), j.Prompt, j.ModelName, j.DurationSeconds, j.SampleRate, j.Channels, j.FilePath, now, string(j.Metadata), prompt); err != nil {
-				b.Fatal(err)
-			}
-			if err := tx.Commit(); err != nil {
-				b.Fatal(err)
-			}
-			return id
-		}
-	}
-	b.Run("Create", func(b *testing.B) {
-		one := insert(b, open(b))
-		for i := 0; b.Loop(); i++ {
-			one(i)
-		}
-	})
-	b.Run("Get", func(b *testing.B) {
-		db := open(b)
-		id := insert(b, db)(1)
-		get, err := db.Prepare(`SELECT * FROM generations WHERE id = ?`)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for b.Loop() {
-			values := make([]any, 23)
-			into := make([]any, len(values))
-			for i := range values {
-				into[i] = &values[i]
-			}
-			if err := get.QueryRow(id.String()).Scan(into...); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -35,8 +35,9 @@ func (e *postgresEngine) newCoalescer(together func(ctx context.Context, db stor
 // errAlone tells a caller to run its write itself: it cannot be done together with the others.
 var errAlone = errors.New("not together with others")
 
-// runBatch runs the writes together, a single one, too, since what it then waits for would hold up the next batch. Those that this leaves, and all where the server refuses the statement, are left to their
-// callers: then each waits for what its own write waits for. Where the outcome is not known, nothing is run again.
+// runBatch runs the writes together, a single one, too, since what it might wait for would hold up the next batch. Those that
+// this leaves, and all where the server refuses the statement, are left to their callers: then each waits for what its own
+// write waits for. Where the outcome is not known, nothing is run again.
 func (e *postgresEngine) runBatch(conn *pgxpool.Conn, batch []*queuedWrite, together func(context.Context, storagedb.DBTX, []*queuedWrite) error) {
 	var wanted []*queuedWrite
 	for _, w := range batch {

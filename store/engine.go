@@ -15,8 +15,8 @@ import (
 // queries. Each new line needs a reason, which stands beside it.
 type dialect interface {
 	finder
-	// One statement with arrays on PostgreSQL, which saves round trips; SQLite has no INSERT inside WITH, and prepared
-	// inserts cost it nothing.
+	// One statement with arrays on PostgreSQL, which saves round trips; SQLite has no INSERT inside WITH, and a
+	// round trip costs it nothing: it counts the prompts one by one, and copies the rows.
 	createGenerations(ctx context.Context, db storagedb.DBTX, rows []CreateGenerationParams, now time.Time) ([]Generation, error)
 	// Metadata is merged by JSONB's || on PostgreSQL. SQLite's json_patch means something else; see its query.
 	completeGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params CompleteGenerationParams, now time.Time) (Generation, error)
