@@ -480,7 +480,7 @@ func TestCreateGenerations(t *testing.T) {
 		is := is.New(t)
 		ctx := t.Context()
 		var given []store.CreateGenerationParams
-		for i := range 500 {
+		for i := range 501 { // more than one statement creates on PostgreSQL
 			params := beat(fmt.Sprintf("prompt %d", i%7))
 			params.FilePath = fmt.Sprintf("outputs/%d.wav", i)
 			params.Metadata = store.Metadata(fmt.Sprintf(`{"i": %d}`, i))
@@ -497,19 +497,31 @@ func TestCreateGenerations(t *testing.T) {
 			is.Equal(g.ModelVersion == nil, i%2 == 1)
 			got, err := s.GetGeneration(ctx, g.ID)
 			is.NoErr(err)
+			sameSpelling(t, &got)
 			is.Equal(got, g)
 		}
 		p, err := s.GetPromptByText(ctx, "prompt 0")
 		is.NoErr(err)
 		is.Equal(p.UsedCount, int64(72))
-		pending, err := s.PendingGenerations(ctx, 500)
+		pending, err := s.PendingGenerations(ctx, len(given))
 		is.NoErr(err)
+		for i := range pending {
+			sameSpelling(t, &pending[i])
+		}
 		is.Equal(pending, created) // of two created together the earlier one is claimed first
 
 		none, err := s.CreateGenerations(ctx, nil)
 		is.NoErr(err)
 		is.Equal(len(none), 0)
 	})
+}
+
+// sameSpelling writes the metadata as a caller of many creations gets it: JSONB has spaces.
+func sameSpelling(t *testing.T, g *store.Generation) {
+	t.Helper()
+	var err error
+	g.Metadata, err = g.Metadata.Canonical()
+	is.New(t).NoErr(err)
 }
 
 func TestCreateGenerationsIsAllOrNothing(t *testing.T) {
@@ -536,9 +548,23 @@ func TestCreateGenerationsIsAllOrNothing(t *testing.T) {
 		wantInvalid(t, err, "channels")
 		is.True(strings.Contains(err.Error(), "number 2"))
 
+		many := slices.Repeat([]store.CreateGenerationParams{beat("new"), beat("taken")}, 300)
+		many[599].ID = taken.ID
+		_, err = s.CreateGenerations(ctx, many)
+		is.True(errors.Is(err, store.ErrConflict))
+		is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
+			_, err := tx.CreateGenerations(ctx, many)
+			is.True(errors.Is(err, store.ErrConflict))
+			_, err = tx.TrackPrompt(ctx, "taken") // the transaction goes on
+			return err
+		}))
+
 		after, err := s.Stats(ctx)
 		is.NoErr(err)
 		is.Equal(after, before)
+		p, err := s.GetPromptByText(ctx, "taken")
+		is.NoErr(err)
+		is.Equal(p.UsedCount, int64(2))
 	})
 }
 

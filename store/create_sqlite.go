@@ -17,15 +17,7 @@ func (e *sqliteEngine) createGenerations(ctx context.Context, db storagedb.DBTX,
 	if err != nil {
 		return nil, err
 	}
-	created, copied := make([]Generation, len(rows)), make([]storagedb.CopyGenerationsParams, len(rows))
-	for i, row := range rows {
-		created[i] = row.created(now, prompts[row.Prompt])
-		copied[i] = storagedb.CopyGenerationsParams(created[i])
-	}
-	if _, err := storagedb.New(db).CopyGenerations(ctx, copied); err != nil {
-		return nil, err
-	}
-	return created, nil
+	return copyCreated(ctx, db, rows, prompts, now)
 }
 
 // usePrompts counts the uses of the prompts, and returns their IDs.

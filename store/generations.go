@@ -86,13 +86,33 @@ func (o *operations) createGenerations(ctx context.Context, doing string, params
 	var err error
 	if len(rows) == 1 {
 		err = o.session.writeJoint(ctx, &jointWrite{create: &rows[0], atomic: true, now: o.clock.Now(), set: func(g Generation) { created = []Generation{g} }}, create)
-	} else {
+	} else if len(rows) <= maxCreatedTogether {
 		err = o.session.writeMany(ctx, create)
+	} else {
+		err = o.session.writeAll(ctx, create)
 	}
 	if err != nil {
 		return nil, describe(doing, err)
 	}
 	o.announceDue(created...)
+	return created, nil
+}
+
+// maxCreatedTogether is how many generations one statement creates: the trips of a transaction around several are nothing
+// beside more of them.
+const maxCreatedTogether = 500
+
+// copyCreated inserts the generations, whose prompts have these IDs, by the engine's bulk path. What it returns is what it has
+// inserted: to ask the database for it would cost as much again.
+func copyCreated(ctx context.Context, db storagedb.DBTX, rows []CreateGenerationParams, prompts map[string]int64, now time.Time) ([]Generation, error) {
+	created, copied := make([]Generation, len(rows)), make([]storagedb.CopyGenerationsParams, len(rows))
+	for i, row := range rows {
+		created[i] = row.created(now, prompts[row.Prompt])
+		copied[i] = storagedb.CopyGenerationsParams(created[i])
+	}
+	if _, err := storagedb.New(db).CopyGenerations(ctx, copied); err != nil {
+		return nil, err
+	}
 	return created, nil
 }
 

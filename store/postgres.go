@@ -282,6 +282,9 @@ func (e *postgresEngine) close() {
 }
 
 func (e *postgresEngine) createGenerations(ctx context.Context, db storagedb.DBTX, rows []CreateGenerationParams, now time.Time) ([]Generation, error) {
+	if len(rows) > maxCreatedTogether {
+		return copyGenerations(ctx, db, rows, now)
+	}
 	params := pgdb.CreateGenerationsParams{CreatedAt: now}
 	place := make(map[uuid.UUID]int, len(rows))
 	for i, row := range rows {
@@ -314,6 +317,23 @@ func (e *postgresEngine) createGenerations(ctx context.Context, db storagedb.DBT
 		created[place[row.ID]] = Generation(row)
 	}
 	return created, nil
+}
+
+// copyGenerations is createGenerations by COPY, which the server reads faster than arrays, in two statements.
+func copyGenerations(ctx context.Context, db storagedb.DBTX, rows []CreateGenerationParams, now time.Time) ([]Generation, error) {
+	used := pgdb.TrackPromptsParams{UsedAt: now}
+	for _, row := range rows {
+		used.Texts = append(used.Texts, row.Prompt)
+	}
+	tracked, err := pgdb.New(db).TrackPrompts(ctx, used)
+	if err != nil {
+		return nil, err
+	}
+	prompts := make(map[string]int64, len(tracked))
+	for _, prompt := range tracked {
+		prompts[prompt.Text] = prompt.ID
+	}
+	return copyCreated(ctx, db, rows, prompts, now)
 }
 
 func (e *postgresEngine) completeGeneration(ctx context.Context, db storagedb.DBTX, id uuid.UUID, params CompleteGenerationParams, now time.Time) (Generation, error) {
