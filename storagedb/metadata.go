@@ -138,9 +138,15 @@ func (m *Metadata) Scan(value any) error {
 
 // Canonical returns m as it is stored, without needless white space and with the last one of duplicate keys, or a
 // *ValidationError that says why the store would refuse it.
-func (m Metadata) Canonical() (Metadata, error) {
-	if len(m) > MaxMetadataBytes {
-		return nil, invalidMetadata(fmt.Sprintf("is over %d bytes", MaxMetadataBytes))
+func (m Metadata) Canonical() (Metadata, error) { return m.canonical(MaxMetadataBytes) }
+
+// CanonicalStored is [Metadata.Canonical] for what is in a database already: merges, and the Python service, may have left up to
+// MaxStoredMetadataBytes.
+func (m Metadata) CanonicalStored() (Metadata, error) { return m.canonical(MaxStoredMetadataBytes) }
+
+func (m Metadata) canonical(maxBytes int) (Metadata, error) {
+	if len(m) > maxBytes {
+		return nil, invalidMetadata(fmt.Sprintf("is over %d bytes", maxBytes))
 	}
 	text := m.text()
 	if !utf8.Valid(text) {

@@ -36,6 +36,7 @@ import (
 // one waits for its own end, at most BusyTimeout.
 type sqliteEngine struct {
 	dsn      string
+	path     string // of the file; empty in memory
 	patience time.Duration
 	logger   *slog.Logger
 	// A pool holds its idle connections; a nil among them is one that is still to be opened.
@@ -60,6 +61,7 @@ func sqliteReaders(maxConns int) int {
 func newSQLiteEngine(ctx context.Context, t target, opts Options) (*sqliteEngine, error) {
 	e := &sqliteEngine{
 		dsn:      t.sqliteDSN(append([]string{"foreign_keys(ON)", "wal_autocheckpoint(" + strconv.Itoa(autoCheckpointPages) + ")"}, durableSettings...)...),
+		path:     t.path,
 		patience: opts.BusyTimeout,
 		logger:   opts.Logger,
 		writer:   make(chan *sqliteConn, 1),
