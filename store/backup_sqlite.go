@@ -27,6 +27,25 @@ const (
 
 // backup reads from one snapshot, on a connection of its own: writers go on, and only the log cannot begin anew meanwhile.
 func (e *sqliteEngine) backup(ctx context.Context, path string) error {
+	e.backups.RLock()
+	defer e.backups.RUnlock()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		select {
+		case <-e.closed:
+			stop(ErrClosed)
+		case <-ctx.Done():
+		}
+	}()
+	err := e.backupTo(ctx, path)
+	if err != nil && errors.Is(context.Cause(ctx), ErrClosed) {
+		return ErrClosed
+	}
+	return err
+}
+
+func (e *sqliteEngine) backupTo(ctx context.Context, path string) error {
 	if e.memory {
 		return e.backupFrom(ctx, path, e.readers)
 	}

@@ -91,6 +91,38 @@ func TestBackupOfADatabaseInMemory(t *testing.T) {
 	create(t, s, "y")
 }
 
+// Close ends a backup, and waits for it.
+func TestCloseEndsABackup(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
+	is.NoErr(err)
+	params := make([]store.CreateGenerationParams, 10_000)
+	for i := range params {
+		params[i] = beat(fmt.Sprintf("prompt %d", i))
+		params[i].FilePath = strings.Repeat("f", 1000)
+	}
+	_, err = s.CreateGenerations(ctx, params)
+	is.NoErr(err)
+	folder := t.TempDir()
+	ended := make(chan error)
+	go func() {
+		var err error
+		for err == nil {
+			err = s.Backup(ctx, filepath.Join(folder, "backup.db"))
+		}
+		ended <- err
+	}()
+	time.Sleep(20 * time.Millisecond)
+	is.NoErr(s.Close())
+	is.True(errors.Is(<-ended, store.ErrClosed))
+	entries, err := os.ReadDir(folder)
+	is.NoErr(err)
+	for _, entry := range entries {
+		is.Equal(entry.Name(), "backup.db") // of one before
+	}
+}
+
 func TestBackupOfPostgres(t *testing.T) {
 	is := is.New(t)
 	s := storetest.OpenPostgres(t)

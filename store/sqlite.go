@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,6 +49,7 @@ type sqliteEngine struct {
 
 	coalescer    *coalescer // of single writes
 	checkpointer checkpointer
+	backups      sync.RWMutex // held for reading by each that runs
 }
 
 func sqliteReaders(maxConns int) int {
@@ -383,6 +385,8 @@ func (e *sqliteEngine) ping(ctx context.Context) error {
 // back into the file, and readers may not write.
 func (e *sqliteEngine) close() {
 	close(e.closed)
+	e.backups.Lock() // they end soon
+	defer e.backups.Unlock()
 	e.alarm.close()
 	e.checkpointer.close()
 	pools := []chan *sqliteConn{e.readers, e.writer}
