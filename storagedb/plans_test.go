@@ -17,6 +17,7 @@ import (
 var readsEverything = map[string]string{
 	"modelUsage":     "an average over all of history",
 	"countsAndTruth": "it is there to count",
+	"rowCounts":      "it is there to count",
 }
 
 // readsInOrder are the queries that read an index from its end, and stop.
