@@ -17,9 +17,10 @@ import (
 // It knows the source by what the source has, its number of rows and their hash, since URLs name one database in many ways,
 // and may name another one tomorrow. It knows the destination by the number of rows that were copied.
 //
-// What locks what: each transaction of a Transfer begins with a write to these rows, which locks them, or SQLite's file,
-// until it ends; so two Transfers never write at the same time. A later one takes over, by putting its own name in as
-// run, and the earlier one finds that out with its next batch.
+// What locks what: each transaction of a Transfer begins with a lock on the one row of generation_queue, which is in every
+// database, or on SQLite's file, and holds it until it ends, which is for a batch; so two Transfers neither write nor look at
+// the same time. A later one takes over, by putting its own name in as run, and the earlier one finds that out with its next
+// batch.
 const (
 	progressTable = "transfer_progress"
 
@@ -35,7 +36,7 @@ const (
 	insertProgress   = "INSERT INTO transfer_progress (table_name, run, source_rows, source_sha256, copied, last_key) VALUES ($1, $2, $3, $4, 0, '')"
 	listProgress     = "SELECT table_name, source_rows, source_sha256, copied, last_key FROM transfer_progress"
 	takeOverProgress = "UPDATE transfer_progress SET run = $1"
-	holdProgress     = "UPDATE transfer_progress SET run = run WHERE run = $1"
+	countProgress    = "SELECT count(*) FROM transfer_progress WHERE run = $1"
 	moveProgress     = "UPDATE transfer_progress SET copied = copied + $1, last_key = $2 WHERE table_name = $3"
 	dropProgress     = "DROP TABLE transfer_progress"
 )
@@ -50,7 +51,6 @@ type mark struct {
 // begin finds the marks of an interrupted Transfer and takes them over, or makes new ones in a destination without rows.
 func (t *transfer) begin(ctx context.Context) (marks map[string]mark, err error) {
 	err = t.to.engine.inTx(ctx, func(db storagedb.DBTX, _ func() txState) error {
-		// Two that begin at the same time would both find no table. This row is in every database.
 		if err := storagedb.New(db).LockQueueRow(ctx); err != nil {
 			return err
 		}
@@ -147,6 +147,9 @@ func (t *transfer) checkMarks(marks map[string]mark, there map[string]int64) err
 // inTurn runs fn in a transaction of the destination, unless another Transfer has taken over.
 func (t *transfer) inTurn(ctx context.Context, fn func(storagedb.DBTX) error) error {
 	return t.to.engine.inTx(ctx, func(db storagedb.DBTX, _ func() txState) error {
+		if err := storagedb.New(db).LockQueueRow(ctx); err != nil {
+			return err
+		}
 		exists, err := t.hasProgress(ctx, db)
 		if err != nil {
 			return err
@@ -154,11 +157,11 @@ func (t *transfer) inTurn(ctx context.Context, fn func(storagedb.DBTX) error) er
 		if !exists { // the other one has ended already
 			return errTakenOver
 		}
-		held, err := db.Exec(ctx, holdProgress, t.run)
-		if err != nil {
+		var held int
+		if err := db.QueryRow(ctx, countProgress, t.run).Scan(&held); err != nil {
 			return err
 		}
-		if held.RowsAffected() != int64(len(carriedTables)) {
+		if held != len(carriedTables) {
 			return errTakenOver
 		}
 		return fn(db)
