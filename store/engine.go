@@ -36,6 +36,9 @@ type dialect interface {
 	// SQLite's own. skipPromptIDs lets new ones begin behind one, which must not be below what is there.
 	lastPromptID(ctx context.Context, db storagedb.DBTX) (int64, error)
 	skipPromptIDs(ctx context.Context, db storagedb.DBTX, upTo int64) error
+	// PostgreSQL chooses plans by statistics, which it would gather itself only a while after so many rows came: until then
+	// it may sort a table for each batch. SQLite's plans of our queries need none.
+	analyze(ctx context.Context, db storagedb.DBTX) error
 }
 
 // finder is the part of a dialect that lists by metadata and words: equality of JSON, full-text search and lists as

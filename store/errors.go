@@ -95,7 +95,7 @@ func classifyPostgres(postgres *pgconn.PgError, err error) error {
 	case "40001", "40P01", "53300": // serialization_failure, deadlock_detected, too_many_connections
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	case "53100": // disk_full
-		return fmt.Errorf("the server's disk is full, nothing was changed, make room and try again: %w", err)
+		return fmt.Errorf("the server's disk is full; this has changed nothing; make room and try again: %w", err)
 	case "3D000": // invalid_catalog_name
 		return fmt.Errorf("the PostgreSQL database does not exist, create it with createdb or make db-init: %w", err)
 	}
@@ -119,7 +119,7 @@ func classifySQLite(lite *sqlite.Error, err error) error {
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
 		return fmt.Errorf("the database file and its folder must be readable and writable for this user: %w", err)
 	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("the disk is full, nothing was changed, make room and try again: %w", err)
+		return fmt.Errorf("the disk is full; this has changed nothing; make room and try again: %w", err)
 	}
 	return err
 }

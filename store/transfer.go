@@ -286,6 +286,9 @@ func (t *transfer) skipPromptIDs(ctx context.Context) error {
 
 // compare reads the destination back.
 func (t *transfer) compare(ctx context.Context) error {
+	if err := t.to.engine.read(ctx, func(db storagedb.DBTX) error { return t.to.dialect.analyze(ctx, db) }); err != nil {
+		return fmt.Errorf("gather statistics: %w", err)
+	}
 	for i, table := range carriedTables {
 		want := t.source[i]
 		var unfit UnfitRowsError
