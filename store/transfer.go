@@ -19,8 +19,8 @@ import (
 
 // TransferOptions of [Transfer]. The zero value is good.
 type TransferOptions struct {
-	// BatchSize is how many rows of a table are read and written together, each batch in a transaction; 0: 5,000. Batches of
-	// long rows have fewer, so that memory stays bounded.
+	// BatchSize is how many rows of a table are read and written together, in one transaction, at most 1,000,000; 0: 5,000.
+	// Batches of long rows have fewer, so that memory stays bounded.
 	BatchSize int
 
 	// Progress is called behind each batch, by the goroutine that called Transfer, which waits for it; nil: no word.
@@ -58,24 +58,25 @@ const (
 )
 
 // Transfer carries everything from one database to another, of the same engine or the other: prompts with their IDs,
-// generations, their errors, and whether the queue is paused. Both URLs are read as [Options.URL] is. The source must be at this program's
-// schema version, and is only read. The destination is migrated, and created where it is a SQLite file that is not there;
-// it must have no rows. Nobody may write to the source meanwhile, nor use the destination, until Transfer has returned.
+// generations, their errors, and whether the queue is paused. Both URLs are read as [Options.URL] is. The source must be at
+// this program's schema version, and is only read. The destination is migrated, and created where it is a SQLite file that is
+// not there; it must have no rows. Nobody may write to the source meanwhile, nor use the destination, until Transfer has
+// returned.
 //
 // First all of the source is read, and what no store holds is found, such as prompts of the Python service over 2,000 bytes:
 // an *UnfitRowsError names the rows, and nothing has been written. Then the rows are copied in batches, in constant memory. At
-// the end the destination is read back and compared: by the number of rows of each table and by a hash of their values that does not
-// depend on the engine. Metadata is compared as JSON, numbers to their last digit.
+// the end the destination is read back and compared, by the number of rows of each table and by a hash of their values that
+// does not depend on the engine. Metadata is compared as JSON, numbers to their last digit.
 //
-// A Transfer that was interrupted, by the end of ctx, a kill, or a full disk, goes on where it was when it is called again
-// with the same URLs. How far it is stands in a table of the destination, transfer_progress, which is gone at the end.
+// A Transfer that was interrupted, by the end of ctx, a kill or a full disk, goes on where it was when it is called again with
+// the same databases. How far it is stands in a table of the destination, transfer_progress, which is gone at the end.
 //
 // It returns ErrNotEmpty, and leaves the destination as it is, where that has rows which no interrupted Transfer of the same
-// source has left there: a source that was written to since is not the same. It returns a *TransferMismatchError where
-// the comparison finds a difference, which means that somebody has written to the source or the destination meanwhile;
-// a *ValidationError where both URLs mean the same database, and for options that make no sense; ErrSchemaOutdated where the source is at
-// another schema version; ErrBusy where another Transfer has been started into the same destination, which goes on in place of
-// this one.
+// source has left there; a source that was written to since is not the same. It returns a *TransferMismatchError where the
+// comparison finds a difference: somebody has written to the source or to the destination meanwhile. It returns a
+// *ValidationError where both URLs mean the same database, and for options that make no sense; ErrSchemaOutdated where the
+// source is at another schema version; ErrBusy where another Transfer was started into the same destination, which goes on in
+// place of this one.
 func Transfer(ctx context.Context, fromURL, toURL string, opts TransferOptions) (TransferReport, error) {
 	if opts.BatchSize < 0 || opts.BatchSize > maxTransferBatch {
 		return TransferReport{}, invalid("batch_size", fmt.Sprintf("is not between 0 and %d", maxTransferBatch))
@@ -238,10 +239,31 @@ func (t *transfer) readSource(ctx context.Context) error {
 		}
 		t.source = append(t.source, summary)
 	}
+	if err := t.findOrphans(ctx, &unfit); err != nil {
+		return err
+	}
 	if unfit.Total > 0 {
 		return &unfit
 	}
 	return nil
+}
+
+// findOrphans finds rows that refer to nothing, which the destination's foreign keys would refuse.
+func (t *transfer) findOrphans(ctx context.Context, unfit *UnfitRowsError) error {
+	return t.from.engine.read(ctx, func(db storagedb.DBTX) error {
+		generations, err := storagedb.New(db).GenerationsWithoutPrompt(ctx, maxUnfitRows)
+		if err != nil {
+			return err
+		}
+		for _, id := range generations {
+			unfit.add("generations", id.String(), invalid("prompt_id", "names no prompt"))
+		}
+		errors, err := storagedb.New(db).GenerationErrorsWithoutGeneration(ctx, maxUnfitRows)
+		for _, e := range errors {
+			unfit.add("generation_errors", keyOfError(e.GenerationID, e.Attempt), invalid("generation_id", "names no generation"))
+		}
+		return err
+	})
 }
 
 func (t *transfer) carry(ctx context.Context) (TransferReport, error) {
@@ -341,7 +363,7 @@ func (e *TransferMismatchError) Error() string {
 // source. Match it with errors.As.
 type UnfitRowsError struct {
 	Rows  []UnfitRow // the first 100
-	Total int64      // how many there are
+	Total int64      // how many there are; of those that refer to nothing, 100 of a table count
 }
 
 // UnfitRow is a row that no store holds.

@@ -90,9 +90,7 @@ var carriedTables = []carriedTable{
 			}
 			return q.GenerationErrorsBehind(ctx, params)
 		},
-		key: func(e *GenerationError) string {
-			return e.GenerationID.String() + "/" + strconv.FormatInt(e.Attempt, 10)
-		},
+		key: func(e *GenerationError) string { return keyOfError(e.GenerationID, e.Attempt) },
 		fit: fitGenerationError, encode: encodeGenerationError,
 		write: func(ctx context.Context, q *storagedb.Queries, errors []GenerationError) error {
 			rows := make([]storagedb.CopyGenerationErrorsParams, len(errors))
@@ -120,6 +118,10 @@ var carriedTables = []carriedTable{
 			return q.SetQueuePausedAt(ctx, rows[0].pausedAt)
 		},
 	},
+}
+
+func keyOfError(generation uuid.UUID, attempt int64) string {
+	return generation.String() + "/" + strconv.FormatInt(attempt, 10)
 }
 
 type queueRow struct{ pausedAt *time.Time }

@@ -590,11 +590,18 @@ func TestTransferOfRowsThatNoStoreHolds(t *testing.T) {
 			bad := create(t, from, "not UTF-8")
 			execSQL(t, from, "UPDATE generations SET file_path = CAST(x'61ff62' AS TEXT) WHERE id = $1", bad.ID)
 
+			orphan := create(t, from, "goes")
+			execSQL(t, from, "PRAGMA foreign_keys = OFF")
+			execSQL(t, from, "DELETE FROM prompts WHERE id = $1", orphan.PromptID)
+			execSQL(t, from, "INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at) VALUES ($1, 3, 'w', 'e', $2)", noSuchID, orphan.CreatedAt)
+
 			toURL := to.url(t)
 			_, err = store.Transfer(ctx, fromURL, toURL, store.TransferOptions{})
 			unfit, ok := errors.AsType[*store.UnfitRowsError](err)
 			is.True(ok)
-			is.Equal(unfit.Total, int64(5))
+			is.Equal(unfit.Total, int64(7))
+			is.Equal(unfit.Rows[5], store.UnfitRow{Table: "generations", Key: orphan.ID.String(), Field: "prompt_id", Problem: "names no prompt"})
+			is.Equal(unfit.Rows[6], store.UnfitRow{Table: "generation_errors", Key: noSuchID.String() + "/3", Field: "generation_id", Problem: "names no generation"})
 			is.Equal(unfit.Rows[0], store.UnfitRow{Table: "prompts", Key: fmt.Sprint(long.ID), Field: "text", Problem: "is 2001 bytes long; at most 2000 are accepted"})
 			for _, row := range unfit.Rows[1:4] {
 				is.Equal(row.Field, "metadata")
@@ -615,9 +622,9 @@ func TestTransferOfRowsThatNoStoreHolds(t *testing.T) {
 			_, err = store.Transfer(ctx, fromURL, toURL, store.TransferOptions{})
 			unfit, ok = errors.AsType[*store.UnfitRowsError](err)
 			is.True(ok)
-			is.Equal(unfit.Total, int64(205))
+			is.Equal(unfit.Total, int64(207))
 			is.Equal(len(unfit.Rows), 100)
-			is.True(strings.Contains(err.Error(), "and 195 more"))
+			is.True(strings.Contains(err.Error(), "and 197 more"))
 		})
 	}
 }
