@@ -15,8 +15,11 @@ import (
 
 // readsEverything are the queries that must, and why.
 var readsEverything = map[string]string{
-	"modelUsage":     "an average over all of history",
-	"countsAndTruth": "it is there to count",
+	"modelUsage":                        "an average over all of history",
+	"countsAndTruth":                    "it is there to count",
+	"rowCounts":                         "it is there to count",
+	"generationsWithoutPrompt":          "it is there to look at each",
+	"generationErrorsWithoutGeneration": "it is there to look at each",
 }
 
 // readsInOrder are the queries that read an index from its end, and stop.

@@ -84,7 +84,12 @@ func Restore(ctx context.Context, path, url string) error {
 		return describe("restore", err)
 	}
 	if t.engine == "postgres" {
-		return errors.ErrUnsupported
+		from, err := sqliteFileURL(path)
+		if err != nil {
+			return describe("restore", err)
+		}
+		_, err = Transfer(ctx, from, url, TransferOptions{})
+		return err
 	}
 	return describe("restore", restoreSQLite(ctx, path, t))
 }

@@ -131,6 +131,26 @@ func TestBackupOfPostgres(t *testing.T) {
 	is.True(strings.Contains(err.Error(), "Transfer") && strings.Contains(err.Error(), "pg_dump"))
 }
 
+func TestRestoreIntoPostgres(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
+	is.NoErr(err)
+	defer s.Close()
+	g := create(t, s, "kept")
+	backup := filepath.Join(t.TempDir(), "backup #1 50%.db")
+	is.NoErr(s.Backup(ctx, backup))
+	url := storetest.EmptyPostgresURL(t)
+	is.NoErr(store.Restore(ctx, backup, url))
+	p, err := store.Open(ctx, store.Options{URL: url})
+	is.NoErr(err)
+	defer p.Close()
+	got, err := p.GetGeneration(ctx, g.ID)
+	is.NoErr(err)
+	is.Equal(got, g)
+	is.True(errors.Is(store.Restore(ctx, backup, url), store.ErrNotEmpty))
+}
+
 func TestBackupReplacesNothingElse(t *testing.T) {
 	is := is.New(t)
 	ctx := t.Context()

@@ -32,6 +32,13 @@ type dialect interface {
 	searchPrompts(ctx context.Context, db storagedb.DBTX, search promptSearch) ([]PromptHit, error)
 	// A day is cut from a time by to_char on PostgreSQL, and from a text on SQLite.
 	dailyUsage(ctx context.Context, db storagedb.DBTX, from, to time.Time) ([]DayUsage, error)
+	// The highest ID that a prompt has ever had, 0 where there was none, is a sequence's on PostgreSQL, and in a table of
+	// SQLite's own. skipPromptIDs lets new ones begin behind one, which must not be below what is there.
+	lastPromptID(ctx context.Context, db storagedb.DBTX) (int64, error)
+	skipPromptIDs(ctx context.Context, db storagedb.DBTX, upTo int64) error
+	// PostgreSQL chooses plans by statistics, which it would gather itself only a while after so many rows came: until then
+	// it may sort a table for each batch. SQLite's plans of our queries need none.
+	analyze(ctx context.Context, db storagedb.DBTX) error
 }
 
 // finder is the part of a dialect that lists by metadata and words: equality of JSON, full-text search and lists as

@@ -33,6 +33,7 @@ var roles = map[string]func(ctx context.Context, url string) error{
 	"work":             workUntilKilled,
 	"wait and claim":   waitAndClaim,
 	"adopt":            adoptUntilKilled,
+	"transfer":         transferUntilKilled,
 }
 
 // inProcess is the test binary in a role, to be started.

@@ -1,5 +1,3 @@
-//go:build linux
-
 package store_test
 
 import (
@@ -22,8 +20,11 @@ type smallDisk struct{ folder string }
 
 func newSmallDisk(t *testing.T, kibibytes int) smallDisk {
 	t.Helper()
-	d := smallDisk{t.TempDir()}
-	if err := syscall.Mount("tmpfs", d.folder, "tmpfs", 0, fmt.Sprintf("size=%dk", kibibytes)); err != nil {
+	folder, err := os.MkdirTemp("", "small-disk-") // not t.TempDir, whose parents are for this user alone
+	is.New(t).NoErr(err)
+	t.Cleanup(func() { os.Remove(folder) })
+	d := smallDisk{folder}
+	if err := d.mount(kibibytes, 0); err != nil {
 		t.Skipf("a file system can be mounted by root alone: %v", err)
 	}
 	t.Cleanup(func() {
@@ -37,7 +38,11 @@ func newSmallDisk(t *testing.T, kibibytes int) smallDisk {
 // grow makes room.
 func (d smallDisk) grow(t *testing.T, kibibytes int) {
 	t.Helper()
-	is.New(t).NoErr(syscall.Mount("tmpfs", d.folder, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%dk", kibibytes)))
+	is.New(t).NoErr(d.mount(kibibytes, syscall.MS_REMOUNT))
+}
+
+func (d smallDisk) mount(kibibytes int, flags uintptr) error {
+	return syscall.Mount("tmpfs", d.folder, "tmpfs", flags, fmt.Sprintf("mode=0777,size=%dk", kibibytes))
 }
 
 func (d smallDisk) put(t *testing.T, from, name string) string {

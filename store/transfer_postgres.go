@@ -1,0 +1,21 @@
+package store
+
+import (
+	"context"
+
+	"github.com/dgx-music/storage/storagedb"
+	"github.com/dgx-music/storage/storagedb/pgdb"
+)
+
+func (e *postgresEngine) lastPromptID(ctx context.Context, db storagedb.DBTX) (int64, error) {
+	return pgdb.New(db).LastPromptID(ctx)
+}
+
+func (e *postgresEngine) skipPromptIDs(ctx context.Context, db storagedb.DBTX, upTo int64) error {
+	return pgdb.New(db).SkipPromptIDs(ctx, upTo)
+}
+
+func (e *postgresEngine) analyze(ctx context.Context, db storagedb.DBTX) error {
+	_, err := db.Exec(ctx, "ANALYZE prompts, prompts_search, generations, generation_metadata, generation_errors")
+	return err
+}
