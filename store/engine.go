@@ -139,6 +139,7 @@ const (
 type engine interface {
 	dialect
 	session
+	maintainer
 	// inTx runs fn in a transaction on a connection of its own, of which state tells how it stands.
 	inTx(ctx context.Context, fn func(db storagedb.DBTX, state func() txState) error) error
 	// db is for a user's own queries.

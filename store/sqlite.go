@@ -35,6 +35,7 @@ import (
 // circle, except a caller who uses the store inside InTx: that
 // one waits for its own end, at most BusyTimeout.
 type sqliteEngine struct {
+	path     string // of the file; "" in memory
 	dsn      string
 	patience time.Duration
 	logger   *slog.Logger
@@ -59,6 +60,7 @@ func sqliteReaders(maxConns int) int {
 // newSQLiteEngine opens nothing yet, but for a database in memory, which is there for as long as it has a connection.
 func newSQLiteEngine(ctx context.Context, t target, opts Options) (*sqliteEngine, error) {
 	e := &sqliteEngine{
+		path:     t.path,
 		dsn:      t.sqliteDSN(append([]string{"foreign_keys(ON)", "wal_autocheckpoint(" + strconv.Itoa(autoCheckpointPages) + ")"}, durableSettings...)...),
 		patience: opts.BusyTimeout,
 		logger:   opts.Logger,
