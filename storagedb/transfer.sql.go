@@ -68,37 +68,6 @@ func (q *Queries) GenerationErrorsBehind(ctx context.Context, arg GenerationErro
 	return items, nil
 }
 
-const generationErrorsWithoutGeneration = `-- name: GenerationErrorsWithoutGeneration :many
-SELECT e.generation_id, e.attempt FROM generation_errors AS e
-WHERE NOT EXISTS (SELECT 1 FROM generations AS g WHERE g.id = e.generation_id)
-LIMIT CAST($1 AS BIGINT)
-`
-
-type GenerationErrorsWithoutGenerationRow struct {
-	GenerationID uuid.UUID `json:"generation_id"`
-	Attempt      int64     `json:"attempt"`
-}
-
-func (q *Queries) GenerationErrorsWithoutGeneration(ctx context.Context, rowLimit int64) ([]GenerationErrorsWithoutGenerationRow, error) {
-	rows, err := q.db.Query(ctx, generationErrorsWithoutGeneration, rowLimit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []GenerationErrorsWithoutGenerationRow{}
-	for rows.Next() {
-		var i GenerationErrorsWithoutGenerationRow
-		if err := rows.Scan(&i.GenerationID, &i.Attempt); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const generationsFrom = `-- name: GenerationsFrom :many
 SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations WHERE id >= $1 ORDER BY id LIMIT CAST($2 AS BIGINT)
 `
@@ -151,34 +120,6 @@ func (q *Queries) GenerationsFrom(ctx context.Context, arg GenerationsFromParams
 			return nil, err
 		}
 		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const generationsWithoutPrompt = `-- name: GenerationsWithoutPrompt :many
-SELECT g.id FROM generations AS g
-WHERE NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = g.prompt_id)
-LIMIT CAST($1 AS BIGINT)
-`
-
-// There are none, unless somebody has deleted prompts on SQLite with foreign keys switched off, as its shell has them. It looks
-// up the prompt of each entry of idx_generations_prompt_id, for which it has no order; PostgreSQL joins the tables.
-func (q *Queries) GenerationsWithoutPrompt(ctx context.Context, rowLimit int64) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, generationsWithoutPrompt, rowLimit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []uuid.UUID{}
-	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

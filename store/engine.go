@@ -36,9 +36,6 @@ type dialect interface {
 	// SQLite's own. skipPromptIDs lets new ones begin behind one, which must not be below what is there.
 	lastPromptID(ctx context.Context, db storagedb.DBTX) (int64, error)
 	skipPromptIDs(ctx context.Context, db storagedb.DBTX, upTo int64) error
-	// PostgreSQL chooses plans by statistics, which it would gather itself only a while after so many rows came: until then
-	// it may sort a table for each batch. SQLite's plans of our queries need none.
-	analyze(ctx context.Context, db storagedb.DBTX) error
 }
 
 // finder is the part of a dialect that lists by metadata and words: equality of JSON, full-text search and lists as
@@ -146,6 +143,7 @@ const (
 type engine interface {
 	dialect
 	session
+	maintainer
 	// inTx runs fn in a transaction on a connection of its own, of which state tells how it stands.
 	inTx(ctx context.Context, fn func(db storagedb.DBTX, state func() txState) error) error
 	// db is for a user's own queries.

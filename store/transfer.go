@@ -251,16 +251,16 @@ func (t *transfer) readSource(ctx context.Context) error {
 // findOrphans finds rows that refer to nothing, which the destination's foreign keys would refuse.
 func (t *transfer) findOrphans(ctx context.Context, unfit *UnfitRowsError) error {
 	return t.from.engine.read(ctx, func(db storagedb.DBTX) error {
-		generations, err := storagedb.New(db).GenerationsWithoutPrompt(ctx, maxUnfitRows)
+		generations, err := storagedb.New(db).GenerationsWithoutPrompt(ctx)
 		if err != nil {
 			return err
 		}
-		for _, id := range generations {
-			unfit.add("generations", id.String(), invalid("prompt_id", "names no prompt"))
+		for _, row := range generations {
+			unfit.add("generations", row.ID.String(), invalid("prompt_id", "names no prompt"))
 		}
-		errors, err := storagedb.New(db).GenerationErrorsWithoutGeneration(ctx, maxUnfitRows)
-		for _, e := range errors {
-			unfit.add("generation_errors", keyOfError(e.GenerationID, e.Attempt), invalid("generation_id", "names no generation"))
+		ofGenerations, err := storagedb.New(db).ErrorsWithoutGeneration(ctx)
+		for _, row := range ofGenerations {
+			unfit.add("generation_errors", row.GenerationID.String(), invalid("generation_id", "names no generation"))
 		}
 		return err
 	})
@@ -308,7 +308,7 @@ func (t *transfer) skipPromptIDs(ctx context.Context) error {
 
 // compare reads the destination back.
 func (t *transfer) compare(ctx context.Context) error {
-	if err := t.to.engine.read(ctx, func(db storagedb.DBTX) error { return t.to.dialect.analyze(ctx, db) }); err != nil {
+	if err := t.to.engine.optimize(ctx, OptimizeParams{}); err != nil {
 		return fmt.Errorf("gather statistics: %w", err)
 	}
 	for i, table := range carriedTables {

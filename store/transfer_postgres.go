@@ -14,8 +14,3 @@ func (e *postgresEngine) lastPromptID(ctx context.Context, db storagedb.DBTX) (i
 func (e *postgresEngine) skipPromptIDs(ctx context.Context, db storagedb.DBTX, upTo int64) error {
 	return pgdb.New(db).SkipPromptIDs(ctx, upTo)
 }
-
-func (e *postgresEngine) analyze(ctx context.Context, db storagedb.DBTX) error {
-	_, err := db.Exec(ctx, "ANALYZE prompts, prompts_search, generations, generation_metadata, generation_errors")
-	return err
-}

@@ -23,5 +23,3 @@ func (e *sqliteEngine) skipPromptIDs(ctx context.Context, db storagedb.DBTX, upT
 	_, err = db.Exec(ctx, "INSERT INTO sqlite_sequence (name, seq) VALUES ('prompts', $1)", upTo)
 	return err
 }
-
-func (e *sqliteEngine) analyze(context.Context, storagedb.DBTX) error { return nil }

@@ -8,18 +8,6 @@ SELECT
 	(SELECT count(*) FROM generations) AS generations,
 	(SELECT count(*) FROM generation_errors) AS generation_errors;
 
--- name: GenerationsWithoutPrompt :many
--- There are none, unless somebody has deleted prompts on SQLite with foreign keys switched off, as its shell has them. It looks
--- up the prompt of each entry of idx_generations_prompt_id, for which it has no order; PostgreSQL joins the tables.
-SELECT g.id FROM generations AS g
-WHERE NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = g.prompt_id)
-LIMIT CAST(@row_limit AS BIGINT);
-
--- name: GenerationErrorsWithoutGeneration :many
-SELECT e.generation_id, e.attempt FROM generation_errors AS e
-WHERE NOT EXISTS (SELECT 1 FROM generations AS g WHERE g.id = e.generation_id)
-LIMIT CAST(@row_limit AS BIGINT);
-
 -- name: PromptsBehind :many
 SELECT * FROM prompts WHERE id > @id ORDER BY id LIMIT CAST(@row_limit AS BIGINT);
 
