@@ -46,7 +46,7 @@ func (a *app) listCommand() *cobra.Command {
 	a.addStatusFilter(cmd, &chosen)
 	a.addFilters(cmd, &chosen)
 	cmd.Flags().BoolVar(&oldestFirst, "oldest-first", false, "instead of newest first")
-	cmd.Flags().IntVar(&limit, "limit", 50, "at most so `many`")
+	cmd.Flags().IntVar(&limit, "limit", 50, "at most `N`")
 	cmd.Flags().StringVar(&after, "after", "", "go on behind the page that ended with this `cursor`")
 	return cmd
 }

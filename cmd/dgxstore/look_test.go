@@ -242,7 +242,7 @@ func TestShow(t *testing.T) {
 		is.Equal(r.code, exitDone)
 		checkHarmless(t, r.stdout)
 		for _, part := range []string{
-			g.ID.String(), `trap \x1b[31mred`, "\n              second line\n", "failed", "musicgen-small", "16.0s, 32000 Hz, stereo", g.FilePath, "1 of 1",
+			g.ID.String(), `trap \x1b[31mred`, "\n          second line\n", "failed", "musicgen-small", "16.0s, 32000 Hz, stereo", g.FilePath, "1 of 1",
 			"Attempt 1", `"note": "a\u001b[31m\u009b b"`, `file \x1b[31m\u009b`, "CUDA out of memory", "0s ago",
 		} {
 			if !strings.Contains(r.stdout, part) {
@@ -362,6 +362,7 @@ func TestUsage(t *testing.T) {
 		r := dgxstore(t, "usage", "--database", url)
 		is.Equal(r.code, exitDone)
 		is.Equal(strings.Count(r.stdout, "\n"), 15) // 14 days, and no chart without a terminal
-		is.True(strings.Contains(r.stdout, now.Format(time.DateOnly)+"        1          1       0   16.0s         18.5s\n"))
+		today := strings.Split(r.stdout, "\n")[14]
+		is.Equal(strings.Fields(today), []string{now.Format(time.DateOnly), "1", "1", "0", "16.0s", "18.5s"})
 	})
 }

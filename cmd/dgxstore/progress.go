@@ -76,7 +76,7 @@ func (p *progress) newBar(total int64) *progressbar.ProgressBar {
 		progressbar.OptionThrottle(65 * time.Millisecond),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetRenderBlankState(true),
-		progressbar.OptionSetTheme(progressbar.ThemeUnicode),
+		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}),
 	}
 	if total >= 0 {
 		options = append(options, progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true))

@@ -31,17 +31,8 @@ func (a *app) rootCommand() *cobra.Command {
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usageError("name a command, such as status")
-			}
-			message := "unknown command " + args[0]
-			if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
-				message += "; did you mean " + strings.Join(similar, " or ") + "?"
-			}
-			return usageError(message)
-		},
-		RunE: func(*cobra.Command, []string) error { return nil }, // Args lets nothing through
+		Args:          noSuchCommand,
+		RunE:          func(*cobra.Command, []string) error { return nil }, // Args lets nothing through
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetOut(a.out)
@@ -69,7 +60,25 @@ func (a *app) rootCommand() *cobra.Command {
 	add(look, a.statusCommand(), a.listCommand(), a.showCommand(), a.searchCommand(), a.statsCommand(), a.usageCommand())
 	add(work, a.cancelCommand(), a.retryCommand(), a.pauseCommand(), a.resumeCommand())
 	add(keep, a.migrateCommand(), a.backupCommand(), a.restoreCommand(), a.transferCommand(), a.pruneCommand(), a.checkCommand(), a.optimizeCommand())
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // cobra's own would take a shell that it does not know for a call for help
+			c.Args, c.RunE = noSuchCommand, root.RunE
+		}
+	}
 	return root
+}
+
+// noSuchCommand is the Args of a command that has others below it, and does nothing itself.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usageError("name a command of " + cmd.CommandPath())
+	}
+	message := "unknown command " + args[0]
+	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+		message += "; did you mean " + strings.Join(similar, " or ") + "?"
+	}
+	return usageError(message)
 }
 
 // version is that of the module, where the program was built from a release.

@@ -44,7 +44,7 @@ query that begins with a minus.`,
 	}
 	a.addStatusFilter(cmd, &chosen)
 	cmd.Flags().BoolVar(&generations, "generations", false, "generations instead of prompts")
-	cmd.Flags().IntVar(&limit, "limit", 20, "at most so `many`")
+	cmd.Flags().IntVar(&limit, "limit", 20, "at most `N`")
 	return cmd
 }
 
@@ -62,7 +62,7 @@ func (a *app) searchPrompts(ctx context.Context, s *store.Store, query string, l
 		a.printf("nothing found\n")
 		return nil
 	}
-	g := newGrid(column{title: "PROMPT", right: true}, column{title: "USED", right: true}, column{title: "LAST USED", right: true},
+	g := newGrid(column{title: "ID", right: true}, column{title: "USED", right: true}, column{title: "LAST USED", right: true},
 		column{title: "TEXT", paint: paintMatches})
 	for _, hit := range hits {
 		g.add(fmt.Sprint(hit.Prompt.ID), humanize.Comma(hit.Prompt.UsedCount), ago(hit.Prompt.LastUsedAt), hit.Snippet)

@@ -202,7 +202,7 @@ func (a *app) printOverview(o overview) error {
 		f.add("Queue", o.Queue.String())
 		waiting := ""
 		if o.Stats.PendingGenerations > 0 {
-			waiting = ", the oldest since " + humanSeconds(o.Stats.OldestPendingAgeSeconds)
+			waiting = ", the oldest for " + humanSeconds(o.Stats.OldestPendingAgeSeconds)
 		}
 		f.add("Pending", humanize.Comma(o.Stats.PendingGenerations)+waiting)
 		stuck := ""

@@ -44,14 +44,13 @@ func (a *app) printGrid(g *grid, indent string) {
 	style.Options = table.OptionsNoBordersAndSeparators
 	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
 	style.Format.Header = text.FormatDefault
-	style.Color.Header = text.Colors{text.Bold}
 	t.SetStyle(style)
 	t.SuppressTrailingSpaces()
 
 	var header table.Row
 	var configs []table.ColumnConfig
 	for number, i := range shown {
-		header = append(header, g.columns[i].title)
+		header = append(header, text.Bold.Sprint(g.columns[i].title))
 		align := text.AlignLeft
 		if g.columns[i].right {
 			align = text.AlignRight

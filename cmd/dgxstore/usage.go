@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -35,12 +36,12 @@ func (a *app) usageCommand() *cobra.Command {
 			}
 			a.printUsage(usage)
 			if a.chartOnTerminal && len(usage) > 1 {
-				a.printf("\n%s\n", a.chart(usage))
+				a.printChart(usage)
 			}
 			return nil
 		}),
 	}
-	cmd.Flags().IntVar(&days, "days", 14, "how `many` days")
+	cmd.Flags().IntVar(&days, "days", 14, "the last `N` days")
 	return cmd
 }
 
@@ -57,23 +58,45 @@ func (a *app) printUsage(usage []store.DayUsage) {
 	a.printGrid(g, "")
 }
 
-// chart draws completed and failed, which differ in their line as well, for those who see no colours.
-func (a *app) chart(usage []store.DayUsage) string {
+// chartLines is how high the chart is, at most.
+const chartLines = 10
+
+// printChart draws completed and failed, which differ in their line as well, for those who see no colours.
+func (a *app) printChart(usage []store.DayUsage) {
 	var completed, failed []float64
+	most := int64(0)
 	for _, day := range usage {
 		completed = append(completed, float64(day.Completed))
 		failed = append(failed, float64(day.Failed))
+		most = max(most, day.Completed, day.Failed)
 	}
+	if most == 0 {
+		return
+	}
+	step := roundStep(most)
+	lines := (most + step - 1) / step
 	options := []asciigraph.Option{
-		asciigraph.Height(10),
+		asciigraph.Height(int(lines)),
 		asciigraph.Width(max(min(a.width-14, 100), 10)),
 		asciigraph.LowerBound(0),
-		asciigraph.YAxisValueFormatter(func(value float64) string { return humanize.Comma(int64(value + 0.5)) }),
+		asciigraph.UpperBound(float64(lines * step)),
+		asciigraph.YAxisValueFormatter(func(value float64) string { return humanize.Comma(int64(math.Round(value))) }),
 		asciigraph.SeriesChars(asciigraph.DefaultCharSet, asciigraph.CreateCharSet("x")),
 		asciigraph.Caption(fmt.Sprintf("completed ─ and failed x per day, %s to %s", usage[0].Day, usage[len(usage)-1].Day)),
 	}
 	if a.coloured() {
 		options = append(options, asciigraph.SeriesColors(asciigraph.Green, asciigraph.Red))
 	}
-	return asciigraph.PlotMany([][]float64{completed, failed}, options...)
+	a.printf("\n%s\n", asciigraph.PlotMany([][]float64{completed, failed}, options...))
+}
+
+// roundStep is what one line of the chart stands for: 1, 2 or 5, or ten, a hundred … times that.
+func roundStep(most int64) int64 {
+	for power := int64(1); ; power *= 10 {
+		for _, step := range []int64{power, 2 * power, 5 * power} {
+			if step >= (most+chartLines-1)/chartLines {
+				return step
+			}
+		}
+	}
 }
