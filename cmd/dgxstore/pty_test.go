@@ -122,9 +122,9 @@ func TestChartOnTerminal(t *testing.T) {
 	is.Equal(code, exitDone)
 	is.True(colours.MatchString(screen))
 	plain := colours.ReplaceAllString(screen, "")
-	is.True(strings.Contains(plain, " 10┤ ")) // and a round step between two lines
-	is.True(strings.Contains(plain, " 8┤ "))
-	is.True(!strings.Contains(plain, " 9┤"))
+	is.True(strings.Contains(plain, "\n 10 ┤ ")) // and a round step between two lines
+	is.True(strings.Contains(plain, "\n  8 ┤ "))
+	is.True(!strings.Contains(plain, "\n  9 ┤"))
 	is.True(strings.Contains(plain, "completed ─ and failed x per day, "+now.UTC().AddDate(0, 0, -6).Format(time.DateOnly)+" to "+now.UTC().Format(time.DateOnly)))
 	for line := range strings.SplitSeq(plain, "\n") {
 		is.True(text.StringWidth(line) <= 80) // a line is wider than the terminal
