@@ -1,0 +1,128 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/matryer/is"
+
+	"github.com/dgx-music/storage/store"
+	"github.com/dgx-music/storage/store/storetest"
+)
+
+// seedOld makes a completed, a failed and a favorite generation of two months ago, and one of today.
+func seedOld(t testing.TB, url string) (completed, failed, favorite, today store.Generation) {
+	t.Helper()
+	past := openAt(t, url, time.Now().AddDate(0, -2, 0))
+	completed = createCompleted(t, past, beat("old and completed"))
+	failed = createFailed(t, past, beat("old and failed"), "CUDA out of memory")
+	favorite = createCompleted(t, past, beat("old and loved"))
+	if _, err := past.SetFavorite(t.Context(), favorite.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	return completed, failed, favorite, createCompleted(t, openNow(t, url), beat("of today"))
+}
+
+func left(t testing.TB, url string) (ids []uuid.UUID) {
+	t.Helper()
+	var page store.GenerationPage
+	dgxstore(t, "list", "--oldest-first", "--json", "--database", url).decode(t, &page)
+	for _, g := range page.Generations {
+		ids = append(ids, g.ID)
+	}
+	return ids
+}
+
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	onEveryEngine(t, func(t *testing.T, url string) {
+		is := is.New(t)
+		completed, failed, favorite, today := seedOld(t, url)
+		run := func(args ...string) result {
+			return dgxstore(t, append([]string{"prune", "--older-than", "30d", "--database", url}, args...)...)
+		}
+		all := []uuid.UUID{completed.ID, failed.ID, favorite.ID, today.ID}
+
+		r := run("--dry-run")
+		is.Equal(r.code, exitDone)
+		is.True(strings.HasPrefix(r.stdout, "3 generations and 0 prompts would be deleted\n"))
+		is.True(strings.Contains(r.stdout, "\n"+completed.FilePath+"\n"))
+		is.True(!strings.Contains(r.stdout, today.FilePath))
+		r = run()
+		is.Equal(r.code, exitDeclined)
+		is.True(strings.Contains(r.stderr, "Delete 3 generations, of what ended over 30 days ago, from "))
+		is.Equal(run("--json").code, exitDeclined)
+		is.Equal(left(t, url), all)
+
+		var report pruned
+		run("--dry-run", "--json", "--drop-unused-prompts").decode(t, &report)
+		is.True(report.DryRun)
+		is.Equal(report.Generations, int64(3))
+		is.Equal(report.Prompts, int64(3))
+		is.Equal(len(report.FilePaths), 3)
+		is.Equal(left(t, url), all)
+
+		r = run("--status", "failed", "--yes")
+		is.Equal(r.code, exitDone)
+		is.True(strings.HasPrefix(r.stdout, "1 generation and 0 prompts deleted\n"))
+		is.Equal(left(t, url), []uuid.UUID{completed.ID, favorite.ID, today.ID})
+		run("--keep-favorites", "--yes", "--json").decode(t, &report)
+		is.Equal(report.FilePaths, []string{completed.FilePath})
+		is.Equal(left(t, url), []uuid.UUID{favorite.ID, today.ID})
+		is.Equal(run("--yes", "--drop-unused-prompts").code, exitDone)
+		is.Equal(left(t, url), []uuid.UUID{today.ID})
+		is.Equal(run().stdout, "0 generations and 0 prompts deleted\n") // nothing to ask about
+	})
+}
+
+func TestPruneFiles(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	url, root, outside := storetest.URL(t), t.TempDir(), t.TempDir()
+	past := openAt(t, url, time.Now().AddDate(0, -2, 0))
+	write := func(path string) string {
+		is.NoErr(os.MkdirAll(filepath.Dir(path), 0o755))
+		is.NoErr(os.WriteFile(path, []byte("RIFF"), 0o600))
+		return path
+	}
+	of := func(path string) {
+		params := beat("old")
+		params.FilePath = path
+		createCompleted(t, past, params)
+	}
+	relative, absolute := write(filepath.Join(root, "outputs", "relative.wav")), write(filepath.Join(root, "absolute.wav"))
+	secret, linked := write(filepath.Join(outside, "secret.wav")), write(filepath.Join(outside, "linked.wav"))
+	kept := write(filepath.Join(root, "outputs", "kept.wav"))
+	is.NoErr(os.Symlink(outside, filepath.Join(root, "link")))
+	of("outputs/relative.wav")
+	of(absolute)
+	of("outputs/gone.wav")
+	of("outputs") // a folder
+	of(secret)
+	up, err := filepath.Rel(root, secret)
+	is.NoErr(err)
+	of(filepath.ToSlash(up))
+	of("link/linked.wav")
+
+	args := []string{"prune", "--older-than", "30d", "--delete-files", "--files-root", root, "--database", url}
+	r := dgxstore(t, args...)
+	is.Equal(r.code, exitDeclined)
+	is.True(strings.Contains(r.stderr, "7 generations and 7 audio files below "+root))
+	is.Equal(dgxstore(t, append(args, "--dry-run")...).code, exitDone)
+	is.True(isThere(relative))
+
+	var report pruned
+	r = dgxstore(t, append(args, "--yes", "--json")...)
+	is.Equal(r.code, exitError) // not all of them could be deleted
+	is.True(strings.Contains(r.stderr, "4 files could not be deleted"))
+	r.decode(t, &report)
+	is.Equal(report.DeletedFiles, int64(2))
+	is.Equal(report.MissingFiles, int64(1))
+	is.Equal(len(report.FileErrors), 4)
+	is.True(!isThere(relative) && !isThere(absolute))
+	is.True(isThere(secret) && isThere(linked) && isThere(kept))
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/dgx-music/storage/store"
+)
+
+// counts is what stats shows.
+type counts struct {
+	store.Stats
+	Queue  *queueState        `json:"queue,omitempty"`  // not of a batch
+	Models []store.ModelUsage `json:"models,omitempty"` // with --models
+}
+
+func (a *app) statsCommand() *cobra.Command {
+	var batch id
+	var models bool
+	cmd := &cobra.Command{
+		Use:   "stats [flags]",
+		Short: "Count generations by status, of all, of a batch, or by model",
+		Args:  cobra.NoArgs,
+		RunE: a.runOnStore(func(ctx context.Context, s *store.Store, _ []string) (err error) {
+			var c counts
+			if batch.UUID != uuid.Nil {
+				c.Stats, err = s.BatchStats(ctx, batch.UUID)
+				if err == nil && c.TotalGenerations == 0 {
+					err = fmt.Errorf("batch %s: %w", batch.UUID, store.ErrNotFound)
+				}
+			} else {
+				c, err = countAll(ctx, s)
+			}
+			if err != nil {
+				return err
+			}
+			if models {
+				waiting := a.wait("reading all of history")
+				c.Models, err = s.ModelUsage(ctx)
+				waiting.finish()
+				if err != nil {
+					return err
+				}
+			}
+			if a.json {
+				return a.printJSON(c)
+			}
+			a.printCounts(c)
+			return nil
+		}),
+	}
+	cmd.Flags().Var(&batch, "batch", "count this batch")
+	cmd.Flags().BoolVar(&models, "models", false, "also what each version of each model has done; reads all of history")
+	cmd.MarkFlagsMutuallyExclusive("batch", "models")
+	return cmd
+}
+
+func countAll(ctx context.Context, s *store.Store) (c counts, err error) {
+	if c.Stats, err = s.Stats(ctx); err != nil {
+		return c, err
+	}
+	pausedAt, err := s.QueuePausedAt(ctx)
+	c.Queue = newQueueState(pausedAt)
+	return c, err
+}
+
+func (a *app) printCounts(c counts) {
+	var f fields
+	f.add("Pending", humanize.Comma(c.PendingGenerations))
+	f.add("Processing", humanize.Comma(c.ProcessingGenerations))
+	f.add("Completed", humanize.Comma(c.CompletedGenerations))
+	f.add("Failed", humanize.Comma(c.FailedGenerations))
+	f.add("Cancelled", humanize.Comma(c.CancelledGenerations))
+	f.add("Total", humanize.Comma(c.TotalGenerations))
+	f.add("Prompts", humanize.Comma(c.TotalPrompts))
+	if c.Queue != nil {
+		f.add("Queue", c.Queue.String())
+		if c.PendingGenerations > 0 {
+			f.add("Oldest pending", humanSeconds(c.OldestPendingAgeSeconds)+" ago")
+		}
+		if c.AverageGenerationTimeSeconds > 0 {
+			f.add("Average time", humanSeconds(c.AverageGenerationTimeSeconds)+" in the last hour")
+		}
+	}
+	a.printFields(&f)
+	if len(c.Models) == 0 {
+		return
+	}
+	a.printf("\n")
+	g := newGrid(column{title: "TOTAL", right: true}, column{title: "COMPLETED", right: true}, column{title: "FAILED", right: true},
+		column{title: "RATE", right: true}, column{title: "AVERAGE", right: true}, column{title: "P95", right: true},
+		column{title: "REAL TIME", right: true, optional: true}, column{title: "MODEL"})
+	for _, m := range c.Models {
+		g.add(humanize.Comma(m.TotalGenerations), humanize.Comma(m.CompletedGenerations), humanize.Comma(m.FailedGenerations),
+			fmt.Sprintf("%.1f%%", m.FailureRate*100), humanSeconds(m.AverageGenerationTimeSeconds), humanSeconds(m.P95GenerationTimeSeconds),
+			fmt.Sprintf("%.2fx", m.RealTimeFactor), m.ModelName+optionalWord(m.ModelVersion))
+	}
+	a.printGrid(g, "")
+	a.printf("\nRATE: failed of those that ended. REAL TIME: generation time over audio length.\n")
+}

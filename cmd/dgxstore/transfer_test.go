@@ -1,0 +1,68 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/dgx-music/storage/store"
+	"github.com/dgx-music/storage/store/storetest"
+)
+
+func TestTransfer(t *testing.T) {
+	t.Parallel()
+	for name, empty := range map[string]func(testing.TB) string{
+		"sqlite":   func(t testing.TB) string { url, _ := missingURL(t); return url },
+		"postgres": storetest.EmptyPostgresURL,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			from := storetest.URL(t)
+			s := openNow(t, from)
+			for range 10 {
+				createFailed(t, s, beat("trap beat"), "CUDA out of memory")
+			}
+			is.NoErr(s.Close())
+
+			to := empty(t)
+			r := dgxstore(t, "transfer", "--from", from, "--to", to, "--batch-size", "4")
+			is.Equal(r.code, exitDone)
+			is.True(strings.HasPrefix(r.stdout, "TABLE "))
+			is.True(strings.Contains(r.stdout, "\ntransferred to "))
+			is.True(strings.Contains(r.stderr, "copying generations: 10 of 10 rows\n")) // a line where there is no terminal
+			is.Equal(left(t, to), left(t, from))
+
+			var report store.TransferReport
+			dgxstore(t, "transfer", "--json", "--from", from, "--to", empty(t)).decode(t, &report)
+			rows := map[string]int64{}
+			for _, table := range report.Tables {
+				rows[table.Name] = table.Rows
+				is.Equal(len(table.SHA256), 64)
+			}
+			is.Equal(rows["generations"], int64(10))
+			is.Equal(rows["prompts"], int64(1))
+			is.Equal(dgxstore(t, "transfer", "--quiet", "--from", from, "--to", empty(t)).stderr, "")
+
+			// Into one that has rows of its own.
+			full := storetest.URL(t)
+			create(t, openNow(t, full), beat("of its own"))
+			is.Equal(dgxstore(t, "transfer", "--from", from, "--to", full).code, exitError)
+			is.Equal(len(left(t, full)), 1)
+		})
+	}
+}
+
+func TestTransferOfNothing(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	from, path := missingURL(t)
+	to, other := missingURL(t)
+	is.Equal(dgxstore(t, "transfer", "--from", from, "--to", to).code, exitSchema)
+	is.Equal(dgxstore(t, "transfer", "--json", "--from", from, "--to", to).code, exitSchema)
+	is.True(!isThere(path) && !isThere(other))
+	same := storetest.URL(t)
+	is.Equal(dgxstore(t, "transfer", "--from", same, "--to", same).code, exitUsage)
+	is.Equal(dgxstore(t, "transfer", "--batch-size", "-1", "--from", same, "--to", to).code, exitUsage)
+}
