@@ -601,7 +601,7 @@ func TestTransferOfRowsThatNoStoreHolds(t *testing.T) {
 			is.True(ok)
 			is.Equal(unfit.Total, int64(7))
 			is.Equal(unfit.Rows[5], store.UnfitRow{Table: "generations", Key: orphan.ID.String(), Field: "prompt_id", Problem: "names no prompt"})
-			is.Equal(unfit.Rows[6], store.UnfitRow{Table: "generation_errors", Key: noSuchID.String() + "/3", Field: "generation_id", Problem: "names no generation"})
+			is.Equal(unfit.Rows[6], store.UnfitRow{Table: "generation_errors", Key: noSuchID.String(), Field: "generation_id", Problem: "names no generation"})
 			is.Equal(unfit.Rows[0], store.UnfitRow{Table: "prompts", Key: fmt.Sprint(long.ID), Field: "text", Problem: "is 2001 bytes long; at most 2000 are accepted"})
 			for _, row := range unfit.Rows[1:4] {
 				is.Equal(row.Field, "metadata")
