@@ -87,7 +87,7 @@ func (e *sqliteEngine) catchUp() {
 		return
 	}
 	c.written.Store(0)
-	e.logCheckpoint(errors.Join(e.runCheckpoint(c), e.setAutoCheckpoint(context.Background(), autoCheckpointPages)))
+	e.logCheckpoint(errors.Join(e.runCheckpoint(c, catchUpRounds), e.setAutoCheckpoint(context.Background(), autoCheckpointPages)))
 }
 
 func (e *sqliteEngine) backupFrom(ctx context.Context, path string, pool chan *sqliteConn) error {

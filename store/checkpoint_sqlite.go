@@ -18,6 +18,10 @@ const (
 	// autoCheckpointPages is how large the log may be until SQLite itself brings it back, inside a commit. That is for what is
 	// written by other ways: a user's own statements, and many processes that each write less.
 	autoCheckpointPages = 2 * checkpointPages
+	// smallCheckpoint is how many pages, 2 MiB, may be left for the moment in which the writer is held.
+	smallCheckpoint = 512
+	// catchUpRounds ends the trying where others write as fast as this brings back.
+	catchUpRounds = 5
 	// checkpointPatience is how long a caller whose own commit is done may wait for the writer.
 	checkpointPatience = 100 * time.Millisecond
 )
@@ -54,7 +58,7 @@ func (e *sqliteEngine) checkpoint() {
 		return
 	}
 	c.written.Store(0)
-	e.logCheckpoint(e.runCheckpoint(c))
+	e.logCheckpoint(e.runCheckpoint(c, 1))
 }
 
 func (e *sqliteEngine) logCheckpoint(err error) {
@@ -63,7 +67,7 @@ func (e *sqliteEngine) logCheckpoint(err error) {
 	}
 }
 
-func (e *sqliteEngine) runCheckpoint(c *checkpointer) error {
+func (e *sqliteEngine) runCheckpoint(c *checkpointer, rounds int) error {
 	ctx := context.Background()
 	if c.conn == nil {
 		conn, err := openSQLiteWhenFree(ctx, time.Now().Add(checkpointPatience), e.dsn, e.patience)
@@ -72,8 +76,16 @@ func (e *sqliteEngine) runCheckpoint(c *checkpointer) error {
 		}
 		c.conn = conn
 	}
-	if err := c.passive(ctx); err != nil {
-		return err
+	// What was written during one round is brought back by the next, until that is little: for the last of it all writers wait.
+	for before := int64(0); rounds > 0; rounds-- {
+		done, err := c.passive(ctx)
+		if err != nil {
+			return err
+		}
+		if done-before < smallCheckpoint {
+			break
+		}
+		before = done
 	}
 	writer, err := e.take(ctx, e.writer, time.Now().Add(checkpointPatience))
 	if errors.Is(err, ErrBusy) {
@@ -83,13 +95,15 @@ func (e *sqliteEngine) runCheckpoint(c *checkpointer) error {
 		return err
 	}
 	defer func() { e.writer <- writer }()
-	return c.passive(ctx)
+	_, err = c.passive(ctx)
+	return err
 }
 
-// passive brings back what is in the log when it begins, and waits for nobody.
-func (c *checkpointer) passive(ctx context.Context) error {
-	_, err := c.conn.Exec(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
-	return err
+// passive brings back what is in the log when it begins, and waits for nobody. It returns how many pages of the log are back.
+func (c *checkpointer) passive(ctx context.Context) (done int64, err error) {
+	var busy, log int64
+	err = c.conn.QueryRow(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &log, &done)
+	return done, err
 }
 
 // close waits for a checkpoint that runs, and lets none begin any more.
