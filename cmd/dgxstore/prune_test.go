@@ -54,7 +54,7 @@ func TestPrune(t *testing.T) {
 		is.True(!strings.Contains(r.stdout, today.FilePath))
 		r = run()
 		is.Equal(r.code, exitDeclined)
-		is.True(strings.Contains(r.stderr, "Delete 3 generations, of what ended over 30 days ago, from "))
+		is.True(strings.Contains(r.stderr, "Delete 3 generations that ended over 30 days ago from "))
 		is.Equal(run("--json").code, exitDeclined)
 		is.Equal(left(t, url), all)
 
@@ -111,7 +111,7 @@ func TestPruneFiles(t *testing.T) {
 	args := []string{"prune", "--older-than", "30d", "--delete-files", "--files-root", root, "--database", url}
 	r := dgxstore(t, args...)
 	is.Equal(r.code, exitDeclined)
-	is.True(strings.Contains(r.stderr, "7 generations and 7 audio files below "+root))
+	is.True(strings.Contains(r.stderr, "Delete 7 generations that ended over 30 days ago, 7 audio files below "+root+" from "))
 	is.Equal(dgxstore(t, append(args, "--dry-run")...).code, exitDone)
 	is.True(isThere(relative))
 
