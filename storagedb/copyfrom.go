@@ -9,6 +9,42 @@ import (
 	"context"
 )
 
+// iteratorForCopyGenerationErrors implements pgx.CopyFromSource.
+type iteratorForCopyGenerationErrors struct {
+	rows                 []CopyGenerationErrorsParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForCopyGenerationErrors) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForCopyGenerationErrors) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].GenerationID,
+		r.rows[0].Attempt,
+		r.rows[0].Worker,
+		r.rows[0].Error,
+		r.rows[0].FailedAt,
+	}, nil
+}
+
+func (r iteratorForCopyGenerationErrors) Err() error {
+	return nil
+}
+
+func (q *Queries) CopyGenerationErrors(ctx context.Context, arg []CopyGenerationErrorsParams) (int64, error) {
+	return q.db.CopyFrom(ctx, []string{"generation_errors"}, []string{"generation_id", "attempt", "worker", "error", "failed_at"}, &iteratorForCopyGenerationErrors{rows: arg})
+}
+
 // iteratorForCopyGenerations implements pgx.CopyFromSource.
 type iteratorForCopyGenerations struct {
 	rows                 []CopyGenerationsParams
@@ -67,4 +103,41 @@ func (r iteratorForCopyGenerations) Err() error {
 // Whole rows by the engine's bulk path: COPY on PostgreSQL, inserts of many rows each on SQLite.
 func (q *Queries) CopyGenerations(ctx context.Context, arg []CopyGenerationsParams) (int64, error) {
 	return q.db.CopyFrom(ctx, []string{"generations"}, []string{"id", "prompt", "model_name", "model_version", "duration_seconds", "sample_rate", "channels", "file_path", "file_size_bytes", "status", "created_at", "completed_at", "generation_time_seconds", "error_message", "metadata", "prompt_id", "priority", "scheduled_at", "started_at", "attempt", "max_attempts", "worker", "lease_expires_at", "batch_id", "progress_step", "progress_fraction", "cancel_requested_at", "favorite"}, &iteratorForCopyGenerations{rows: arg})
+}
+
+// iteratorForCopyPrompts implements pgx.CopyFromSource.
+type iteratorForCopyPrompts struct {
+	rows                 []CopyPromptsParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForCopyPrompts) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForCopyPrompts) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].ID,
+		r.rows[0].Text,
+		r.rows[0].UsedCount,
+		r.rows[0].FirstUsedAt,
+		r.rows[0].LastUsedAt,
+	}, nil
+}
+
+func (r iteratorForCopyPrompts) Err() error {
+	return nil
+}
+
+// With the IDs that they have. The engines' counters of IDs do not all follow: see SkipPromptIDs.
+func (q *Queries) CopyPrompts(ctx context.Context, arg []CopyPromptsParams) (int64, error) {
+	return q.db.CopyFrom(ctx, []string{"prompts"}, []string{"id", "text", "used_count", "first_used_at", "last_used_at"}, &iteratorForCopyPrompts{rows: arg})
 }

@@ -142,6 +142,10 @@ func (m Metadata) Canonical() (Metadata, error) {
 	if len(m) > MaxMetadataBytes {
 		return nil, invalidMetadata(fmt.Sprintf("is over %d bytes", MaxMetadataBytes))
 	}
+	return m.canonical()
+}
+
+func (m Metadata) canonical() (Metadata, error) {
 	text := m.text()
 	if !utf8.Valid(text) {
 		return nil, invalidMetadata("is not valid UTF-8")
@@ -157,10 +161,18 @@ func (m Metadata) Canonical() (Metadata, error) {
 	if problem := check.value(0); problem != "" {
 		return nil, invalidMetadata(problem)
 	}
-	if len(text)+check.expanded > MaxStoredMetadataBytes {
+	canonical, err := compactOrLast(text, check.duplicateKeys)
+	if err != nil {
+		return nil, err
+	}
+	if len(canonical)+check.expanded > MaxStoredMetadataBytes {
 		return nil, invalidMetadata(fmt.Sprintf("is over %d bytes with its exponents written out, as PostgreSQL does", MaxStoredMetadataBytes))
 	}
-	if check.duplicateKeys {
+	return canonical, nil
+}
+
+func compactOrLast(text []byte, duplicateKeys bool) (Metadata, error) {
+	if duplicateKeys {
 		return dropDuplicateKeys(text)
 	}
 	compact := bytes.NewBuffer(make([]byte, 0, len(text)))

@@ -54,7 +54,11 @@ func (e *sqliteEngine) checkpoint() {
 		return
 	}
 	c.written.Store(0)
-	if err := e.runCheckpoint(c); err != nil && e.logger != nil && !errors.Is(err, ErrClosed) {
+	e.logCheckpoint(e.runCheckpoint(c))
+}
+
+func (e *sqliteEngine) logCheckpoint(err error) {
+	if err != nil && e.logger != nil && !errors.Is(err, ErrClosed) {
 		e.logger.LogAttrs(context.Background(), slog.LevelWarn, "checkpoint failed, and the log grows until one succeeds", slog.String("error", errorCode(err)))
 	}
 }

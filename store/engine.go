@@ -32,6 +32,10 @@ type dialect interface {
 	searchPrompts(ctx context.Context, db storagedb.DBTX, search promptSearch) ([]PromptHit, error)
 	// A day is cut from a time by to_char on PostgreSQL, and from a text on SQLite.
 	dailyUsage(ctx context.Context, db storagedb.DBTX, from, to time.Time) ([]DayUsage, error)
+	// The highest ID that a prompt has ever had, 0 where there was none, is a sequence's on PostgreSQL, and in a table of
+	// SQLite's own. skipPromptIDs lets new ones begin behind one, which must not be below what is there.
+	lastPromptID(ctx context.Context, db storagedb.DBTX) (int64, error)
+	skipPromptIDs(ctx context.Context, db storagedb.DBTX, upTo int64) error
 }
 
 // finder is the part of a dialect that lists by metadata and words: equality of JSON, full-text search and lists as
@@ -139,11 +143,14 @@ const (
 type engine interface {
 	dialect
 	session
+	maintainer
 	// inTx runs fn in a transaction on a connection of its own, of which state tells how it stands.
 	inTx(ctx context.Context, fn func(db storagedb.DBTX, state func() txState) error) error
 	// db is for a user's own queries.
 	db() storagedb.DBTX
 	ping(ctx context.Context) error
+	// backup writes a file of its own. PostgreSQL has programs for that.
+	backup(ctx context.Context, path string) error
 	close()
 }
 

@@ -35,6 +35,9 @@ var (
 	// ErrSchemaOutdated says that the database's schema version is not the one that this program was built for. The text
 	// gives both, and tells what to do.
 	ErrSchemaOutdated = errors.New("schema version does not fit")
+	// ErrNotEmpty says that a database which was to be filled has rows that are not to be mixed with others. Nothing was
+	// changed. Name another one, or empty it with [Reset].
+	ErrNotEmpty = errors.New("the database is not empty")
 )
 
 // ValidationError says which field was refused and why, before anything reached the database. Match it with errors.As.
@@ -91,6 +94,8 @@ func classifyPostgres(postgres *pgconn.PgError, err error) error {
 		return fmt.Errorf("%w: another transaction holds the row; inside InTx use the tx, not the store: %w", ErrBusy, err)
 	case "40001", "40P01", "53300": // serialization_failure, deadlock_detected, too_many_connections
 		return fmt.Errorf("%w: %w", ErrBusy, err)
+	case "53100": // disk_full
+		return fmt.Errorf("the server's disk is full; this has changed nothing; make room and try again: %w", err)
 	case "3D000": // invalid_catalog_name
 		return fmt.Errorf("the PostgreSQL database does not exist, create it with createdb or make db-init: %w", err)
 	}
@@ -114,7 +119,7 @@ func classifySQLite(lite *sqlite.Error, err error) error {
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
 		return fmt.Errorf("the database file and its folder must be readable and writable for this user: %w", err)
 	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("nothing was changed, make room and try again: %w", err)
+		return fmt.Errorf("the disk is full; this has changed nothing; make room and try again: %w", err)
 	}
 	return err
 }
@@ -140,7 +145,7 @@ func errorCode(err error) string {
 	}
 	for _, known := range []error{
 		context.Canceled, context.DeadlineExceeded,
-		ErrNotFound, ErrConflict, ErrBusy, ErrLeaseLost, ErrCancelRequested, ErrClosed, ErrSchemaOutdated,
+		ErrNotFound, ErrConflict, ErrBusy, ErrLeaseLost, ErrCancelRequested, ErrClosed, ErrSchemaOutdated, ErrNotEmpty,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()

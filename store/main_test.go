@@ -32,6 +32,8 @@ var roles = map[string]func(ctx context.Context, url string) error{
 	"open and migrate": openAndMigrate,
 	"work":             workUntilKilled,
 	"wait and claim":   waitAndClaim,
+	"adopt":            adoptUntilKilled,
+	"transfer":         transferUntilKilled,
 }
 
 // inProcess is the test binary in a role, to be started.

@@ -30,6 +30,10 @@ type Migration struct {
 // Any number of processes may call it at once: one migrates under a lock, the others wait until ctx ends. On SQLite all
 // pending migrations take effect together or not at all; on PostgreSQL each does. The schema_migrations table is the
 // one that the dbmate CLI keeps.
+//
+// A SQLite file that the Python service made, by Alembic or by its init_db(), is adopted: brought to this program's schema with
+// all that it holds, behind a copy as <name>.before-v2 beside it, which is checked and never overwritten. Nobody else may have it
+// open. Where it holds what the store cannot, it is left as it is, and the error is an *AdoptionError that names the rows.
 func Migrate(ctx context.Context, url string) error {
 	t, err := parseURL(url)
 	if err != nil {
@@ -46,6 +50,9 @@ func Migrate(ctx context.Context, url string) error {
 // migrateTarget waits for a file that another process has to itself as long as patience, for its migration until ctx ends.
 func migrateTarget(ctx context.Context, t target, patience time.Duration) error {
 	migrations, err := inspect(ctx, t, patience)
+	if errors.Is(err, errPythonDatabase) {
+		return adopt(ctx, t, patience)
+	}
 	if err != nil {
 		return err
 	}

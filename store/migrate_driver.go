@@ -36,14 +36,26 @@ func init() {
 	}, dbmateScheme)
 }
 
-// underMigrationLock runs fn while no other process migrates the same database.
+// underMigrationLock runs fn while no other process migrates the same database, which this program may change.
 func underMigrationLock(ctx context.Context, t target, fn func(*dbmate.DB) error) error {
+	return lockedForMigration(ctx, t, "EXCLUSIVE", durableSettings, func(conn *migrationConn, m *dbmate.DB) error {
+		// Once more: another process may have changed something before it let go of the lock.
+		if _, err := conn.inspect(); err != nil {
+			return err
+		}
+		return fn(m)
+	})
+}
+
+// lockedForMigration runs fn while no other process migrates the same database. Of SQLite it takes a lock of the kind given, with
+// which others may read or not, and a connection with the settings given.
+func lockedForMigration(ctx context.Context, t target, kind string, settings []string, fn func(*migrationConn, *dbmate.DB) error) error {
 	files, err := db.Migrations(t.engine)
 	if err != nil {
 		return err
 	}
 	// Foreign keys are off, as in the dbmate CLI: with them, dropping a table deletes the rows that refer to it.
-	conn, err := openMigrationConn(ctx, t, maxBusyTimeout, append([]string{"foreign_keys(OFF)"}, durableSettings...)...)
+	conn, err := openMigrationConn(ctx, t, maxBusyTimeout, append([]string{"foreign_keys(OFF)"}, settings...)...)
 	if err != nil {
 		return err
 	}
@@ -51,7 +63,7 @@ func underMigrationLock(ctx context.Context, t target, fn func(*dbmate.DB) error
 	key := uuid.NewString()
 	migrationConns.Store(key, conn)
 	defer migrationConns.Delete(key)
-	if err := conn.lock(); err != nil {
+	if err := conn.lock(kind); err != nil {
 		return describe("migrate", err)
 	}
 	m := dbmate.New(&url.URL{Scheme: dbmateScheme, Host: key})
@@ -59,10 +71,7 @@ func underMigrationLock(ctx context.Context, t target, fn func(*dbmate.DB) error
 	m.MigrationsDir = []string{"."}
 	m.AutoDumpSchema = false
 	m.Log = io.Discard
-	// Once more: another process may have changed something before it let go of the lock.
-	if _, err = conn.inspect(); err == nil {
-		err = fn(m)
-	}
+	err = fn(conn, m)
 	if unlockErr := conn.unlock(err == nil); err == nil {
 		err = unlockErr
 	}
@@ -120,13 +129,13 @@ const migrationLock = 0x66b1ef3aa080f3ca
 
 // lock waits for other processes that migrate, until the context ends. On SQLite the lock is a transaction around all
 // that follows; dbmate's own transactions are savepoints in it.
-func (m *migrationConn) lock() error {
+func (m *migrationConn) lock(kind string) error {
 	if m.engine == "postgres" {
 		_, err := m.exec(fmt.Sprintf("SELECT pg_advisory_lock(%d)", migrationLock))
 		return err
 	}
 	for {
-		_, err := m.exec("BEGIN EXCLUSIVE")
+		_, err := m.exec("BEGIN " + kind)
 		if err == nil || !errors.Is(classify(err), ErrBusy) {
 			m.inTx = err == nil
 			return err
@@ -149,13 +158,34 @@ func (m *migrationConn) unlock(succeeded bool) error {
 			m.exec("ROLLBACK")
 			return err
 		}
-		// Not to be cut off half way: an error must mean that nothing was changed.
-		_, err := m.conn.(driver.ExecerContext).ExecContext(context.WithoutCancel(m.ctx), "COMMIT", nil)
-		return err
+		if err := m.commit(); err == nil {
+			return nil
+		} else if _, undone := m.exec("ROLLBACK"); undone != nil {
+			return errors.Join(err, undone)
+		} else {
+			return err
+		}
 	}
 	// Closing the connection would roll back as well, so an error here changes nothing.
 	m.exec("ROLLBACK")
 	return nil
+}
+
+// commit is not to be cut off half way: an error must mean that nothing was changed. Where others read without a log it waits for
+// them, a moment at a time, as long as the context lasts.
+func (m *migrationConn) commit() error {
+	if _, err := m.exec("PRAGMA busy_timeout(100)"); err != nil {
+		return err
+	}
+	for {
+		_, err := m.conn.(driver.ExecerContext).ExecContext(context.WithoutCancel(m.ctx), "COMMIT", nil)
+		if err == nil || !errors.Is(classify(err), ErrBusy) {
+			return err
+		}
+		if err := m.ctx.Err(); err != nil {
+			return err
+		}
+	}
 }
 
 func (m *migrationConn) checkForeignKeys() error {
@@ -218,12 +248,15 @@ func (m *migrationConn) inspect() ([]Migration, error) {
 		return nil, err
 	}
 	if exists && !slices.ContainsFunc(migrations, func(m Migration) bool { return m.Applied }) {
+		if m.engine == "sqlite" {
+			return nil, errPythonDatabase
+		}
 		return nil, errNotOurs
 	}
 	return migrations, checkNotAhead(migrations)
 }
 
-var errNotOurs = errors.New("the database has a table generations or prompts, but no version in schema_migrations, as one that the Python service made; this release does not adopt such a database, and has changed nothing")
+var errNotOurs = errors.New("the database has a table generations or prompts, but no version in schema_migrations: somebody else made it, and it was left as it is; use a database, or a schema by search_path, of its own")
 
 // The rest is dbmate.Driver. The statements are those of dbmate's own drivers, so that its CLI agrees.
 

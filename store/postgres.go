@@ -271,6 +271,10 @@ func (e *postgresEngine) serverNow(ctx context.Context) (server time.Time, trip 
 	return server, trip, err
 }
 
+func (e *postgresEngine) backup(context.Context, string) error {
+	return fmt.Errorf("%w on PostgreSQL: use store.Transfer into a SQLite file, dgxstore transfer, or pg_dump", errors.ErrUnsupported)
+}
+
 func (e *postgresEngine) close() {
 	e.notifier.close() // first: it needs the pool
 	e.closed.Store(true)

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,6 +37,7 @@ import (
 // one waits for its own end, at most BusyTimeout.
 type sqliteEngine struct {
 	dsn      string
+	path     string // of the file; empty in memory
 	patience time.Duration
 	logger   *slog.Logger
 	// A pool holds its idle connections; a nil among them is one that is still to be opened.
@@ -47,6 +49,7 @@ type sqliteEngine struct {
 
 	coalescer    *coalescer // of single writes
 	checkpointer checkpointer
+	backups      sync.RWMutex // held for reading by each that runs
 }
 
 func sqliteReaders(maxConns int) int {
@@ -60,6 +63,7 @@ func sqliteReaders(maxConns int) int {
 func newSQLiteEngine(ctx context.Context, t target, opts Options) (*sqliteEngine, error) {
 	e := &sqliteEngine{
 		dsn:      t.sqliteDSN(append([]string{"foreign_keys(ON)", "wal_autocheckpoint(" + strconv.Itoa(autoCheckpointPages) + ")"}, durableSettings...)...),
+		path:     t.path,
 		patience: opts.BusyTimeout,
 		logger:   opts.Logger,
 		writer:   make(chan *sqliteConn, 1),
@@ -381,6 +385,8 @@ func (e *sqliteEngine) ping(ctx context.Context) error {
 // back into the file, and readers may not write.
 func (e *sqliteEngine) close() {
 	close(e.closed)
+	e.backups.Lock() // they end soon
+	defer e.backups.Unlock()
 	e.alarm.close()
 	e.checkpointer.close()
 	pools := []chan *sqliteConn{e.readers, e.writer}

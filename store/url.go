@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -99,4 +100,17 @@ func parseSQLiteURL(parsed *url.URL) (target, error) {
 func hasParameter(text, name string) bool {
 	parsed, err := url.Parse(text)
 	return err == nil && parsed.Query().Has(name)
+}
+
+// sqliteFileURL is the URL of a file, whatever its path holds; see parseSQLiteURL. A path of Windows is taken as it is.
+func sqliteFileURL(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if filepath.VolumeName(path) != "" {
+		return "sqlite:" + filepath.ToSlash(path), nil
+	}
+	once := (&url.URL{Path: path}).EscapedPath()
+	return "sqlite://" + (&url.URL{Path: once}).EscapedPath(), nil
 }

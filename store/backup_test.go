@@ -1,0 +1,345 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/matryer/is"
+
+	"github.com/dgx-music/storage/store"
+	"github.com/dgx-music/storage/store/storetest"
+)
+
+func TestBackupAndRestore(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "generations.db")
+	url := "sqlite://" + path
+	s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
+	is.NoErr(err)
+	defer s.Close()
+	first := create(t, s, "first")
+	backup := filepath.Join(t.TempDir(), "backup #1.db") // with what a URL would take for something else
+	is.NoErr(s.Backup(ctx, backup))
+	wantFiles(t, backup, "backup #1.db")
+	info, err := os.Stat(backup)
+	is.NoErr(err)
+	is.Equal(info.Mode().Perm(), os.FileMode(0o600))
+	second := create(t, s, "second")
+
+	// The backup is a database of its own.
+	copied := filepath.Join(t.TempDir(), "copied.db")
+	data, err := os.ReadFile(backup)
+	is.NoErr(err)
+	is.NoErr(os.WriteFile(copied, data, 0o600))
+	c, err := store.Open(ctx, store.Options{URL: "sqlite://" + copied})
+	is.NoErr(err)
+	got, err := c.GetGeneration(ctx, first.ID)
+	is.NoErr(err)
+	is.Equal(got, first)
+	_, err = c.GetGeneration(ctx, second.ID)
+	is.True(errors.Is(err, store.ErrNotFound))
+	is.NoErr(c.CheckCounts(ctx))
+	is.NoErr(c.Close())
+
+	// Over a database that is there, while it is open.
+	is.NoErr(store.Restore(ctx, backup, url))
+	_, err = s.GetGeneration(ctx, second.ID)
+	is.True(errors.Is(err, store.ErrNotFound))
+	got, err = s.GetGeneration(ctx, first.ID)
+	is.NoErr(err)
+	is.Equal(got, first)
+	create(t, s, "third")
+	is.NoErr(s.CheckCounts(ctx))
+
+	// And where there is none.
+	fresh := "sqlite://" + filepath.Join(t.TempDir(), "fresh.db")
+	is.NoErr(store.Restore(ctx, backup, fresh))
+	f, err := store.Open(ctx, store.Options{URL: fresh})
+	is.NoErr(err)
+	defer f.Close()
+	_, err = f.GetGeneration(ctx, first.ID)
+	is.NoErr(err)
+
+	is.NoErr(s.Backup(ctx, backup)) // an earlier one is replaced
+	is.NoErr(store.Restore(ctx, backup, fresh))
+	count, err := f.CountGenerations(ctx, "")
+	is.NoErr(err)
+	is.Equal(count, int64(2))
+}
+
+func TestBackupOfADatabaseInMemory(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	s, err := store.Open(ctx, store.Options{URL: "sqlite::memory:", Migrate: true})
+	is.NoErr(err)
+	defer s.Close()
+	create(t, s, "x")
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	is.NoErr(s.Backup(ctx, backup))
+	is.Equal(len(pythonRows(t, backup, "generations")), 1)
+	create(t, s, "y")
+}
+
+// Close ends a backup, and waits for it.
+func TestCloseEndsABackup(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
+	is.NoErr(err)
+	params := make([]store.CreateGenerationParams, 10_000)
+	for i := range params {
+		params[i] = beat(fmt.Sprintf("prompt %d", i))
+		params[i].FilePath = strings.Repeat("f", 1000)
+	}
+	_, err = s.CreateGenerations(ctx, params)
+	is.NoErr(err)
+	folder := t.TempDir()
+	ended := make(chan error)
+	go func() {
+		var err error
+		for err == nil {
+			err = s.Backup(ctx, filepath.Join(folder, "backup.db"))
+		}
+		ended <- err
+	}()
+	time.Sleep(20 * time.Millisecond)
+	is.NoErr(s.Close())
+	is.True(errors.Is(<-ended, store.ErrClosed))
+	entries, err := os.ReadDir(folder)
+	is.NoErr(err)
+	for _, entry := range entries {
+		is.Equal(entry.Name(), "backup.db") // of one before
+	}
+}
+
+func TestBackupOfPostgres(t *testing.T) {
+	is := is.New(t)
+	s := storetest.OpenPostgres(t)
+	err := s.Backup(t.Context(), filepath.Join(t.TempDir(), "x.db"))
+	is.True(errors.Is(err, errors.ErrUnsupported))
+	is.True(strings.Contains(err.Error(), "Transfer") && strings.Contains(err.Error(), "pg_dump"))
+}
+
+func TestRestoreIntoPostgres(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
+	is.NoErr(err)
+	defer s.Close()
+	g := create(t, s, "kept")
+	backup := filepath.Join(t.TempDir(), "backup #1 50%.db")
+	is.NoErr(s.Backup(ctx, backup))
+	url := storetest.EmptyPostgresURL(t)
+	is.NoErr(store.Restore(ctx, backup, url))
+	p, err := store.Open(ctx, store.Options{URL: url})
+	is.NoErr(err)
+	defer p.Close()
+	got, err := p.GetGeneration(ctx, g.ID)
+	is.NoErr(err)
+	is.Equal(got, g)
+	is.True(errors.Is(store.Restore(ctx, backup, url), store.ErrNotEmpty))
+}
+
+func TestBackupReplacesNothingElse(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	folder := t.TempDir()
+	database := filepath.Join(folder, "generations.db")
+	s, err := store.Open(ctx, store.Options{URL: "sqlite://" + database, Migrate: true})
+	is.NoErr(err)
+	defer s.Close()
+	create(t, s, "x")
+	song := filepath.Join(folder, "song.wav")
+	is.NoErr(os.WriteFile(song, []byte("RIFF"), 0o600))
+	link := filepath.Join(folder, "link.db")
+	is.NoErr(os.Symlink(database, link))
+	for _, path := range []string{"", folder, song, database, link} {
+		wantInvalid(t, s.Backup(ctx, path), "path")
+	}
+	data, err := os.ReadFile(song)
+	is.NoErr(err)
+	is.Equal(string(data), "RIFF")
+	is.True(errors.Is(s.Backup(ctx, filepath.Join(folder, "none", "x.db")), os.ErrNotExist))
+	count, err := s.CountGenerations(ctx, "")
+	is.NoErr(err)
+	is.Equal(count, int64(1))
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	is.True(errors.Is(s.Backup(ended, filepath.Join(folder, "backup.db")), context.Canceled))
+	is.NoErr(s.Close())
+	is.True(errors.Is(s.Backup(ctx, filepath.Join(folder, "backup.db")), store.ErrClosed))
+	wantFiles(t, database, "generations.db", "link.db", "song.wav")
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	folder := t.TempDir()
+	database := filepath.Join(folder, "generations.db")
+	url := "sqlite://" + database
+	s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
+	is.NoErr(err)
+	defer s.Close()
+	kept := create(t, s, "kept")
+	good := filepath.Join(folder, "good.db")
+	is.NoErr(s.Backup(ctx, good))
+	data, err := os.ReadFile(good)
+	is.NoErr(err)
+	write := func(name string, data []byte) string {
+		t.Helper()
+		path := filepath.Join(folder, name)
+		is.NoErr(os.WriteFile(path, data, 0o600))
+		return path
+	}
+	damaged := append([]byte(nil), data...)
+	for i := len(damaged) / 2; i < len(damaged)/2+20000; i++ {
+		damaged[i] = 'x'
+	}
+	foreign := filepath.Join(folder, "foreign.db")
+	onFile(t, foreign, "CREATE TABLE users (id INTEGER)")
+	newer := write("newer.db", data)
+	onFile(t, newer, "INSERT INTO schema_migrations VALUES ('99990101000000')")
+
+	for _, path := range []string{"", folder, foreign, database, write("song.wav", []byte("RIFF")), write("empty.db", nil)} {
+		wantInvalid(t, store.Restore(ctx, path, url), "path")
+	}
+	wantInvalid(t, store.Restore(ctx, good, "sqlite::memory:"), "url")
+	is.True(errors.Is(store.Restore(ctx, filepath.Join(folder, "none.db"), url), os.ErrNotExist))
+	is.True(errors.Is(store.Restore(ctx, newer, url), store.ErrSchemaOutdated))
+	for name, data := range map[string][]byte{"damaged.db": damaged, "cut.db": data[:len(data)/2]} {
+		if store.Restore(ctx, write(name, data), url) == nil {
+			t.Errorf("%s was restored", name)
+		}
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	is.True(errors.Is(store.Restore(ended, good, url), context.Canceled))
+	got, err := s.GetGeneration(ctx, kept.ID)
+	is.NoErr(err)
+	is.Equal(got, kept)
+}
+
+// The way back from an adoption, and forth again.
+func TestRestoreADatabaseOfThePythonService(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	path, url := pythonFile(t)
+	before := pythonRows(t, path, "generations")
+	is.NoErr(store.Migrate(ctx, url))
+	is.NoErr(store.Restore(ctx, path+".before-v2", url))
+	is.Equal(pythonRows(t, path, "generations"), before)
+	is.NoErr(store.Migrate(ctx, url))
+	wantApplied(t, url, len(known(t)))
+	wantFiles(t, path, "generations.db", "generations.db.before-v2", "generations.db.before-v2-2")
+}
+
+// Backups under load are whole, and each has all that was acknowledged before it began.
+func TestBackupsUnderLoad(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	lasts := 30 * time.Second
+	if testing.Short() {
+		lasts = 3 * time.Second
+	}
+	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
+	is.NoErr(err)
+	defer s.Close()
+	const callers = 64
+	var acknowledged [callers]atomic.Int64
+	var longest atomic.Int64
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	for caller := range callers {
+		group.Go(func() {
+			for n := int64(1); ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				params := beat(fmt.Sprintf("caller %d", caller))
+				params.ID = callID(caller, n)
+				began := time.Now()
+				if _, err := s.CreateGeneration(ctx, params); err != nil {
+					t.Error(err)
+					return
+				}
+				acknowledged[caller].Store(n)
+				for took := int64(time.Since(began)); ; {
+					if seen := longest.Load(); took <= seen || longest.CompareAndSwap(seen, took) {
+						break
+					}
+				}
+			}
+		})
+	}
+	time.Sleep(lasts / 10)
+	withoutBackup := time.Duration(longest.Swap(0))
+	backups, rows := 0, 0
+	for began := time.Now(); time.Since(began) < lasts; backups++ {
+		var before [callers]int64
+		for caller := range callers {
+			before[caller] = acknowledged[caller].Load()
+		}
+		backup := filepath.Join(t.TempDir(), "backup.db")
+		is.NoErr(s.Backup(ctx, backup))
+		rows = wantPrefix(t, backup, before[:])
+		is.NoErr(os.Remove(backup))
+	}
+	close(stop)
+	group.Wait()
+	is.NoErr(s.CheckCounts(ctx))
+	is.True(backups > 0)
+	t.Logf("%d backups, the last of %d rows; the longest creation took %s, before the first one %s", backups, rows,
+		time.Duration(longest.Load()).Round(time.Millisecond), withoutBackup.Round(time.Millisecond))
+}
+
+// callID is the ID of a caller's nth call.
+func callID(caller int, n int64) uuid.UUID {
+	id := uuid.UUID{0: 1, 6: 0x70, 7: byte(caller), 8: 0x80}
+	for i := range 7 {
+		id[15-i] = byte(n >> (8 * i))
+	}
+	return id
+}
+
+// wantPrefix wants of each caller the first so many calls or some more, without a gap, and what the counters say.
+func wantPrefix(t *testing.T, backup string, atLeast []int64) (rows int) {
+	t.Helper()
+	is := is.New(t)
+	db, err := sql.Open("sqlite", backup)
+	is.NoErr(err)
+	defer db.Close()
+	var check string
+	is.NoErr(db.QueryRow("PRAGMA integrity_check").Scan(&check))
+	is.Equal(check, "ok")
+	for caller, least := range atLeast {
+		var count int
+		var last sql.NullString
+		is.NoErr(db.QueryRow("SELECT count(*), max(id) FROM generations WHERE id BETWEEN ? AND ?", callID(caller, 0).String(), callID(caller, 1<<55).String()).Scan(&count, &last))
+		if int64(count) < least {
+			t.Fatalf("caller %d had %d acknowledged, and the backup has %d", caller, least, count)
+		}
+		if count > 0 {
+			is.Equal(last.String, callID(caller, int64(count)).String())
+		}
+		rows += count
+	}
+	var counted, used int
+	is.NoErr(db.QueryRow("SELECT sum(value) FROM generation_counters WHERE name <> 'prompts'").Scan(&counted))
+	is.NoErr(db.QueryRow("SELECT coalesce(sum(used_count), 0) FROM prompts").Scan(&used))
+	is.Equal(counted, rows)
+	is.Equal(used, rows)
+	return rows
+}

@@ -1,0 +1,306 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/dgx-music/storage/storagedb"
+)
+
+// checkedFiles is the folder of the audio while it is checked; nil where none was given.
+type checkedFiles struct {
+	root    *os.Root
+	folders []string // the root's absolute path, as it was given and behind its symbolic links
+	began   time.Time
+	own     map[string]bool // files of the database, below the root
+
+	// named has a hash of each path that a generation names. Two paths with the same hash, one in 10^7 runs with a million
+	// files, would hide an orphan, and never make one.
+	seed  maphash.Seed
+	named map[uint64]struct{}
+
+	folder, resolved string // the last folder that was looked behind the symbolic links of
+}
+
+// openFiles opens the folder of the audio.
+func openFiles(path string, own []string) (*checkedFiles, error) {
+	if path == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, invalid("files_root", "does not exist")
+	case err != nil:
+		return nil, err
+	case !info.IsDir():
+		return nil, invalid("files_root", "is no folder")
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	real, err := filepath.EvalSymlinks(absolute)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	files := &checkedFiles{
+		root: root, folders: []string{real, absolute}, began: time.Now(), own: make(map[string]bool),
+		seed: maphash.MakeSeed(), named: make(map[uint64]struct{}),
+	}
+	for _, file := range own {
+		if absolute, err := filepath.Abs(file); err == nil {
+			if name, below := files.below(absolute); below {
+				files.own[name] = true
+			}
+			if name, below := files.below(resolveLinks(absolute)); below {
+				files.own[name] = true
+			}
+		}
+	}
+	return files, nil
+}
+
+// resolveLinks is where a path leads, or the path itself where it leads nowhere.
+func resolveLinks(path string) string {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		return resolved
+	}
+	return path
+}
+
+func (f *checkedFiles) close() {
+	if f != nil {
+		f.root.Close()
+	}
+}
+
+// below is the name below the root of an absolute path that is there.
+func (f *checkedFiles) below(absolute string) (name string, is bool) {
+	for _, folder := range f.folders {
+		if name, err := filepath.Rel(folder, absolute); err == nil && filepath.IsLocal(name) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// place tells where a file_path leads: to a name below the root, or elsewhere by an absolute path.
+func (f *checkedFiles) place(filePath string) (name, elsewhere string, err error) {
+	path := filepath.FromSlash(filePath)
+	if filepath.IsAbs(path) {
+		if name, below := f.below(filepath.Clean(path)); below {
+			return name, "", nil
+		}
+		return "", path, nil
+	}
+	if !filepath.IsLocal(path) {
+		return "", "", errors.New("leads out of the root")
+	}
+	return filepath.Clean(path), "", nil
+}
+
+// note keeps a name as one that a generation has, by its own and by where it leads behind symbolic links.
+func (f *checkedFiles) note(name string, isLink bool) {
+	f.named[f.hash(name)] = struct{}{}
+	if folder := filepath.Dir(name); folder != f.folder {
+		f.folder, f.resolved = folder, resolveLinks(filepath.Join(f.folders[0], folder))
+	}
+	path := filepath.Join(f.resolved, filepath.Base(name))
+	if isLink {
+		path = resolveLinks(path)
+	}
+	if resolved, below := f.below(path); below {
+		f.named[f.hash(resolved)] = struct{}{}
+	}
+}
+
+func (f *checkedFiles) hash(name string) uint64 {
+	return maphash.String(f.seed, name)
+}
+
+func (f *checkedFiles) names(name string) bool {
+	_, named := f.named[f.hash(name)]
+	return named
+}
+
+// noteFilePath notes a file_path, and returns what is there, of a name below the root without following a symbolic link.
+func (f *checkedFiles) noteFilePath(filePath string) (name, elsewhere string, info fs.FileInfo, err error) {
+	name, elsewhere, err = f.place(filePath)
+	if err != nil || elsewhere != "" {
+		return name, elsewhere, nil, err
+	}
+	info, lstatErr := f.root.Lstat(name)
+	f.note(name, lstatErr == nil && info.Mode()&fs.ModeSymlink != 0)
+	return name, "", info, nil
+}
+
+// look tells what is not as it should be with the file of a completed generation, or an empty Finding.
+func (f *checkedFiles) look(name, elsewhere string, info fs.FileInfo, size *int64) (found Finding) {
+	var err error
+	switch {
+	case elsewhere != "":
+		info, err = os.Stat(elsewhere)
+	case info == nil || info.Mode()&fs.ModeSymlink != 0:
+		info, err = f.root.Stat(name)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Finding{Kind: FindingMissingFile, Detail: "the file does not exist"}
+	case err != nil:
+		if inner, ok := errors.AsType[*fs.PathError](err); ok {
+			err = inner.Err // without the path
+		}
+		return Finding{Kind: FindingMissingFile, Detail: "the file cannot be looked at: " + err.Error()}
+	case !info.Mode().IsRegular():
+		return Finding{Kind: FindingMissingFile, Detail: "what is there is no regular file"}
+	case size != nil && *size != info.Size():
+		return Finding{Kind: FindingFileSize, Detail: fmt.Sprintf("file_size_bytes is %d, the file has %d", *size, info.Size())}
+	}
+	return Finding{}
+}
+
+// checkFile looks at the file of a generation.
+func (s *Store) checkFile(ctx context.Context, files *checkedFiles, row storagedb.GenerationsToCheckRow, found func(Finding)) error {
+	if files == nil {
+		return nil
+	}
+	name, elsewhere, info, err := files.noteFilePath(row.FilePath)
+	if err != nil {
+		found(Finding{Kind: FindingFilePath, ID: row.ID.String(), Detail: "the file path " + err.Error() + ", and was not followed"})
+		return nil
+	}
+	if row.Status != StatusCompleted || files.look(name, elsewhere, info, row.FileSizeBytes) == (Finding{}) {
+		return nil
+	}
+	// It may have been deleted meanwhile, or completed anew: then its file is none of ours, or is looked at as it is now.
+	current, err := s.GetGeneration(ctx, row.ID)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	name, elsewhere, info, err = files.noteFilePath(current.FilePath)
+	if err != nil || current.Status != StatusCompleted {
+		return nil
+	}
+	if wrong := files.look(name, elsewhere, info, current.FileSizeBytes); wrong != (Finding{}) {
+		wrong.ID = row.ID.String()
+		found(wrong)
+	}
+	return nil
+}
+
+// filesPage is how many entries of a folder are read at a time.
+const filesPage = 1000
+
+// recent is how long before the check a file may have been written for its generation to have come behind the walk over
+// those: file systems keep a time that is some milliseconds old.
+const recent = time.Second
+
+// checkOrphans walks the folder, behind all generations, and finds the files that none of them names.
+func (s *Store) checkOrphans(ctx context.Context, files *checkedFiles, found func(Finding)) error {
+	if files == nil {
+		return nil
+	}
+	orphan := func(name string) {
+		found(Finding{Kind: FindingOrphanFile, ID: filepath.ToSlash(name), Detail: "no generation names the file"})
+	}
+	var lately []string
+	if err := files.walk(ctx, func(name string) error {
+		if files.own[name] || files.names(name) {
+			return nil
+		}
+		info, err := files.root.Lstat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // deleted meanwhile
+		case err != nil:
+			return err
+		case !info.ModTime().Before(files.began):
+			return nil
+		case info.ModTime().After(files.began.Add(-recent)):
+			lately = append(lately, name)
+		default:
+			orphan(name)
+		}
+		return nil
+	}); err != nil || len(lately) == 0 {
+		return err
+	}
+	if err := s.eachFilePath(ctx, func(_ uuid.UUID, path string) {
+		// A path that leads out was found the first time.
+		_, _, _, _ = files.noteFilePath(path)
+	}); err != nil {
+		return err
+	}
+	for _, name := range lately {
+		if !files.names(name) {
+			orphan(name)
+		}
+	}
+	return nil
+}
+
+// walk calls each with the name of each regular file below the root. It holds some entries of a folder at a time, however many
+// there are, and does not follow symbolic links.
+func (f *checkedFiles) walk(ctx context.Context, each func(name string) error) error {
+	for folders := []string{"."}; len(folders) > 0; {
+		folder := folders[len(folders)-1]
+		folders = folders[:len(folders)-1]
+		below, err := f.walkFolder(ctx, folder, each)
+		if err != nil {
+			return err
+		}
+		folders = append(folders, below...)
+	}
+	return nil
+}
+
+// walkFolder returns the folders in a folder.
+func (f *checkedFiles) walkFolder(ctx context.Context, name string, each func(name string) error) (folders []string, err error) {
+	folder, err := f.root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // deleted meanwhile
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		entries, err := folder.ReadDir(filesPage)
+		for _, entry := range entries {
+			path := filepath.Join(name, entry.Name())
+			if entry.IsDir() {
+				folders = append(folders, path)
+			} else if entry.Type().IsRegular() {
+				if err := each(path); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return folders, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
