@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,19 @@ func TestMigrate(t *testing.T) {
 	r = dgxstore(t, "migrate", "--database", url)
 	is.Equal(r.code, exitDone)
 	is.Equal(strings.Count(r.stdout, "applied "), 1)
+}
+
+// Nobody makes folders of an absolute path.
+func TestMigrateIntoMissingFolder(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	folder := filepath.Join(t.TempDir(), "none")
+	url := "sqlite://" + filepath.ToSlash(folder) + "/generations.db"
+	r := dgxstore(t, "migrate", "--database", url)
+	is.Equal(r.code, exitError)
+	is.True(strings.Contains(r.stderr, "folder"))
+	is.Equal(dgxstore(t, "migrate", "--json", "--database", url).code, exitError)
+	is.True(!isThere(folder))
 }
 
 func TestMigratePostgres(t *testing.T) {

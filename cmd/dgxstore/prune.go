@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -129,14 +128,14 @@ func (a *app) runPrune(ctx context.Context, s *store.Store, params store.PrunePa
 }
 
 func (a *app) pruneQuestion(report store.PruneReport, params store.PruneParams, files *fileDeleter) string {
-	what := []string{plural(report.Generations, "generation", "generations")}
+	question := fmt.Sprintf("Delete %s that ended over %s ago", plural(report.Generations, "generation", "generations"), longAge(params.OlderThan))
 	if params.DropUnusedPrompts {
-		what = append(what, plural(report.Prompts, "prompt", "prompts"))
+		question += ", " + plural(report.Prompts, "unused prompt", "unused prompts")
 	}
 	if files != nil {
-		what = append(what, plural(int64(len(report.FilePaths)), "audio file", "audio files")+" below "+files.folder)
+		question += ", " + plural(int64(len(report.FilePaths)), "audio file", "audio files") + " below " + files.folder
 	}
-	return fmt.Sprintf("Delete %s, of what ended over %s ago, from %s", strings.Join(what, " and "), longAge(params.OlderThan), shownURL(a.chosenURL()))
+	return question + " from " + shownURL(a.chosenURL())
 }
 
 func longAge(d time.Duration) string {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,7 +56,7 @@ func TestPrune(t *testing.T) {
 		is.True(!strings.Contains(r.stdout, today.FilePath))
 		r = run()
 		is.Equal(r.code, exitDeclined)
-		is.True(strings.Contains(r.stderr, "Delete 3 generations, of what ended over 30 days ago, from "))
+		is.True(strings.Contains(r.stderr, "Delete 3 generations that ended over 30 days ago from "))
 		is.Equal(run("--json").code, exitDeclined)
 		is.Equal(left(t, url), all)
 
@@ -111,7 +113,7 @@ func TestPruneFiles(t *testing.T) {
 	args := []string{"prune", "--older-than", "30d", "--delete-files", "--files-root", root, "--database", url}
 	r := dgxstore(t, args...)
 	is.Equal(r.code, exitDeclined)
-	is.True(strings.Contains(r.stderr, "7 generations and 7 audio files below "+root))
+	is.True(strings.Contains(r.stderr, "Delete 7 generations that ended over 30 days ago, 7 audio files below "+root+" from "))
 	is.Equal(dgxstore(t, append(args, "--dry-run")...).code, exitDone)
 	is.True(isThere(relative))
 
@@ -125,4 +127,41 @@ func TestPruneFiles(t *testing.T) {
 	is.Equal(len(report.FileErrors), 4)
 	is.True(!isThere(relative) && !isThere(absolute))
 	is.True(isThere(secret) && isThere(linked) && isThere(kept))
+}
+
+// What a signal has cut off says how to go on, and does go on.
+func TestPruneInterrupted(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	url := storetest.URL(t)
+	past := openAt(t, url, time.Now().AddDate(0, -2, 0))
+	params := make([]store.CreateGenerationParams, 5000)
+	for i := range params {
+		params[i] = beat("old")
+	}
+	created, err := past.CreateGenerations(t.Context(), params)
+	is.NoErr(err)
+	completions := make([]store.Completion, len(created))
+	for i, g := range created {
+		completions[i].ID = g.ID
+	}
+	_, err = past.CompleteGenerations(t.Context(), completions)
+	is.NoErr(err)
+
+	cmd := command(t, "prune", "--older-than", "30d", "--yes", "--database", url)
+	pipe, err := cmd.StderrPipe()
+	is.NoErr(err)
+	is.NoErr(cmd.Start())
+	stderr := bufio.NewReader(pipe)
+	line, err := stderr.ReadString('\n')
+	is.NoErr(err)
+	is.Equal(line, "pruning ...\n")
+	is.NoErr(cmd.Process.Signal(os.Interrupt))
+	rest, err := io.ReadAll(stderr)
+	is.NoErr(err)
+	is.Equal(string(rest), "dgxstore: interrupted; what was deleted until then stays deleted; the same command goes on with the rest\n")
+	is.Equal(exitStatus(t, cmd.Wait()), exitInterrupted)
+	is.True(len(left(t, url)) > 0)
+	is.Equal(dgxstore(t, "prune", "--older-than", "30d", "--yes", "--database", url).code, exitDone)
+	is.Equal(len(left(t, url)), 0)
 }

@@ -21,6 +21,12 @@ import (
 // onTerminal runs the program on a terminal, types answer once the question is there, and returns what the terminal got.
 func onTerminal(t testing.TB, cmd *exec.Cmd, columns uint16, answer string) (code int, screen string) {
 	t.Helper()
+	return whileAsked(t, cmd, columns, answer, func() {})
+}
+
+// whileAsked is onTerminal, and does something between the question and the answer.
+func whileAsked(t testing.TB, cmd *exec.Cmd, columns uint16, answer string, meanwhile func()) (code int, screen string) {
+	t.Helper()
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: columns})
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +38,7 @@ func onTerminal(t testing.TB, cmd *exec.Cmd, columns uint16, answer string) (cod
 		n, err := terminal.Read(buffer)
 		got.Write(buffer[:n])
 		if answer != "" && strings.Contains(got.String(), "[y/N]") {
+			meanwhile()
 			if _, err := terminal.WriteString(answer); err != nil {
 				t.Fatal(err)
 			}
@@ -74,6 +81,26 @@ func TestQuestionOnTerminal(t *testing.T) {
 	is.Equal(code, exitDone)
 	is.True(strings.Contains(screen, "1 generation put back in the queue"))
 	is.Equal(statusOf(t, s, failed.ID), store.StatusPending)
+}
+
+// What somebody else puts back while the question stands is not put back twice, and does not stop the others.
+func TestRetryLeavesChangedAlone(t *testing.T) {
+	t.Parallel()
+	onEveryEngine(t, func(t *testing.T, url string) {
+		is := is.New(t)
+		s := openNow(t, url)
+		retried := createFailed(t, s, beat("put back by somebody else"), "CUDA out of memory")
+		deleted := createFailed(t, s, beat("deleted by somebody else"), "CUDA out of memory")
+		other := createFailed(t, s, beat("trap beat"), "CUDA out of memory")
+		code, screen := whileAsked(t, command(t, "retry", "--failed", "--database", url), 200, "y\n", func() {
+			_, err := s.RetryGeneration(t.Context(), retried.ID)
+			is.NoErr(err)
+			is.NoErr(s.DeleteGeneration(t.Context(), deleted.ID))
+		})
+		is.Equal(code, exitDone)
+		is.True(strings.Contains(screen, "1 generation put back in the queue\n2 were left alone, changed by somebody else meanwhile\n"))
+		is.Equal(statusOf(t, s, other.ID), store.StatusPending)
+	})
 }
 
 func TestBarOnTerminal(t *testing.T) {

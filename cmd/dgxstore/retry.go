@@ -113,7 +113,7 @@ func (a *app) retryMany(ctx context.Context, s *store.Store, params store.ListGe
 	}
 	a.printf("%s %s\n", plural(result.Retried, "generation", "generations"), doneOrWould(dryRun, "put back in the queue"))
 	if result.Skipped > 0 {
-		a.printf("%s, since somebody has changed them meanwhile\n", plural(result.Skipped, "was left alone", "were left alone"))
+		a.printf("%s, changed by somebody else meanwhile\n", plural(result.Skipped, "was left alone", "were left alone"))
 	}
 	return nil
 }

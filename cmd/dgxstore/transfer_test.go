@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -65,4 +68,44 @@ func TestTransferOfNothing(t *testing.T) {
 	same := storetest.URL(t)
 	is.Equal(dgxstore(t, "transfer", "--from", same, "--to", same).code, exitUsage)
 	is.Equal(dgxstore(t, "transfer", "--batch-size", "-1", "--from", same, "--to", to).code, exitUsage)
+}
+
+// What a signal has cut off says how to go on, and does go on.
+func TestTransferInterrupted(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	from := storetest.URL(t)
+	s := openNow(t, from)
+	params := make([]store.CreateGenerationParams, 2000)
+	for i := range params {
+		params[i] = beat("trap beat")
+	}
+	_, err := s.CreateGenerations(t.Context(), params)
+	is.NoErr(err)
+	is.NoErr(s.Close())
+	to, _ := missingURL(t)
+
+	cmd := command(t, "transfer", "--from", from, "--to", to, "--batch-size", "10")
+	pipe, err := cmd.StderrPipe()
+	is.NoErr(err)
+	is.NoErr(cmd.Start())
+	stderr := bufio.NewReader(pipe)
+	for line := ""; !strings.HasPrefix(line, "copying generations: "); {
+		line, err = stderr.ReadString('\n')
+		is.NoErr(err)
+	}
+	is.NoErr(cmd.Process.Signal(os.Interrupt))
+	rest, err := io.ReadAll(stderr)
+	is.NoErr(err)
+	is.True(strings.HasSuffix(string(rest), "dgxstore: interrupted; the same command goes on where this one stopped\n"))
+	is.Equal(exitStatus(t, cmd.Wait()), exitInterrupted)
+
+	var report store.TransferReport
+	dgxstore(t, "transfer", "--json", "--from", from, "--to", to).decode(t, &report)
+	is.True(report.Resumed)
+	for _, table := range report.Tables {
+		if table.Name == "generations" {
+			is.Equal(table.Rows, int64(2000))
+		}
+	}
 }
