@@ -67,21 +67,27 @@ func (e *sqliteEngine) beside(ctx context.Context, deadline time.Time, patience 
 // maxIntegrityErrors bounds what SQLite says of a broken file; its own bound is 100.
 const maxIntegrityErrors = "10000"
 
-// checkStorage runs SQLite's own check on a reader. It looks at each page, index and CHECK constraint, and at the structure of the
-// full-text index, in one snapshot: the log grows for as long as it runs.
+// checkStorage runs SQLite's own check. It looks at each page, index and CHECK constraint, and at the structure of the full-text
+// index, in one snapshot: the log grows for as long as it runs. A new connection reads it: on one that has used the full-text
+// index before, FTS5 goes by what it knows of that from then, and takes what others have merged meanwhile for a corruption.
 func (e *sqliteEngine) checkStorage(ctx context.Context, found func(Finding)) error {
-	return e.read(ctx, func(db storagedb.DBTX) error {
-		rows, err := db.Query(ctx, "PRAGMA integrity_check("+maxIntegrityErrors+")")
-		if err != nil {
-			return err
-		}
-		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		for _, line := range lines {
-			if line != "ok" {
-				found(Finding{Kind: FindingIntegrity, ID: "database", Detail: line, Repairable: strings.Contains(line, searchIndexName)})
+	return e.read(ctx, func(storagedb.DBTX) error { // holds a connection, so that Close waits
+		return e.beside(ctx, time.Now().Add(e.patience), e.patience, func(conn storagedb.DBTX) error {
+			if _, err := conn.Exec(ctx, "BEGIN"); err != nil { // its end is that of the connection
+				return err
 			}
-		}
-		return err
+			rows, err := conn.Query(ctx, "PRAGMA integrity_check("+maxIntegrityErrors+")")
+			if err != nil {
+				return err
+			}
+			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			for _, line := range lines {
+				if line != "ok" {
+					found(Finding{Kind: FindingIntegrity, ID: "database", Detail: line, Repairable: strings.Contains(line, searchIndexName)})
+				}
+			}
+			return err
+		})
 	})
 }
 
