@@ -28,9 +28,8 @@ func adopt(ctx context.Context, t target, patience time.Duration) error {
 	if err := checkAdoptable(ctx, t, patience); err != nil {
 		return err
 	}
-	settings := slices.DeleteFunc(slices.Clone(durableSettings), func(s string) bool { return strings.HasPrefix(s, "journal_mode") })
 	// Others may read: SQLite's backup does, on a connection of its own, which that of a transaction that writes refuses to.
-	return lockedForMigration(ctx, t, "IMMEDIATE", settings, func(conn *migrationConn, m *dbmate.DB) error {
+	return lockedForMigration(ctx, t, "IMMEDIATE", withoutLog(durableSettings), func(conn *migrationConn, m *dbmate.DB) error {
 		// Another process may have adopted it by now.
 		switch _, err := conn.inspect(); {
 		case err == nil:
@@ -60,10 +59,16 @@ func adopt(ctx context.Context, t target, patience time.Duration) error {
 			return err
 		}
 		// A lease that expired when the generation was created, so that RescueGenerations finds it.
-		_, err := conn.sqlite.Exec(ctx, `UPDATE generations SET attempt = 1, worker = $1, started_at = created_at, lease_expires_at = created_at
-			WHERE status = 'processing' AND worker IS NULL`, pythonWorker)
+		// Some wrote local time, which may be yet to come.
+		_, err := conn.sqlite.Exec(ctx, `UPDATE generations SET attempt = 1, worker = $1, started_at = min(created_at, $2), lease_expires_at = min(created_at, $2)
+			WHERE status = 'processing' AND worker IS NULL`, pythonWorker, time.Now())
 		return err
 	})
+}
+
+// withoutLog are the settings but for the one that brings a file into WAL mode.
+func withoutLog(settings []string) []string {
+	return slices.DeleteFunc(slices.Clone(settings), func(s string) bool { return strings.HasPrefix(s, "journal_mode") })
 }
 
 // checkAdoptable looks at everything on a connection that changes nothing, not even the journal mode.
@@ -193,6 +198,13 @@ func (a *adoption) checkSchema() error {
 			a.problem(AdoptionProblem{Table: kind + " " + name, Problem: "is not the service's", Remedy: "move it to a database of its own, or drop it"})
 		}
 	}
+	var encoding string
+	if err := a.conn.QueryRow(a.ctx, "PRAGMA encoding").Scan(&encoding); err != nil {
+		return err
+	}
+	if encoding != "UTF-8" { // SQLite would measure texts in its own
+		a.problem(AdoptionProblem{Table: "database", Problem: "is encoded as " + encoding, Remedy: "make one in UTF-8 of it: sqlite3 old.db .dump | sqlite3 new.db"})
+	}
 	for _, table := range []string{"generations", "prompts"} {
 		columns, err := a.texts("SELECT name FROM pragma_table_xinfo('" + table + "')")
 		if err != nil {
@@ -202,9 +214,21 @@ func (a *adoption) checkSchema() error {
 		if slices.Sort(columns); !slices.Equal(columns, want) {
 			a.problem(AdoptionProblem{Table: "table " + table, Problem: fmt.Sprintf("has the columns %v, and not those of Alembic's revision 001, %v", columns, want),
 				Remedy: "bring it to that revision with Alembic, or move what it has to a database that is"})
+			continue
+		}
+		if err := a.checkKey(table, map[string]string{"generations": "id", "prompts": "text"}[table]); err != nil {
+			return err
 		}
 	}
 	if slices.Contains(objects, "table alembic_version") {
+		columns, err := a.texts("SELECT name FROM pragma_table_xinfo('alembic_version')")
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(columns, []string{"version_num"}) {
+			a.problem(AdoptionProblem{Table: "table alembic_version", Problem: fmt.Sprintf("has the columns %v, and not Alembic's", columns), Remedy: "move it to a database of its own, or drop it"})
+			return nil
+		}
 		versions, err := a.texts("SELECT version_num FROM alembic_version WHERE version_num <> '001'")
 		if err != nil {
 			return err
@@ -212,6 +236,24 @@ func (a *adoption) checkSchema() error {
 		for _, version := range versions {
 			a.problem(AdoptionProblem{Table: "alembic_version", Problem: fmt.Sprintf("is at %q, and this program knows 001", version), Remedy: "run alembic downgrade 001, or use a newer release of github.com/dgx-music/storage"})
 		}
+	}
+	return nil
+}
+
+// checkKey finds a table whose rows may be there twice, or that is stored in another way.
+func (a *adoption) checkKey(table, column string) error {
+	keys, err := a.texts(`SELECT i.name FROM pragma_index_list('` + table + `') AS i
+		WHERE i."unique" AND NOT i.partial AND (SELECT group_concat(c.name) FROM pragma_index_info(i.name) AS c) = '` + column + `'`)
+	if err != nil {
+		return err
+	}
+	usual, err := a.texts("SELECT name FROM pragma_table_list WHERE name = '" + table + "' AND NOT wr AND NOT strict")
+	if err != nil {
+		return err
+	}
+	if len(keys) == 0 || len(usual) == 0 {
+		a.problem(AdoptionProblem{Table: "table " + table, Problem: "is not as Alembic's revision 001 makes it: " + column + " must be unique, and the table neither STRICT nor WITHOUT ROWID",
+			Remedy: "bring it to that revision with Alembic, or move what it has to a database that is"})
 	}
 	return nil
 }

@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
+
+	"github.com/dgx-music/storage/storagedb"
 )
 
 const adoptedAtOnce = 500
@@ -41,10 +42,9 @@ func (a *adoption) eachRow(change func(table string, rowid int64, changed []colu
 						return err
 					}
 				}
-				more = r.rowid < math.MaxInt64
 				next = r.rowid + 1
 			}
-			more = more && len(read) == adoptedAtOnce
+			more = len(read) > 0 && next > math.MinInt64 // behind the highest there is none
 		}
 	}
 	return nil
@@ -55,7 +55,24 @@ func (a *adoption) rows(query string, from int64) ([][]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]any, error) { return row.Values() })
+	defer rows.Close()
+	var read [][]any
+	for bytes := 0; bytes < maxBatchBytes && rows.Next(); {
+		values, err := rows.Values()
+		if err != nil {
+			return nil, err
+		}
+		for _, value := range values {
+			switch value := value.(type) {
+			case string:
+				bytes += len(value)
+			case []byte:
+				bytes += len(value)
+			}
+		}
+		read = append(read, values)
+	}
+	return read, rows.Err()
 }
 
 // columnValue is what a column is to hold.
@@ -95,6 +112,9 @@ func (r *pythonRow) set(column, value string) {
 // check refuses what the schema would, and what the store could not read.
 func (r *pythonRow) check() error {
 	if r.table == "prompts" {
+		if r.rowid == math.MaxInt64 {
+			r.refuse("id", "leaves no ID for new prompts", "give it a lower one")
+		}
 		r.text("text", math.MaxInt)
 		r.integer("used_count", 0)
 		r.time("first_used_at")
@@ -179,7 +199,7 @@ func (r *pythonRow) float(column string, least float64) {
 func (r *pythonRow) uuid(column string) error {
 	text, _ := r.column(column).(string)
 	parsed, err := uuid.Parse(text)
-	if err != nil {
+	if err != nil || len(text) != 36 && len(text) != 32 { // uuid does not look at what stands around a longer one
 		r.refuse(column, "is no UUID", "give the row another ID")
 		return nil
 	}
@@ -258,7 +278,7 @@ func (r *pythonRow) metadata() {
 	kept, err := Metadata(text).CanonicalStored()
 	if err != nil {
 		kept, err = legacyMetadata(text)
-	} else if compact := new(bytes.Buffer); json.Compact(compact, []byte(text)) == nil && compact.String() == kept.String() {
+	} else if compact := new(bytes.Buffer); len(text) <= storagedb.MaxStoredMetadataBytes && json.Compact(compact, []byte(text)) == nil && compact.String() == kept.String() {
 		kept = Metadata(text)
 	}
 	if err != nil { // it would not come back as it is

@@ -213,7 +213,8 @@ func TestAdoptOddRows(t *testing.T) {
 	insert(50, "untracked", "failed", now, nil, nil, nil)
 	insert(51, "untracked", "cancelled", now, nil, 77, nil)
 	insert(52, longPrompt, "pending", now, nil, nil, nil)
-	insert(53, "in work", "processing", now, nil, nil, nil)
+	insert(53, "in work", "processing", "2999-01-01 00:00:00.000000", nil, nil, nil) // a clock that was wrong
+	wantMetadata[insert(55, "spacious", "pending", now, nil, nil, `{"a":`+strings.Repeat(" ", 17<<20)+`1}`)] = map[string]any{"a": 1.0}
 	upper := strings.ToUpper(insert(54, "spelled", "pending", now, nil, nil, nil))
 	_, err = db.Exec("UPDATE generations SET id = ? WHERE id = ?", upper, id(54))
 	is.NoErr(err)
@@ -254,7 +255,7 @@ func TestAdoptOddRows(t *testing.T) {
 	prompts := pythonRows(t, path, "prompts")
 	is.Equal(prompts["7"], []string{"7", "tracked", "500", fixed, "2025-11-07 09:00:22.250000"})
 	is.Equal(prompts["9"][2], "3")
-	is.Equal(len(prompts), 6)
+	is.Equal(len(prompts), 7)
 	p, err := s.GetPromptByText(ctx, "untracked")
 	is.NoErr(err)
 	is.Equal(p.UsedCount, int64(len(raw)+len(wantTimes)+2))
@@ -291,6 +292,7 @@ func TestAdoptRefuses(t *testing.T) {
 		parts      []string
 	}{
 		"an ID that is no UUID":        {with("id", "'abc-123'"), []string{`"abc-123"`, "id is no UUID"}},
+		"an ID in brackets":            {with("id", "'x' || id || 'y'"), []string{"id is no UUID"}},
 		"an empty ID":                  {with("id", "''"), []string{"rowid 1", "id is no UUID"}},
 		"an ID twice":                  {append(with("id", "lower(id)"), strings.Replace(row("error_message", "NULL"), "'30a36e6c-", "'30A36E6C-", 1)), []string{"30A36E6C", "another row"}},
 		"an unknown status":            {with("status", "'queued'"), []string{"30a36e6c-2456-415d-afcd-e84a490eb99a", `status is "queued"`}},
@@ -326,6 +328,9 @@ func TestAdoptRefuses(t *testing.T) {
 		"a trigger":                    {[]string{"CREATE TRIGGER watch AFTER INSERT ON prompts BEGIN SELECT 1; END"}, []string{"trigger watch"}},
 		"a column that is not theirs":  {[]string{"ALTER TABLE generations ADD COLUMN mood TEXT"}, []string{"table generations", "mood"}},
 		"a table that is missing":      {[]string{"DROP TABLE prompts"}, []string{"table prompts"}},
+		"no room for prompts":          {prompt("id", "9223372036854775807"), []string{"leaves no ID"}},
+		"a table without its key":      {[]string{"DROP TABLE prompts", "CREATE TABLE prompts (id INTEGER PRIMARY KEY, text TEXT, used_count INTEGER, first_used_at DATETIME, last_used_at DATETIME)"}, []string{"table prompts", "text must be unique"}},
+		"another's alembic_version":    {[]string{"CREATE TABLE alembic_version (version INTEGER)"}, []string{"table alembic_version"}},
 		"a later revision":             {[]string{"CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)", "INSERT INTO alembic_version VALUES ('002')"}, []string{`"002"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -351,6 +356,27 @@ func TestAdoptRefuses(t *testing.T) {
 			wantFiles(t, path, "generations.db")
 		})
 	}
+}
+
+// SQLite would measure texts in their encoding.
+func TestAdoptRefusesUTF16(t *testing.T) {
+	is := is.New(t)
+	path := filepath.Join(t.TempDir(), "generations.db")
+	schema, err := os.ReadFile("testdata/alembic-001-schema.sql")
+	is.NoErr(err)
+	onFile(t, path, "PRAGMA encoding = 'UTF-16'", string(schema))
+	refused, ok := errors.AsType[*store.AdoptionError](store.Migrate(t.Context(), "sqlite://"+path))
+	is.True(ok)
+	is.Equal(refused.Problems[0].Problem, "is encoded as UTF-16le")
+}
+
+// A log that another file of that name has left would be taken for the copy's.
+func TestAdoptKeepsItsCopyFromLogs(t *testing.T) {
+	is := is.New(t)
+	path, url := pythonFile(t)
+	is.NoErr(os.WriteFile(path+".before-v2-wal", []byte("of last year"), 0o600))
+	is.NoErr(store.Migrate(t.Context(), url))
+	is.Equal(len(pythonRows(t, path+".before-v2-2", "generations")), 120)
 }
 
 // All that is wrong comes at once, and in few words.

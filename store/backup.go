@@ -1,67 +1,26 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Backup writes the database to a SQLite file: all that was committed before, and nothing that is half done. Writers go on
 // meanwhile; the log grows by what they write, and shrinks when the backup is done. The file gets its name once SQLite's integrity
 // check has passed and it has reached the disk; until then it is called <name>.<digits>.unfinished. An earlier backup of that
-// name is replaced; any other file is a *ValidationError, and so is the database itself. The file is readable by its owner alone.
+// name is replaced; any other file is a *ValidationError, and so is the database itself, and a name beside which a log stands
+// that SQLite would take for the backup's. The file is readable by its owner alone.
 //
 // On PostgreSQL it returns an error that matches errors.ErrUnsupported: [Transfer] into a SQLite file serves, and so does pg_dump.
 func (s *Store) Backup(ctx context.Context, path string) error {
-	err := checkBackupPath(path)
-	if err == nil {
-		err = s.engine.backup(ctx, path)
-	}
-	return describe("back up", err)
-}
-
-// checkBackupPath lets nothing be replaced but an earlier backup.
-func checkBackupPath(path string) error {
-	if path == "" {
-		return invalid("path", "is empty")
-	}
-	switch err := checkSQLiteFile(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	default:
-		return err
-	}
-}
-
-// sqliteHeader is what every database file begins with, https://www.sqlite.org/fileformat.html#the_database_header.
-const sqliteHeader = "SQLite format 3\x00"
-
-func checkSQLiteFile(path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return invalid("path", "is no file")
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	header := make([]byte, len(sqliteHeader))
-	if _, err := io.ReadFull(file, header); err != nil && !atEnd(err) {
-		return err
-	}
-	if !bytes.Equal(header, []byte(sqliteHeader)) {
-		return invalid("path", "is a file that is no SQLite database")
-	}
-	return nil
+	return describe("back up", s.engine.backup(ctx, path))
 }
 
 // Restore replaces the database of url by a backup. ALL DATA THAT IS IN IT IS LOST. Stop those who use it first: what they write
@@ -80,7 +39,7 @@ func Restore(ctx context.Context, path, url string) error {
 	if t.memory != "" {
 		return invalid("url", "is of a database in memory, which ends with the call")
 	}
-	if err := checkBackup(ctx, path); err != nil {
+	if err := checkBackup(ctx, path, t); err != nil {
 		return describe("restore", err)
 	}
 	if t.engine == "postgres" {
@@ -95,15 +54,21 @@ func Restore(ctx context.Context, path, url string) error {
 }
 
 // checkBackup looks at a backup without changing it.
-func checkBackup(ctx context.Context, path string) error {
+func checkBackup(ctx context.Context, path string, t target) error {
 	if path == "" {
 		return invalid("path", "is empty")
 	}
-	if err := checkSQLiteFile(path); err != nil {
+	if t.path != "" {
+		if same, err := sameFile(path, t.path); err != nil {
+			return err
+		} else if same {
+			return invalid("path", "is the database itself")
+		}
+	}
+	if err := checkDatabaseFile(ctx, path); err != nil {
 		return err
 	}
-	t := target{engine: "sqlite", path: path}
-	if _, err := inspect(ctx, t, defaultBusyTimeout); err != nil && !errors.Is(err, ErrPythonDatabase) {
+	if _, err := inspect(ctx, target{engine: "sqlite", path: path}, defaultBusyTimeout); err != nil && !errors.Is(err, ErrPythonDatabase) {
 		return err
 	}
 	conn, err := openSQLiteWhenFree(ctx, time.Now().Add(defaultBusyTimeout), fileDSN(path, "query_only(ON)"), defaultBusyTimeout)
@@ -111,31 +76,35 @@ func checkBackup(ctx context.Context, path string) error {
 		return err
 	}
 	defer conn.close()
-	var tables int
-	if err := conn.QueryRow(ctx, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('generations', 'prompts')").Scan(&tables); err != nil {
-		return err
-	}
-	if tables != 2 {
-		return invalid("path", "is no backup of this store: it has no table generations or prompts")
-	}
 	return checkIntegrity(ctx, conn)
 }
 
-// restoreSQLite copies all pages in one transaction on the database that is replaced.
-func restoreSQLite(ctx context.Context, path string, t target) error {
-	if err := checkNotSame(path, t.path); err != nil {
-		return err
-	}
+// restoreSQLite copies all pages in one transaction on the database that is replaced. A new one gets the backup's page size, for
+// which it must not have a log yet; whoever opens it next gives it one.
+func restoreSQLite(ctx context.Context, path string, t target) (err error) {
+	info, err := os.Stat(t.path)
+	isNew := errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
 	if err := prepareSQLiteFile(t.path, true); err != nil {
 		return err
 	}
-	conn, err := openSQLiteWhenFree(ctx, time.Now().Add(defaultBusyTimeout), t.sqliteDSN(durableSettings...), defaultBusyTimeout)
+	settings := durableSettings
+	if isNew {
+		settings = withoutLog(durableSettings)
+		defer func() {
+			if err != nil {
+				os.Remove(t.path) // it is as empty as it was
+			}
+		}()
+	}
+	conn, err := openSQLiteWhenFree(ctx, time.Now().Add(defaultBusyTimeout), t.sqliteDSN(settings...), defaultBusyTimeout)
 	if err != nil {
-		return err
+		return damagedDestination(t, err)
 	}
 	defer conn.close()
-	if err := checkPageSize(ctx, conn, path); err != nil {
-		return err
+	if !isNew {
+		if err := checkPageSize(ctx, conn, path); err != nil {
+			return damagedDestination(t, err)
+		}
 	}
 	restore, err := conn.conn.(backuper).NewRestore(fileDSN(path, "query_only(ON)"))
 	if err != nil {
@@ -145,20 +114,13 @@ func restoreSQLite(ctx context.Context, path string, t target) error {
 	if finished := restore.Finish(); err == nil {
 		err = finished
 	}
-	return err
+	return damagedDestination(t, err)
 }
 
-func checkNotSame(path, database string) error {
-	backup, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	replaced, err := os.Stat(database)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && os.SameFile(backup, replaced) {
-		return invalid("path", "is the database itself")
+// damagedDestination tells of a database that SQLite cannot even replace; the backup has passed its check.
+func damagedDestination(t target, err error) error {
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok && (lite.Code()&0xff == sqlite3.SQLITE_NOTADB || lite.Code()&0xff == sqlite3.SQLITE_CORRUPT) {
+		return fmt.Errorf("%s is damaged, or no database: move it and the -wal and -shm beside it to another place, and restore again: %w", t.path, err)
 	}
 	return err
 }
@@ -178,7 +140,7 @@ func checkPageSize(ctx context.Context, conn *sqliteConn, path string) error {
 		return err
 	}
 	if is != want {
-		return fmt.Errorf("the backup has pages of %d bytes and the database of %d: copy the backup to a new place and use it there, once nobody has the database open", want, is)
+		return fmt.Errorf("the backup has pages of %d bytes and the database of %d: move the database, and the -wal and -shm beside it, to another place, and restore again", want, is)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 const (
@@ -46,27 +47,144 @@ func (e *sqliteEngine) backup(ctx context.Context, path string) error {
 }
 
 func (e *sqliteEngine) backupTo(ctx context.Context, path string) error {
+	path, err := e.checkBackupPath(ctx, path)
+	if err != nil {
+		return err
+	}
 	if e.memory {
 		return e.backupFrom(ctx, path, e.readers)
 	}
-	if err := checkNotSame(e.path, path); err != nil {
+	if err := e.beginBackup(ctx); err != nil {
 		return err
 	}
-	if err := e.setAutoCheckpoint(ctx, 0); err != nil {
-		return err
-	}
+	defer e.endBackup()
 	pool := make(chan *sqliteConn, 1)
 	pool <- nil
-	err := e.backupFrom(ctx, path, pool)
+	err = e.backupFrom(ctx, path, pool)
 	if conn := <-pool; conn != nil {
 		conn.close()
 	}
-	e.catchUp()
 	return err
 }
 
-// setAutoCheckpoint sets how large the log may be until a commit brings it back. Behind a backup that would be all that was
+// checkBackupPath returns the file that is to be written. It lets nothing be replaced but an earlier backup.
+func (e *sqliteEngine) checkBackupPath(ctx context.Context, path string) (string, error) {
+	if path == "" {
+		return "", invalid("path", "is empty")
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	for _, own := range e.ownFiles() {
+		same, err := sameFile(path, own)
+		if err != nil {
+			return "", err
+		}
+		if same {
+			return "", invalid("path", "is the database itself, or a file that SQLite keeps beside it")
+		}
+	}
+	if log, err := logOf(path); err != nil {
+		return "", err
+	} else if log != "" {
+		return "", invalid("path", "has a log beside it, "+log+", which belongs to a database of this name that somebody uses, or that a process left which was killed: name another file, or see to that one")
+	}
+	switch err := checkDatabaseFile(ctx, path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return path, nil
+	default:
+		return path, err
+	}
+}
+
+// sameFile tells whether two names are, or would be, those of one file.
+func sameFile(a, b string) (bool, error) {
+	a, err := filepath.Abs(a)
+	if err != nil {
+		return false, err
+	}
+	b, err = filepath.Abs(b)
+	if err != nil || a == b {
+		return a == b, err
+	}
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	for _, err := range []error{errA, errB} {
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return false, nil
+			}
+			return false, err
+		}
+	}
+	return os.SameFile(infoA, infoB), nil
+}
+
+// logSuffixes are of the files that SQLite keeps beside a database.
+var logSuffixes = []string{"-wal", "-shm", "-journal"}
+
+// logOf finds what SQLite would read together with a file of this name.
+func logOf(path string) (string, error) {
+	for _, suffix := range logSuffixes {
+		if _, err := os.Lstat(path + suffix); err == nil {
+			return filepath.Base(path) + suffix, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// checkDatabaseFile has SQLite look whether the file is a database of the store, or of the Python service: whoever opened and
+// closed it by other ways would drop the locks of a store that this process has open on it
+// (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+func checkDatabaseFile(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return invalid("path", "is no file")
+	}
+	conn, err := openSQLiteWhenFree(ctx, time.Now().Add(defaultBusyTimeout), fileDSN(path, "query_only(ON)"), defaultBusyTimeout)
+	if err != nil {
+		return err
+	}
+	defer conn.close()
+	var tables int
+	err = conn.QueryRow(ctx, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('generations', 'prompts')").Scan(&tables)
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code() == sqlite3.SQLITE_NOTADB {
+		return invalid("path", "is a file that is no SQLite database")
+	}
+	if err == nil && tables != 2 {
+		return invalid("path", "is a file that is no backup of this store: it has no tables generations and prompts")
+	}
+	return err
+}
+
+// beginBackup keeps commits from bringing the log back, as they do once it is large: behind a backup that would be all that was
 // written meanwhile, and everybody would wait for it.
+func (e *sqliteEngine) beginBackup(ctx context.Context) error {
+	e.backingUp.Lock()
+	defer e.backingUp.Unlock()
+	if e.backupCount == 0 {
+		if err := e.setAutoCheckpoint(ctx, 0); err != nil {
+			return err
+		}
+	}
+	e.backupCount++
+	return nil
+}
+
+func (e *sqliteEngine) endBackup() {
+	e.backingUp.Lock()
+	defer e.backingUp.Unlock()
+	if e.backupCount--; e.backupCount == 0 {
+		e.catchUp()
+	}
+}
+
+// setAutoCheckpoint sets how large the log may be until a commit brings it back.
 func (e *sqliteEngine) setAutoCheckpoint(ctx context.Context, pages int) error {
 	writer, err := e.take(ctx, e.writer, time.Now().Add(e.patience))
 	if err != nil {
@@ -107,7 +225,7 @@ func keepCopy(ctx context.Context, t target, path string) error {
 		return err
 	}
 	defer conn.close() // ends its transaction
-	made := path + ".new"
+	made := path + ".whole" + unfinishedSuffix
 	if err := copySQLite(ctx, conn, made, 0); err != nil {
 		return err
 	}
@@ -115,6 +233,12 @@ func keepCopy(ctx context.Context, t target, path string) error {
 		name := path
 		if n > 1 {
 			name = fmt.Sprintf("%s-%d", path, n)
+		}
+		switch log, err := logOf(name); {
+		case err != nil:
+			return err
+		case log != "": // SQLite would read it together with the copy
+			continue
 		}
 		same, err := sameContent(made, name)
 		switch {
@@ -128,7 +252,14 @@ func keepCopy(ctx context.Context, t target, path string) error {
 	}
 }
 
+// sameContent compares files that no connection of this process has open. What is no file is not the same.
 func sameContent(a, b string) (bool, error) {
+	if info, err := os.Stat(b); err != nil || !info.Mode().IsRegular() {
+		if _, there := os.Lstat(b); there == nil {
+			return false, nil // a folder, or a link to nothing
+		}
+		return false, err
+	}
 	fileA, err := os.Open(a)
 	if err != nil {
 		return false, err
@@ -174,7 +305,9 @@ func copySQLite(ctx context.Context, conn *sqliteConn, path string, leftFor time
 		// Not before SQLite has closed it: that would drop SQLite's locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 		file.Close()
 		if err != nil {
-			os.Remove(unfinished)
+			for _, suffix := range append([]string{""}, logSuffixes...) {
+				os.Remove(unfinished + suffix)
+			}
 		}
 	}()
 	if _, err := conn.Exec(ctx, "BEGIN"); err != nil {
@@ -185,6 +318,11 @@ func copySQLite(ctx context.Context, conn *sqliteConn, path string, leftFor time
 		return err
 	}
 	if err := copyPages(ctx, conn, file); err != nil {
+		return err
+	}
+	// As a file without a log: a copy of one with a log says that there is one, and to look at it would make it.
+	// https://www.sqlite.org/fileformat.html#file_format_version_numbers
+	if _, err := file.WriteAt([]byte{1, 1}, 18); err != nil {
 		return err
 	}
 	if err := checkCopy(ctx, unfinished); err != nil {
@@ -205,7 +343,11 @@ func removeUnfinished(path string, leftFor time.Duration) error {
 		return err
 	}
 	for _, entry := range entries {
-		if name := entry.Name(); !strings.HasPrefix(name, filepath.Base(path)+".") || !strings.HasSuffix(name, unfinishedSuffix) {
+		name := entry.Name()
+		for _, suffix := range logSuffixes {
+			name = strings.TrimSuffix(name, suffix)
+		}
+		if !strings.HasPrefix(name, filepath.Base(path)+".") || !strings.HasSuffix(name, unfinishedSuffix) {
 			continue
 		}
 		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) >= leftFor {
@@ -252,9 +394,9 @@ func stepThrough(ctx context.Context, backup *sqlite.Backup, between func() erro
 	}
 }
 
-// checkCopy has SQLite check a copy that nobody else knows of, and leaves it in one file, without a log.
+// checkCopy has SQLite check a copy that nobody else knows of.
 func checkCopy(ctx context.Context, path string) error {
-	conn, err := openSQLiteConn(fileDSN(path, "journal_mode(DELETE)"))
+	conn, err := openSQLiteConn(fileDSN(path, "query_only(ON)"))
 	if err != nil {
 		return err
 	}

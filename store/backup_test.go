@@ -164,7 +164,10 @@ func TestBackupReplacesNothingElse(t *testing.T) {
 	is.NoErr(os.WriteFile(song, []byte("RIFF"), 0o600))
 	link := filepath.Join(folder, "link.db")
 	is.NoErr(os.Symlink(database, link))
-	for _, path := range []string{"", folder, song, database, link} {
+	foreign, logged := filepath.Join(folder, "bank.db"), filepath.Join(folder, "logged.db")
+	onFile(t, foreign, "CREATE TABLE bank (id INTEGER)")
+	is.NoErr(os.WriteFile(logged+"-wal", []byte("of a file that was there before"), 0o600))
+	for _, path := range []string{"", folder, song, database, database + "-journal", link, foreign, logged} {
 		wantInvalid(t, s.Backup(ctx, path), "path")
 	}
 	data, err := os.ReadFile(song)
@@ -179,7 +182,60 @@ func TestBackupReplacesNothingElse(t *testing.T) {
 	is.True(errors.Is(s.Backup(ended, filepath.Join(folder, "backup.db")), context.Canceled))
 	is.NoErr(s.Close())
 	is.True(errors.Is(s.Backup(ctx, filepath.Join(folder, "backup.db")), store.ErrClosed))
-	wantFiles(t, database, "generations.db", "link.db", "song.wav")
+	wantFiles(t, database, "bank.db", "generations.db", "link.db", "song.wav")
+}
+
+// Whoever opens a database's file and closes it again drops the locks of its connections, and then other processes take the log
+// for one that nobody uses.
+func TestRefusedBackupsDropNoLocks(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "generations.db")
+	url := "sqlite://" + path
+	s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
+	is.NoErr(err)
+	defer s.Close()
+	create(t, s, "before")
+	wantInvalid(t, s.Backup(ctx, path), "path")
+	wantInvalid(t, store.Restore(ctx, path, url), "path")
+	is.NoErr(store.Restore(ctx, path, "sqlite://"+filepath.Join(t.TempDir(), "other.db")))
+	other, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
+	is.NoErr(err)
+	defer other.Close()
+	wantInvalid(t, other.Backup(ctx, path), "path") // somebody uses it
+	is.NoErr(inProcess(t, "open and migrate", url).Run())
+	create(t, s, "behind it")
+	is.NoErr(inProcess(t, "open and migrate", url).Run())
+	count, err := s.CountGenerations(ctx, "")
+	is.NoErr(err)
+	is.Equal(count, int64(4))
+	is.NoErr(s.Close())
+	is.Equal(len(pythonRows(t, path, "generations")), 4)
+}
+
+// Two at once: whichever ends first, commits bring the log back once no backup runs.
+func TestBackupsAtOnce(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
+	is.NoErr(err)
+	defer s.Close()
+	create(t, s, "x")
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() {
+			if err := s.Backup(ctx, backup); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	var pages int
+	is.NoErr(s.DB().QueryRow(ctx, "PRAGMA wal_autocheckpoint").Scan(&pages))
+	is.True(pages > 0)
+	is.Equal(len(pythonRows(t, backup, "generations")), 1)
+	wantFiles(t, backup, "backup.db")
 }
 
 func TestRestoreRefuses(t *testing.T) {
@@ -230,6 +286,49 @@ func TestRestoreRefuses(t *testing.T) {
 	is.Equal(got, kept)
 }
 
+// A database that is new gets the backup's page size; one that is damaged is to be moved away by hand.
+func TestRestoreOverAnything(t *testing.T) {
+	ctx := t.Context()
+	for _, size := range []string{"512", "4096", "65536"} {
+		is := is.New(t)
+		path, _ := pythonDatabase(t)
+		onFile(t, path, "PRAGMA page_size = "+size, "VACUUM")
+		folder := t.TempDir()
+		fresh, junk := filepath.Join(folder, "fresh.db"), filepath.Join(folder, "junk.db")
+		is.NoErr(os.WriteFile(junk, []byte(strings.Repeat("junk", 1000)), 0o600))
+		is.NoErr(store.Restore(ctx, path, "sqlite://"+fresh))
+		db, err := sql.Open("sqlite", fresh)
+		is.NoErr(err)
+		var pages string
+		is.NoErr(db.QueryRow("PRAGMA page_size").Scan(&pages))
+		is.NoErr(db.Close())
+		is.Equal(pages, size)
+		is.NoErr(store.Migrate(ctx, "sqlite://"+fresh))
+		err = store.Restore(ctx, path, "sqlite://"+junk)
+		is.True(err != nil && strings.Contains(err.Error(), "move it"))
+	}
+}
+
+// Not even the journal mode of a backup changes where it is read.
+func TestRestoreLeavesTheBackupAsItIs(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
+	is.NoErr(err)
+	defer s.Close()
+	create(t, s, "x")
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	is.NoErr(s.Backup(ctx, backup))
+	before, err := os.ReadFile(backup)
+	is.NoErr(err)
+	is.NoErr(store.Restore(ctx, backup, "sqlite://"+filepath.Join(t.TempDir(), "new.db")))
+	is.NoErr(store.Restore(ctx, backup, storetest.EmptyPostgresURL(t)))
+	after, err := os.ReadFile(backup)
+	is.NoErr(err)
+	is.Equal(string(after), string(before))
+	wantFiles(t, backup, "backup.db")
+}
+
 // The way back from an adoption, and forth again.
 func TestRestoreADatabaseOfThePythonService(t *testing.T) {
 	is := is.New(t)
@@ -241,7 +340,7 @@ func TestRestoreADatabaseOfThePythonService(t *testing.T) {
 	is.Equal(pythonRows(t, path, "generations"), before)
 	is.NoErr(store.Migrate(ctx, url))
 	wantApplied(t, url, len(known(t)))
-	wantFiles(t, path, "generations.db", "generations.db.before-v2", "generations.db.before-v2-2")
+	wantFiles(t, path, "generations.db", "generations.db.before-v2") // the copy that was there served
 }
 
 // Backups under load are whole, and each has all that was acknowledged before it began.

@@ -158,13 +158,11 @@ func (m *migrationConn) unlock(succeeded bool) error {
 			m.exec("ROLLBACK")
 			return err
 		}
-		if err := m.commit(); err == nil {
-			return nil
-		} else if _, undone := m.exec("ROLLBACK"); undone != nil {
-			return errors.Join(err, undone)
-		} else {
-			return err
+		err := m.commit()
+		if err != nil {
+			m.exec("ROLLBACK") // as below
 		}
+		return err
 	}
 	// Closing the connection would roll back as well, so an error here changes nothing.
 	m.exec("ROLLBACK")

@@ -50,6 +50,8 @@ type sqliteEngine struct {
 	coalescer    *coalescer // of single writes
 	checkpointer checkpointer
 	backups      sync.RWMutex // held for reading by each that runs
+	backingUp    sync.Mutex
+	backupCount  int // under backingUp; commits do not bring the log back while there are any
 }
 
 func sqliteReaders(maxConns int) int {
@@ -61,8 +63,12 @@ func sqliteReaders(maxConns int) int {
 
 // newSQLiteEngine opens nothing yet, but for a database in memory, which is there for as long as it has a connection.
 func newSQLiteEngine(ctx context.Context, t target, opts Options) (*sqliteEngine, error) {
+	settings := durableSettings
+	if opts.readOnly {
+		settings = withoutLog(settings)
+	}
 	e := &sqliteEngine{
-		dsn:      t.sqliteDSN(append([]string{"foreign_keys(ON)", "wal_autocheckpoint(" + strconv.Itoa(autoCheckpointPages) + ")"}, durableSettings...)...),
+		dsn:      t.sqliteDSN(append([]string{"foreign_keys(ON)", "wal_autocheckpoint(" + strconv.Itoa(autoCheckpointPages) + ")"}, settings...)...),
 		path:     t.path,
 		patience: opts.BusyTimeout,
 		logger:   opts.Logger,

@@ -85,6 +85,9 @@ type Options struct {
 	// 200 ms or longer; and at warn and error level what goes wrong in [Store.Work] and behind wake-ups, of which no
 	// caller hears; never values. nil logs nothing.
 	Logger *slog.Logger
+
+	// The source of a Transfer: nothing of a SQLite file is changed, not even its journal mode.
+	readOnly bool
 }
 
 const (
@@ -159,6 +162,9 @@ func (s *Store) openSQLite(ctx context.Context, t target, opts Options) error {
 	// The schema first: a file that is not for us must stay as it is, and the writer brings it into WAL mode.
 	if err := bringSchemaInOrder(ctx, t, opts); err != nil {
 		return err
+	}
+	if opts.readOnly {
+		return nil
 	}
 	return describe("open "+t.path, engine.openWriter(ctx))
 }

@@ -92,7 +92,7 @@ func Transfer(ctx context.Context, fromURL, toURL string, opts TransferOptions) 
 	if destination.memory != "" {
 		return TransferReport{}, invalid("to_url", "is a database in memory, which would be gone when Transfer returns")
 	}
-	from, err := openForTransfer(ctx, Options{URL: fromURL})
+	from, err := openForTransfer(ctx, Options{URL: fromURL, readOnly: true})
 	if err != nil {
 		return TransferReport{}, err
 	}
@@ -325,6 +325,15 @@ func (t *transfer) compare(ctx context.Context) error {
 		}
 		if got != want {
 			return &TransferMismatchError{Table: want.Name, Source: want, Destination: got}
+		}
+	}
+	now, err := rowCounts(ctx, t.from)
+	if err != nil {
+		return err
+	}
+	for _, read := range t.source { // behind the place up to which it was copied the comparison sees nothing
+		if now[read.Name] != read.Rows {
+			return &TransferMismatchError{Table: read.Name, Source: TransferredTable{Name: read.Name, Rows: now[read.Name]}, Destination: read}
 		}
 	}
 	return t.to.CheckCounts(ctx)
