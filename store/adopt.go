@@ -12,8 +12,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// errPythonDatabase is what looks like a database of the Python service, until somebody asks to migrate it.
-var errPythonDatabase = fmt.Errorf("%w: the database has a table generations or prompts, but no version in schema_migrations, as one that the Python service made: store.Migrate, Options.Migrate or dgxstore migrate adopts it, and keeps a copy beside it", ErrSchemaOutdated)
+// ErrPythonDatabase says that this looks like a database of the Python service. It matches [ErrSchemaOutdated], too. [Migrate]
+// adopts it. Match it with errors.Is.
+var ErrPythonDatabase = fmt.Errorf("%w: the database has a table generations or prompts, but no version in schema_migrations, as one that the Python service made: store.Migrate, Options.Migrate or dgxstore migrate adopts it, and keeps a copy beside it", ErrSchemaOutdated)
 
 // firstVersion is the migration that creates the tables of the Python service.
 const firstVersion = "20251107000001"
@@ -34,7 +35,7 @@ func adopt(ctx context.Context, t target, patience time.Duration) error {
 		switch _, err := conn.inspect(); {
 		case err == nil:
 			return m.Migrate()
-		case !errors.Is(err, errPythonDatabase):
+		case !errors.Is(err, ErrPythonDatabase):
 			return err
 		}
 		a := adoption{ctx: ctx, conn: conn.sqlite}
@@ -75,7 +76,7 @@ func checkAdoptable(ctx context.Context, t target, patience time.Duration) error
 	if _, err := conn.sqlite.Exec(ctx, "BEGIN"); err != nil {
 		return describe("adopt the database", err)
 	}
-	if _, err := conn.inspect(); !errors.Is(err, errPythonDatabase) {
+	if _, err := conn.inspect(); !errors.Is(err, ErrPythonDatabase) {
 		return describe("adopt the database", err) // another process has adopted it
 	}
 	a := adoption{ctx: ctx, conn: conn.sqlite}

@@ -103,7 +103,7 @@ func checkBackup(ctx context.Context, path string) error {
 		return err
 	}
 	t := target{engine: "sqlite", path: path}
-	if _, err := inspect(ctx, t, defaultBusyTimeout); err != nil && !errors.Is(err, errPythonDatabase) {
+	if _, err := inspect(ctx, t, defaultBusyTimeout); err != nil && !errors.Is(err, ErrPythonDatabase) {
 		return err
 	}
 	conn, err := openSQLiteWhenFree(ctx, time.Now().Add(defaultBusyTimeout), fileDSN(path, "query_only(ON)"), defaultBusyTimeout)

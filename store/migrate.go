@@ -50,7 +50,7 @@ func Migrate(ctx context.Context, url string) error {
 // migrateTarget waits for a file that another process has to itself as long as patience, for its migration until ctx ends.
 func migrateTarget(ctx context.Context, t target, patience time.Duration) error {
 	migrations, err := inspect(ctx, t, patience)
-	if errors.Is(err, errPythonDatabase) {
+	if errors.Is(err, ErrPythonDatabase) {
 		return adopt(ctx, t, patience)
 	}
 	if err != nil {

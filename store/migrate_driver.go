@@ -249,7 +249,7 @@ func (m *migrationConn) inspect() ([]Migration, error) {
 	}
 	if exists && !slices.ContainsFunc(migrations, func(m Migration) bool { return m.Applied }) {
 		if m.engine == "sqlite" {
-			return nil, errPythonDatabase
+			return nil, ErrPythonDatabase
 		}
 		return nil, errNotOurs
 	}

@@ -14,16 +14,26 @@ import (
 
 func (a *app) backupCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "backup PATH",
-		Short: "Write a consistent copy of the database to a file, while it is in use",
-		Args:  cobra.ExactArgs(1),
+		Use:   "backup FILE",
+		Short: "Write a copy of the database to a SQLite file",
+		Long: `Backup writes all of the database to a SQLite file, which has its name once it is whole and checked. An earlier backup of
+that name is replaced; any other file is left alone.
+
+A SQLite database may be in use meanwhile. Nothing may write to a PostgreSQL database, which is transferred into the file and
+compared: stop the service first, or use pg_dump instead, which needs no stop and is restored with pg_restore.`,
+		Example: `  dgxstore backup "/backup/generations-$(date -u +%F).db"
+  pg_dump --format=custom --file=music.dump "$DATABASE_URL"`,
+		Args: cobra.ExactArgs(1),
 		RunE: a.runOnStore(func(ctx context.Context, s *store.Store, args []string) error {
 			path := args[0]
 			waiting := a.wait(fmt.Sprintf("backing up %s to %s", shownURL(a.chosenURL()), path))
 			err := s.Backup(ctx, path)
 			waiting.finish()
+			if errors.Is(err, errors.ErrUnsupported) {
+				err = a.backupByTransfer(ctx, path)
+			}
 			if err != nil {
-				return resumable(ctx, err, "there is no backup; run the same command again")
+				return resumable(ctx, err, "there is no new backup; run the same command again")
 			}
 			info, err := os.Stat(path)
 			if err != nil {
@@ -43,9 +53,13 @@ func (a *app) backupCommand() *cobra.Command {
 
 func (a *app) restoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "restore PATH",
-		Short: "Make the database of a backup; asks first where there is one",
-		Args:  cobra.ExactArgs(1),
+		Use:   "restore FILE",
+		Short: "Make the database what a backup holds; asks first where there is one",
+		Long: `Restore makes the database what a backup holds. Stop the service first. ALL DATA that a SQLite database has is replaced, so
+that it asks; where it fails or is killed, the old data is still there. A PostgreSQL database must be empty.
+
+The backup may be of an older version of the schema, or a database of the Python service: call dgxstore migrate afterwards.`,
+		Args: cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			path := args[0]
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -60,50 +74,79 @@ func (a *app) restoreCommand() *cobra.Command {
 			err := store.Restore(ctx, path, a.database)
 			waiting.finish()
 			if err != nil {
-				return resumable(ctx, err, "run the same command again")
+				return resumable(ctx, forOperators(err), "run the same command again")
 			}
-			s, err := a.open(ctx)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			stats, err := s.Stats(ctx)
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.printJSON(struct {
-					Database    string `json:"database"`
-					Generations int64  `json:"generations"`
-					Prompts     int64  `json:"prompts"`
-				}{shownURL(a.chosenURL()), stats.TotalGenerations, stats.TotalPrompts})
-			}
-			a.printf("restored %s: %s, %s\n", safe(shownURL(a.chosenURL())),
-				plural(stats.TotalGenerations, "generation", "generations"), plural(stats.TotalPrompts, "prompt", "prompts"))
-			return nil
+			return a.printRestored(ctx)
 		}),
 	}
 	a.addYes(cmd)
 	return cmd
 }
 
-// askToReplace asks where the database is there already.
-func (a *app) askToReplace(ctx context.Context, path string) error {
+// restored is the JSON of restore.
+type restored struct {
+	Database          string `json:"database"`
+	PendingMigrations int    `json:"pending_migrations"` // of an older backup; the counts are null then
+	Generations       *int64 `json:"generations"`
+	Prompts           *int64 `json:"prompts"`
+}
+
+func (a *app) printRestored(ctx context.Context) error {
 	migrations, err := store.MigrationStatus(ctx, a.database)
 	if err != nil {
 		return err
 	}
-	if latest(migrations) == "" {
+	result := restored{Database: shownURL(a.chosenURL()), PendingMigrations: pending(migrations)}
+	holding := fmt.Sprintf("%s pending: run dgxstore migrate", plural(int64(result.PendingMigrations), "migration is", "migrations are"))
+	if result.PendingMigrations == 0 {
+		stats, err := a.statsNow(ctx)
+		if err != nil {
+			return err
+		}
+		result.Generations, result.Prompts = &stats.TotalGenerations, &stats.TotalPrompts
+		holding = plural(stats.TotalGenerations, "generation", "generations") + ", " + plural(stats.TotalPrompts, "prompt", "prompts")
+	}
+	if a.json {
+		return a.printJSON(result)
+	}
+	a.printf("restored %s: %s\n", safe(result.Database), holding)
+	return nil
+}
+
+func (a *app) statsNow(ctx context.Context) (store.Stats, error) {
+	s, err := a.open(ctx)
+	if err != nil {
+		return store.Stats{}, err
+	}
+	defer s.Close()
+	return s.Stats(ctx)
+}
+
+// askToReplace asks where a SQLite database is there already. One of PostgreSQL is never replaced.
+func (a *app) askToReplace(ctx context.Context, path string) error {
+	if isPostgres(a.chosenURL()) {
 		return nil
 	}
 	holding := ""
-	if s, err := a.open(ctx); err == nil { // one that cannot be opened may be what the backup is for
-		defer s.Close()
+	switch s, err := a.open(ctx); {
+	case err == nil:
 		stats, err := s.Stats(ctx)
+		s.Close()
 		if err != nil {
 			return err
 		}
 		holding = " and its " + plural(stats.TotalGenerations, "generation", "generations")
+	case errors.Is(err, store.ErrPythonDatabase):
+		holding = ", a database of the Python service,"
+	case errors.Is(err, store.ErrSchemaOutdated):
+		migrations, err := store.MigrationStatus(ctx, a.database)
+		if err != nil {
+			return err
+		}
+		if latest(migrations) == "" {
+			return nil // there is nothing
+		}
+		// Any other that cannot be opened may be what the backup is for.
 	}
 	return a.ask(ctx, fmt.Sprintf("Replace %s%s by the backup %s", shownURL(a.chosenURL()), holding, path))
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/matryer/is"
@@ -38,40 +41,106 @@ func TestBackupAndRestore(t *testing.T) {
 			is.Equal(r.code, exitDone)
 			is.True(strings.Contains(r.stdout, "backed up to "+other))
 
+			info, err := os.Stat(other)
+			is.NoErr(err)
+			if runtime.GOOS != "windows" {
+				is.Equal(info.Mode().Perm(), os.FileMode(0o600))
+			}
+
+			// An earlier backup is replaced, any other file is not, and nothing else is left behind.
+			is.Equal(dgxstore(t, "backup", other, "--database", url).code, exitDone)
+			letter := filepath.Join(filepath.Dir(other), "letter")
+			is.NoErr(os.WriteFile(letter, []byte("dear all"), 0o600))
+			is.Equal(dgxstore(t, "backup", letter, "--database", url).code, exitUsage)
+			content, err := os.ReadFile(letter)
+			is.NoErr(err)
+			is.Equal(string(content), "dear all")
+			is.Equal(names(t, filepath.Dir(other)), []string{"letter", "other.backup"})
+
 			// Into a database that is not there, or has nothing.
 			copied := empty(t)
-			var restored struct {
-				Database    string `json:"database"`
-				Generations int64  `json:"generations"`
-				Prompts     int64  `json:"prompts"`
-			}
+			var restored restored
 			dgxstore(t, "restore", path, "--json", "--database", copied).decode(t, &restored)
-			is.Equal(restored.Generations, int64(1))
-			is.Equal(restored.Prompts, int64(1))
+			is.Equal(*restored.Generations, int64(1))
+			is.Equal(*restored.Prompts, int64(1))
 			is.Equal(left(t, copied), []uuid.UUID{before.ID})
 
-			// Onto one that is.
+			// Onto one that has something.
 			create(t, openNow(t, copied), beat("not in the backup"))
 			r = dgxstore(t, "restore", path, "--database", copied)
-			is.Equal(r.code, exitDeclined)
-			is.True(strings.Contains(r.stderr, "and its 2 generations by the backup "))
+			if name == "sqlite" {
+				is.Equal(r.code, exitDeclined)
+				is.True(strings.Contains(r.stderr, "and its 2 generations by the backup "))
+			} else {
+				is.Equal(r.code, exitData)
+				is.True(strings.Contains(r.stderr, "dropdb and createdb"))
+				is.Equal(dgxstore(t, "restore", path, "--yes", "--json", "--database", copied).code, exitData)
+			}
 			is.Equal(len(left(t, copied)), 2)
 		})
 	}
 }
 
+func names(t testing.TB, folder string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
 func TestRestoreOntoExisting(t *testing.T) {
 	t.Parallel()
-	onEveryEngine(t, func(t *testing.T, url string) {
-		is := is.New(t)
-		path := filepath.Join(t.TempDir(), "music.backup")
-		is.Equal(dgxstore(t, "backup", path, "--database", url).code, exitDone)
-		s := openNow(t, url)
-		create(t, s, beat("not in the backup"))
-		is.NoErr(s.Close())
-		is.Equal(dgxstore(t, "restore", path, "--yes", "--database", url).code, exitDone)
-		is.Equal(len(left(t, url)), 0)
-	})
+	is := is.New(t)
+	url := storetest.URL(t)
+	path := filepath.Join(t.TempDir(), "music.backup")
+	is.Equal(dgxstore(t, "backup", path, "--database", url).code, exitDone)
+	s := openNow(t, url)
+	create(t, s, beat("not in the backup"))
+	is.NoErr(s.Close())
+	is.Equal(dgxstore(t, "restore", path, "--yes", "--database", url).code, exitDone)
+	is.Equal(len(left(t, url)), 0)
+}
+
+// A backup of an older schema is there again, and migrate brings it up to date.
+func TestRestoreOlderSchema(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	url, other := storetest.URL(t), storetest.URL(t)
+	path := filepath.Join(t.TempDir(), "music.backup")
+	is.Equal(dgxstore(t, "backup", path, "--database", url).code, exitDone)
+	backup, err := sqliteURL(path)
+	is.NoErr(err)
+	is.Equal(dgxstore(t, "migrate", "--rollback", "--yes", "--database", backup).code, exitDone)
+	var restored restored
+	dgxstore(t, "restore", path, "--yes", "--json", "--database", other).decode(t, &restored)
+	is.Equal(restored.PendingMigrations, 1)
+	is.Equal(restored.Generations, nil)
+	r := dgxstore(t, "restore", path, "--yes", "--database", other)
+	is.Equal(r.code, exitDone)
+	is.True(strings.Contains(r.stdout, "1 migration is pending: run dgxstore migrate"))
+	is.Equal(dgxstore(t, "migrate", "--database", other).code, exitDone)
+	is.Equal(dgxstore(t, "restore", path, "--yes", "--database", storetest.EmptyPostgresURL(t)).code, exitSchema)
+}
+
+// What a killed backup of PostgreSQL has left goes with the first one a day later.
+func TestUnfinishedBackups(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	url, folder := storetest.PostgresURL(t), t.TempDir()
+	for name, age := range map[string]time.Duration{
+		"b.db.123.unfinished": 25 * time.Hour, "b.db.123.unfinished-wal": 25 * time.Hour, "b.db.456.unfinished": time.Hour, "c.db.123.unfinished": 25 * time.Hour,
+	} {
+		path := filepath.Join(folder, name)
+		is.NoErr(os.WriteFile(path, nil, 0o600))
+		is.NoErr(os.Chtimes(path, time.Now().Add(-age), time.Now().Add(-age)))
+	}
+	is.Equal(dgxstore(t, "backup", filepath.Join(folder, "b.db"), "--database", url).code, exitDone)
+	is.Equal(names(t, folder), []string{"b.db", "b.db.456.unfinished", "c.db.123.unfinished"})
 }
 
 func TestBackupsThatAreNone(t *testing.T) {

@@ -21,10 +21,6 @@ func TestMigrate(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	url, path := missingURL(t)
-	type migrated struct {
-		Applied []store.Migration `json:"applied"`
-		Version string            `json:"version"`
-	}
 	var listed struct {
 		Migrations []store.Migration `json:"migrations"`
 		Version    string            `json:"version"`

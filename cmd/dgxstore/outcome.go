@@ -70,5 +70,5 @@ func (o *outcome) err() error {
 			code = exitError
 		}
 	}
-	return &codedError{code, fmt.Sprintf("%d of %d went wrong: %s", len(o.errs), len(o.errs)+len(o.Generations), errors.Join(o.errs...))}
+	return &codedError{code, fmt.Sprintf("%d of %d went wrong:\n%s", len(o.errs), len(o.errs)+len(o.Generations), errors.Join(o.errs...))}
 }

@@ -44,7 +44,7 @@ func TestHelp(t *testing.T) {
 		is.Equal(r.stderr, "")
 		is.True(strings.Contains(r.stdout, "dgxstore "+name))
 	}
-	for _, code := range []string{"0  ", "1  ", "2  ", "3  ", "4  ", "5  ", "6  ", "7  ", "130"} {
+	for _, code := range []string{"0  ", "1  ", "2  ", "3  ", "4  ", "5  ", "6  ", "7  ", "8  ", "130"} {
 		is.True(strings.Contains(root.stdout, "\n  "+code)) // each exit code is explained
 	}
 	is.True(strings.HasPrefix(dgxstore(t, "--version").stdout, "dgxstore "))
