@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -55,7 +56,7 @@ func firstOf(listed, total int64) string {
 	if listed == total {
 		return ""
 	}
-	return fmt.Sprintf("; the first %s are", humanize.Comma(listed))
+	return fmt.Sprintf("; these are the first %s", humanize.Comma(listed))
 }
 
 // forOperators says with an operator's commands what the store says with a Go programmer's.
@@ -67,6 +68,9 @@ func forOperators(err error) error {
 	}
 	if errors.Is(err, store.ErrNotEmpty) {
 		return &codedError{exitData, "the destination has data already, and was left as it is; it must be empty: " + emptyIt}
+	}
+	if refused, ok := errors.AsType[*store.ValidationError](err); ok && !slices.Contains([]string{"batch_size", "to_url", "path"}, refused.Field) {
+		return &codedError{exitData, "a row is refused by the destination's schema, mend or delete it in the source: " + err.Error()}
 	}
 	return err
 }
