@@ -42,10 +42,12 @@ demo: ## generate some forty pieces of music on DATABASE_URL and show what the s
 .PHONY: test
 test: ## run the tests, on SQLite and on a PostgreSQL that they start themselves where it is installed
 	$(WITH_DBMATE) go test ./...
+	cd cmd && go test ./...
 
 .PHONY: test-race
 test-race: ## run the tests under the race detector, the longest of them shortened
 	$(WITH_DBMATE) go test -race -short ./...
+	cd cmd && go test -race -short ./...
 
 .PHONY: cover
 cover: ## print the coverage of store and of storagedb's hand-written part, and fail below 90 %
@@ -76,12 +78,18 @@ seed: ## fill the empty database of DATABASE_URL with a million generations to l
 	@cd bench && go build -o $(CURDIR)/.bin/seed ./cmd/seed
 	@.bin/seed
 
+.PHONY: dgxstore
+dgxstore: ## build .bin/dgxstore, the command line for whoever looks after a database
+	cd cmd && CGO_ENABLED=0 go build -o $(CURDIR)/.bin/ ./dgxstore
+
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted"; exit 1; fi
 	go vet ./...
 	cd bench && go vet ./...
+	cd cmd && go vet ./...
 	$(TOOL) staticcheck ./...
+	cd cmd && go tool -modfile=../tools/go.mod staticcheck ./...
 
 .PHONY: generate
 generate: $(DBMATE) ## make the Go code from db/queries, and the schema dumps from db/migrations
@@ -98,6 +106,7 @@ verify: $(DBMATE) ## fail where generated code, schema dumps or go.mod are stale
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
 	cd bench && go mod tidy -diff
+	cd cmd && go mod tidy -diff
 
 .PHONY: db-new
 db-new: $(DBMATE) ## begin a migration for both engines: make db-new NAME=add_favorites

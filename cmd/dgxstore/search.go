@@ -88,7 +88,7 @@ func (a *app) searchGenerations(ctx context.Context, s *store.Store, params stor
 	g := newGrid(column{title: "ID"}, column{title: "STATUS", paint: paintStatus}, column{title: "AGE", right: true},
 		column{title: "PROMPT", paint: paintMatches})
 	for _, hit := range hits {
-		g.add(hit.Generation.ID.String(), statusCell(hit.Generation), ago(hit.Generation.CreatedAt), hit.Snippet)
+		g.add(hit.Generation.ID.String(), statusCell(hit.Generation), age(hit.Generation.CreatedAt), hit.Snippet)
 	}
 	a.printGrid(g, "")
 	return nil
