@@ -87,7 +87,7 @@ func (a *app) runOnStore(do func(ctx context.Context, s *store.Store, args []str
 func (a *app) open(ctx context.Context) (*store.Store, error) {
 	s, err := store.Open(ctx, store.Options{URL: a.database, BusyTimeout: a.busyTimeout})
 	if errors.Is(err, store.ErrSchemaOutdated) && a.canMigrate(ctx) {
-		return nil, fmt.Errorf("%w; here: dgxstore migrate", err)
+		return nil, fmt.Errorf("%w; from a shell: dgxstore migrate", err)
 	}
 	return s, err
 }

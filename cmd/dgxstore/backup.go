@@ -23,7 +23,7 @@ A SQLite database may be in use meanwhile. Nothing may write to a PostgreSQL dat
 compared: stop the service first, or use pg_dump instead, which needs no stop and is restored with pg_restore.`,
 		Example: `  dgxstore backup "/backup/generations-$(date -u +%F).db"
   pg_dump --format=custom --file=music.dump "$DATABASE_URL"`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("one file to write"),
 		RunE: a.runOnStore(func(ctx context.Context, s *store.Store, args []string) error {
 			path := args[0]
 			waiting := a.wait(fmt.Sprintf("backing up %s to %s", shownURL(a.chosenURL()), path))
@@ -59,7 +59,7 @@ func (a *app) restoreCommand() *cobra.Command {
 that it asks; where it fails or is killed, the old data is still there. A PostgreSQL database must be empty.
 
 The backup may be of an older version of the schema, or a database of the Python service: call dgxstore migrate afterwards.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("one file to read"),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			path := args[0]
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -79,6 +80,16 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 		message += "; did you mean " + strings.Join(similar, " or ") + "?"
 	}
 	return usageError(message)
+}
+
+// oneArg is the Args of a command that takes one.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usageError(fmt.Sprintf("give %s, and not %d", what, len(args)))
+		}
+		return nil
+	}
 }
 
 // version is that of the module, where the program was built from a release.

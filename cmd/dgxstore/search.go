@@ -23,7 +23,12 @@ those in "double quotes" must follow each other, -word must not be there, synth*
 query that begins with a minus.`,
 		Example: `  dgxstore search lo-fi piano
   dgxstore search --generations --status completed '"trap beat"' -- -piano`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError("give words to search for")
+			}
+			return nil
+		},
 		RunE: a.runOnStore(func(ctx context.Context, s *store.Store, args []string) error {
 			query := strings.Join(args, " ")
 			if chosen.status != "" && !generations {
