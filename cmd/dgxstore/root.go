@@ -17,7 +17,7 @@ The database is that of --database, or of $DATABASE_URL, or sqlite:data/generati
 create one.
 
 Tables are for people and may change; --json is for programs: one document on stdout, errors as {"error", "code"} on
-stderr. Progress goes to stderr: a bar on a terminal, lines otherwise, nothing with --quiet or --json. What deletes or
+stderr, with "problems" where rows are in the way. Progress goes to stderr: a bar on a terminal, lines otherwise, nothing with --quiet or --json. What deletes or
 changes many rows asks first; without a terminal it does nothing unless --yes is given.
 
 ` + timesHelp + `
@@ -55,6 +55,9 @@ func (a *app) rootCommand() *cobra.Command {
 		for _, c := range commands {
 			c.GroupID = group
 			c.DisableFlagsInUseLine = true
+			if takesFile := c.Name() == "backup" || c.Name() == "restore"; c.ValidArgsFunction == nil && !takesFile {
+				c.ValidArgsFunction = cobra.NoFileCompletions
+			}
 			root.AddCommand(c)
 		}
 	}

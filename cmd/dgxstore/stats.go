@@ -55,6 +55,7 @@ func (a *app) statsCommand() *cobra.Command {
 	}
 	cmd.Flags().Var(&batch, "batch", "count this batch")
 	cmd.Flags().BoolVar(&models, "models", false, "also what each version of each model has done; reads all of history")
+	a.completeBatches(cmd)
 	cmd.MarkFlagsMutuallyExclusive("batch", "models")
 	return cmd
 }
