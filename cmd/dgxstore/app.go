@@ -84,9 +84,10 @@ func (a *app) runOnStore(do func(ctx context.Context, s *store.Store, args []str
 	})
 }
 
+// open opens the store, or says how to migrate: of a database of the Python service the store does so itself.
 func (a *app) open(ctx context.Context) (*store.Store, error) {
 	s, err := store.Open(ctx, store.Options{URL: a.database, BusyTimeout: a.busyTimeout})
-	if errors.Is(err, store.ErrSchemaOutdated) && a.canMigrate(ctx) {
+	if errors.Is(err, store.ErrSchemaOutdated) && !errors.Is(err, store.ErrPythonDatabase) && a.canMigrate(ctx) {
 		return nil, fmt.Errorf("%w; from a shell: dgxstore migrate", err)
 	}
 	return s, err

@@ -98,7 +98,12 @@ func (a *app) printRestored(ctx context.Context) error {
 	}
 	result := restored{Database: shownURL(a.chosenURL()), PendingMigrations: pending(migrations)}
 	holding := fmt.Sprintf("%s pending: run dgxstore migrate", plural(int64(result.PendingMigrations), "migration is", "migrations are"))
-	if result.PendingMigrations == 0 {
+	switch isPython, err := a.isPython(ctx); {
+	case err != nil:
+		return err
+	case isPython:
+		holding = "as the Python service made it; to adopt it, run dgxstore migrate"
+	case result.PendingMigrations == 0:
 		stats, err := a.statsNow(ctx)
 		if err != nil {
 			return err

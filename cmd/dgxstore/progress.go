@@ -110,7 +110,7 @@ func (p *progress) at(done, total int64) {
 		_ = p.bar.Set64(done) // as above
 		return
 	}
-	if done < total && time.Since(p.lastLine) < lineInterval {
+	if done > 0 && done < total && time.Since(p.lastLine) < lineInterval { // the start and the end are told at once
 		return
 	}
 	p.line(fmt.Sprintf("%s: %s of %s %s", p.doing, humanize.Comma(done), humanize.Comma(total), p.unit))
