@@ -49,10 +49,6 @@ test-race: ## run the tests under the race detector, the longest of them shorten
 	$(WITH_DBMATE) go test -race -short ./...
 	cd cmd && go test -race -short ./...
 
-.PHONY: dgxstore
-dgxstore: ## build the operator's command line, .bin/dgxstore
-	cd cmd && CGO_ENABLED=0 go build -o $(CURDIR)/.bin/dgxstore ./dgxstore
-
 .PHONY: cover
 cover: ## print the coverage of store and of storagedb's hand-written part, and fail below 90 %
 	$(WITH_DBMATE) go test -short -coverpkg=./store,./storagedb -coverprofile=coverage.out ./store ./storagedb
@@ -81,6 +77,10 @@ bench-store: ## measure the store's own parts: lists at a million, claims, wake-
 seed: ## fill the empty database of DATABASE_URL with a million generations to look around in
 	@cd bench && go build -o $(CURDIR)/.bin/seed ./cmd/seed
 	@.bin/seed
+
+.PHONY: dgxstore
+dgxstore: ## build .bin/dgxstore, the command line for whoever looks after a database
+	cd cmd && CGO_ENABLED=0 go build -o $(CURDIR)/.bin/ ./dgxstore
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck

@@ -18,7 +18,8 @@ import (
 // name is replaced; any other file is a *ValidationError, and so is the database itself, and a name beside which a log stands
 // that SQLite would take for the backup's. The file is readable by its owner alone.
 //
-// On PostgreSQL it returns an error that matches errors.ErrUnsupported: [Transfer] into a SQLite file serves, and so does pg_dump.
+// On PostgreSQL it is a [Transfer] into that file, for which writers must be stopped: a *TransferMismatchError says that they were
+// not. pg_dump needs no stop.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	return describe("back up", s.engine.backup(ctx, path))
 }

@@ -123,12 +123,28 @@ func TestCloseEndsABackup(t *testing.T) {
 	}
 }
 
+// On PostgreSQL a backup is a SQLite file, too.
 func TestBackupOfPostgres(t *testing.T) {
 	is := is.New(t)
+	ctx := t.Context()
 	s := storetest.OpenPostgres(t)
-	err := s.Backup(t.Context(), filepath.Join(t.TempDir(), "x.db"))
-	is.True(errors.Is(err, errors.ErrUnsupported))
-	is.True(strings.Contains(err.Error(), "Transfer") && strings.Contains(err.Error(), "pg_dump"))
+	g := create(t, s, "kept")
+	folder := t.TempDir()
+	backup := filepath.Join(folder, "backup #1.db")
+	is.NoErr(s.Backup(ctx, backup))
+	is.NoErr(s.Backup(ctx, backup)) // an earlier one is replaced
+	song := filepath.Join(folder, "song.wav")
+	is.NoErr(os.WriteFile(song, []byte("RIFF"), 0o600))
+	wantInvalid(t, s.Backup(ctx, song), "path")
+	wantFiles(t, backup, "backup #1.db", "song.wav")
+	url := "sqlite://" + filepath.Join(t.TempDir(), "new.db")
+	is.NoErr(store.Restore(ctx, backup, url))
+	lite, err := store.Open(ctx, store.Options{URL: url})
+	is.NoErr(err)
+	defer lite.Close()
+	got, err := lite.GetGeneration(ctx, g.ID)
+	is.NoErr(err)
+	is.Equal(got, g)
 }
 
 func TestRestoreIntoPostgres(t *testing.T) {

@@ -149,7 +149,7 @@ type engine interface {
 	// db is for a user's own queries.
 	db() storagedb.DBTX
 	ping(ctx context.Context) error
-	// backup writes a file of its own. PostgreSQL has programs for that.
+	// backup writes a SQLite file: its pages, or all rows.
 	backup(ctx context.Context, path string) error
 	close()
 }

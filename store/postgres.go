@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -271,8 +272,20 @@ func (e *postgresEngine) serverNow(ctx context.Context) (server time.Time, trip 
 	return server, trip, err
 }
 
-func (e *postgresEngine) backup(context.Context, string) error {
-	return fmt.Errorf("%w on PostgreSQL: use store.Transfer into a SQLite file, dgxstore transfer, or pg_dump", errors.ErrUnsupported)
+// backup is a transfer, on connections of its own.
+func (e *postgresEngine) backup(ctx context.Context, path string) error {
+	path, err := checkBackupPath(ctx, path, nil)
+	if err != nil {
+		return err
+	}
+	return newBackup(ctx, path, unfinishedFor, func(file *os.File) error {
+		to, err := sqliteFileURL(file.Name())
+		if err != nil {
+			return err
+		}
+		_, err = Transfer(ctx, e.pool.Config().ConnString(), to, TransferOptions{})
+		return err
+	})
 }
 
 func (e *postgresEngine) close() {

@@ -84,10 +84,11 @@ func (a *app) runOnStore(do func(ctx context.Context, s *store.Store, args []str
 	})
 }
 
+// open opens the store, or says how to migrate: of a database of the Python service the store does so itself.
 func (a *app) open(ctx context.Context) (*store.Store, error) {
 	s, err := store.Open(ctx, store.Options{URL: a.database, BusyTimeout: a.busyTimeout})
-	if errors.Is(err, store.ErrSchemaOutdated) && !strings.Contains(err.Error(), "dgxstore migrate") && a.canMigrate(ctx) {
-		return nil, fmt.Errorf("%w; here: dgxstore migrate", err)
+	if errors.Is(err, store.ErrSchemaOutdated) && !errors.Is(err, store.ErrPythonDatabase) && a.canMigrate(ctx) {
+		return nil, fmt.Errorf("%w; from a shell: dgxstore migrate", err)
 	}
 	return s, err
 }
@@ -98,26 +99,36 @@ func (a *app) canMigrate(ctx context.Context) bool {
 	return err == nil && !slices.ContainsFunc(migrations, func(m store.Migration) bool { return m.Name == "" })
 }
 
-// report writes err to stderr, in one line, and returns the exit code.
+// report writes err to stderr, and returns the exit code.
 func (a *app) report(ctx context.Context, args []string, command *cobra.Command, err error) int {
 	code := exitCode(err)
 	_, isExplained := errors.AsType[*codedError](err)
-	message := safe(strings.TrimPrefix(err.Error(), "store: "))
+	message := strings.TrimPrefix(err.Error(), "store: ")
+	title, problems := problemsOf(err)
 	switch {
 	case ctx.Err() != nil && !isExplained: // whatever a driver makes of the end of its context
 		code, message = exitInterrupted, "interrupted"
 	case !a.started:
 		code = exitUsage
+	case len(problems) > 0:
+		message = title
 	}
 	if a.json || slices.Contains(args, "--json") { // the flags behind a wrong one were not read
-		text, _ := json.Marshal(struct { // a string and an int always have a JSON
-			Error string `json:"error"`
-			Code  int    `json:"code"`
-		}{message, code})
-		fmt.Fprintln(os.Stderr, string(text))
+		text, _ := json.Marshal(struct { // strings and an int always have a JSON
+			Error    string    `json:"error"`
+			Code     int       `json:"code"`
+			Problems []problem `json:"problems,omitempty"`
+		}{message, code, problems})
+		fmt.Fprintln(os.Stderr, escapedJSON(string(text)))
 		return code
 	}
-	fmt.Fprintln(os.Stderr, "dgxstore: "+message)
+	if len(problems) > 0 {
+		message += ":"
+	}
+	fmt.Fprintln(os.Stderr, "dgxstore: "+strings.Join(safeLines(message), "\n"))
+	for _, p := range problems {
+		fmt.Fprintln(os.Stderr, "- "+safe(p.String()))
+	}
 	if code == exitUsage {
 		fmt.Fprintf(os.Stderr, "Try: %s --help\n", command.CommandPath())
 	}

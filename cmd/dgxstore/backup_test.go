@@ -3,61 +3,19 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/matryer/is"
 
-	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// backUp backs a database of one generation up.
-func backUp(t testing.TB) (path string, g store.Generation) {
-	t.Helper()
-	url := storetest.URL(t)
-	g = createCompleted(t, openNow(t, url), beat("in the backup"))
-	path = filepath.Join(t.TempDir(), "music.backup")
-	if r := dgxstore(t, "backup", path, "--database", url); r.code != exitDone || !strings.HasPrefix(r.stdout, "backed up to "+path+", ") {
-		t.Fatal(r)
-	}
-	return path, g
-}
-
-func TestBackup(t *testing.T) {
+func TestBackupAndRestore(t *testing.T) {
 	t.Parallel()
-	is := is.New(t)
-	var done struct {
-		Path      string `json:"path"`
-		SizeBytes int64  `json:"size_bytes"`
-	}
-	path := filepath.Join(t.TempDir(), "music.backup")
-	url := storetest.URL(t)
-	for range 2 { // an earlier one is replaced
-		dgxstore(t, "backup", path, "--json", "--database", url).decode(t, &done)
-		info, err := os.Stat(path)
-		is.NoErr(err)
-		is.Equal(done.Path, path)
-		is.Equal(done.SizeBytes, info.Size())
-	}
-	is.Equal(dgxstore(t, "backup", filepath.Join("no", "folder", "x.backup"), "--database", url).code, exitError)
-	notOurs := filepath.Join(t.TempDir(), "letter.txt")
-	is.NoErr(os.WriteFile(notOurs, []byte("Dear Sirs"), 0o600))
-	is.Equal(dgxstore(t, "backup", notOurs, "--database", url).code, exitUsage)
-}
-
-func TestBackupOfPostgres(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	r := dgxstore(t, "backup", "music.backup", "--database", storetest.PostgresURL(t))
-	is.Equal(r.code, exitError)
-	is.True(strings.Contains(r.stderr, "dgxstore transfer"))
-}
-
-func TestRestore(t *testing.T) {
-	t.Parallel()
-	path, g := backUp(t)
 	for name, empty := range map[string]func(testing.TB) string{
 		"sqlite":   func(t testing.TB) string { url, _ := missingURL(t); return url },
 		"postgres": storetest.EmptyPostgresURL,
@@ -66,71 +24,121 @@ func TestRestore(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
 			url := empty(t)
-			var done restored
-			dgxstore(t, "restore", path, "--json", "--database", url).decode(t, &done) // nothing to ask about
-			is.Equal(*done.Generations, int64(1))
-			is.Equal(*done.Prompts, int64(1))
-			is.Equal(left(t, url), []uuid.UUID{g.ID})
-			r := dgxstore(t, "restore", path, "--database", empty(t))
+			is.Equal(dgxstore(t, "migrate", "--database", url).code, exitDone)
+			s := openNow(t, url)
+			before := createCompleted(t, s, beat("in the backup"))
+			path := filepath.Join(t.TempDir(), "music.backup")
+
+			var done struct {
+				Path      string `json:"path"`
+				SizeBytes int64  `json:"size_bytes"`
+			}
+			dgxstore(t, "backup", path, "--json", "--database", url).decode(t, &done)
+			is.Equal(done.Path, path)
+			is.True(done.SizeBytes > 0)
+			other := filepath.Join(t.TempDir(), "other.backup")
+			r := dgxstore(t, "backup", other, "--database", url)
 			is.Equal(r.code, exitDone)
-			is.True(strings.HasSuffix(r.stdout, ": 1 generation, 1 prompt\n"))
+			is.True(strings.Contains(r.stdout, "backed up to "+other))
+
+			info, err := os.Stat(other)
+			is.NoErr(err)
+			if runtime.GOOS != "windows" {
+				is.Equal(info.Mode().Perm(), os.FileMode(0o600))
+			}
+
+			// An earlier backup is replaced, any other file is not, and nothing else is left behind.
+			is.Equal(dgxstore(t, "backup", other, "--database", url).code, exitDone)
+			letter := filepath.Join(filepath.Dir(other), "letter")
+			is.NoErr(os.WriteFile(letter, []byte("dear all"), 0o600))
+			is.Equal(dgxstore(t, "backup", letter, "--database", url).code, exitUsage)
+			content, err := os.ReadFile(letter)
+			is.NoErr(err)
+			is.Equal(string(content), "dear all")
+			is.Equal(names(t, filepath.Dir(other)), []string{"letter", "other.backup"})
+
+			// Into a database that is not there, or has nothing.
+			copied := empty(t)
+			var restored restored
+			dgxstore(t, "restore", path, "--json", "--database", copied).decode(t, &restored)
+			is.Equal(*restored.Generations, int64(1))
+			is.Equal(*restored.Prompts, int64(1))
+			is.Equal(left(t, copied), []uuid.UUID{before.ID})
+
+			// Onto one that has something.
+			create(t, openNow(t, copied), beat("not in the backup"))
+			r = dgxstore(t, "restore", path, "--database", copied)
+			if name == "sqlite" {
+				is.Equal(r.code, exitDeclined)
+				is.True(strings.Contains(r.stderr, "and its 2 generations by the backup "))
+			} else {
+				is.Equal(r.code, exitData)
+				is.True(strings.Contains(r.stderr, "dropdb and createdb"))
+				is.Equal(dgxstore(t, "restore", path, "--yes", "--json", "--database", copied).code, exitData)
+			}
+			is.Equal(len(left(t, copied)), 2)
 		})
 	}
+}
+
+func names(t testing.TB, folder string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
 }
 
 func TestRestoreOntoExisting(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
-	path, g := backUp(t)
 	url := storetest.URL(t)
+	path := filepath.Join(t.TempDir(), "music.backup")
+	is.Equal(dgxstore(t, "backup", path, "--database", url).code, exitDone)
 	s := openNow(t, url)
 	create(t, s, beat("not in the backup"))
-	create(t, s, beat("not in the backup"))
 	is.NoErr(s.Close())
-	r := dgxstore(t, "restore", path, "--database", url)
-	is.Equal(r.code, exitDeclined)
-	is.True(strings.Contains(r.stderr, "Replace "+url+" and its 2 generations by the backup "+path))
-	is.Equal(dgxstore(t, "restore", path, "--json", "--database", url).code, exitDeclined)
-	is.Equal(len(left(t, url)), 2)
 	is.Equal(dgxstore(t, "restore", path, "--yes", "--database", url).code, exitDone)
-	is.Equal(left(t, url), []uuid.UUID{g.ID})
-
-	// A file that is none of ours, or broken, is somebody's, too.
-	folder := t.TempDir()
-	is.NoErr(os.WriteFile(filepath.Join(folder, "broken.db"), []byte("no database"), 0o600))
-	is.NoErr(os.WriteFile(filepath.Join(folder, "100% ours.db"), nil, 0o600))
-	for _, database := range []string{"sqlite:broken.db", "sqlite:100% ours.db", "sqlite://" + filepath.ToSlash(folder) + "/broken.db"} {
-		cmd := command(t, "restore", path, "--database", database)
-		cmd.Dir = folder
-		is.Equal(finished(t, cmd).code, exitDeclined)
-	}
+	is.Equal(len(left(t, url)), 0)
 }
 
-func TestRestoreOntoPostgresThatHasRows(t *testing.T) {
+// A backup of an older schema is there again, and migrate brings it up to date.
+func TestRestoreOlderSchema(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
-	path, _ := backUp(t)
-	url := storetest.PostgresURL(t)
-	g := create(t, openNow(t, url), beat("not in the backup"))
-	is.Equal(dgxstore(t, "restore", path, "--yes", "--database", url).code, exitError)
-	is.Equal(left(t, url), []uuid.UUID{g.ID})
-}
-
-func TestRestoreOfOlderVersion(t *testing.T) {
-	t.Parallel()
-	is := is.New(t)
-	old, path := missingURL(t)
-	is.Equal(dgxstore(t, "migrate", "--database", old).code, exitDone)
-	is.Equal(dgxstore(t, "migrate", "--rollback", "--yes", "--database", old).code, exitDone)
-	url, _ := missingURL(t)
-	r := dgxstore(t, "restore", path, "--database", url)
+	url, other := storetest.URL(t), storetest.URL(t)
+	path := filepath.Join(t.TempDir(), "music.backup")
+	is.Equal(dgxstore(t, "backup", path, "--database", url).code, exitDone)
+	is.Equal(dgxstore(t, "migrate", "--rollback", "--yes", "--database", "sqlite:"+filepath.ToSlash(path)).code, exitDone)
+	var restored restored
+	dgxstore(t, "restore", path, "--yes", "--json", "--database", other).decode(t, &restored)
+	is.Equal(restored.PendingMigrations, 1)
+	is.Equal(restored.Generations, nil)
+	r := dgxstore(t, "restore", path, "--yes", "--database", other)
 	is.Equal(r.code, exitDone)
-	is.True(strings.Contains(r.stdout, "run dgxstore migrate"))
-	var done restored
-	dgxstore(t, "restore", path, "--yes", "--json", "--database", url).decode(t, &done)
-	is.True(done.NeedsMigration)
-	is.Equal(dgxstore(t, "migrate", "--database", url).code, exitDone)
-	is.Equal(dgxstore(t, "list", "--database", url).code, exitDone)
+	is.True(strings.Contains(r.stdout, "1 migration is pending: run dgxstore migrate"))
+	is.Equal(dgxstore(t, "migrate", "--database", other).code, exitDone)
+	is.Equal(dgxstore(t, "restore", path, "--yes", "--database", storetest.EmptyPostgresURL(t)).code, exitSchema)
+}
+
+// What a killed backup of PostgreSQL has left goes with the first one a day later.
+func TestUnfinishedBackups(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	url, folder := storetest.PostgresURL(t), t.TempDir()
+	for name, age := range map[string]time.Duration{
+		"b.db.123.unfinished": 25 * time.Hour, "b.db.123.unfinished-wal": 25 * time.Hour, "b.db.456.unfinished": time.Hour, "c.db.123.unfinished": 25 * time.Hour,
+	} {
+		path := filepath.Join(folder, name)
+		is.NoErr(os.WriteFile(path, nil, 0o600))
+		is.NoErr(os.Chtimes(path, time.Now().Add(-age), time.Now().Add(-age)))
+	}
+	is.Equal(dgxstore(t, "backup", filepath.Join(folder, "b.db"), "--database", url).code, exitDone)
+	is.Equal(names(t, folder), []string{"b.db", "b.db.456.unfinished", "c.db.123.unfinished"})
 }
 
 func TestBackupsThatAreNone(t *testing.T) {
@@ -141,6 +149,24 @@ func TestBackupsThatAreNone(t *testing.T) {
 	is.Equal(r.code, exitNotFound)
 	is.True(strings.Contains(r.stderr, "there is no backup at none.backup"))
 	is.True(!isThere(path))
-	is.Equal(dgxstore(t, "restore", program, "--database", url).code, exitUsage) // a file that is something else
+	r = dgxstore(t, "restore", program, "--database", url) // a file that is something else
+	is.True(r.code != exitDone)
 	is.True(!isThere(path))
+	is.True(dgxstore(t, "backup", filepath.Join("no", "such", "folder", "x.backup"), "--database", storetest.URL(t)).code != exitDone)
+}
+
+// A file that is none of ours, or broken, is somebody's, too.
+func TestRestoreAsksWhateverIsThere(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	path := filepath.Join(t.TempDir(), "music.backup")
+	is.Equal(dgxstore(t, "backup", path, "--database", storetest.URL(t)).code, exitDone)
+	folder := t.TempDir()
+	is.NoErr(os.WriteFile(filepath.Join(folder, "broken.db"), []byte("no database"), 0o600))
+	is.NoErr(os.WriteFile(filepath.Join(folder, "100% ours.db"), nil, 0o600))
+	for _, database := range []string{"sqlite:broken.db", "sqlite:100% ours.db", "sqlite://" + filepath.ToSlash(folder) + "/broken.db"} {
+		cmd := command(t, "restore", path, "--database", database)
+		cmd.Dir = folder
+		is.Equal(finished(t, cmd).code, exitDeclined)
+	}
 }

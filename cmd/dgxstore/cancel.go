@@ -52,6 +52,7 @@ word, a third of their lease later at the latest. --batch does so for all of a b
 	cmd.Flags().Var(&batch, "batch", "all of this batch that is not finished")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say how many there are of the batch")
 	a.addYes(cmd)
+	a.completeBatches(cmd)
 	a.completeIDs(cmd, store.StatusPending)
 	return cmd
 }

@@ -37,7 +37,7 @@ code is then 4 where something is left.`,
 			}
 			result := checked{CheckReport: report}
 			if repair && hasRepairable(report) {
-				if !a.json {
+				if !a.json && !a.yes { // or what was mended says the same
 					a.printFindings(report, "found")
 				}
 				if err := a.ask(ctx, "Mend what can be mended of it in "+shownURL(a.chosenURL())); err != nil {
@@ -112,24 +112,22 @@ func total(report store.CheckReport) (n int64) {
 	return n
 }
 
-// printFindings writes a table of the findings by their kind, and one of how many there are of each.
+// printFindings writes a table for each kind, and behind them how many there are of each.
 func (a *app) printFindings(report store.CheckReport, word string) {
 	kinds := slices.Sorted(maps.Keys(report.Counts))
-	listed := newGrid(column{title: "KIND"}, column{title: "REPAIRABLE", optional: true}, column{title: "ID"}, column{title: "DETAIL"})
 	for _, kind := range kinds {
-		rows := int64(0)
+		listed := newGrid(column{title: "KIND"}, column{title: "REPAIRABLE", optional: true}, column{title: "ID"}, column{title: "DETAIL", wrap: true})
 		for _, f := range report.Findings {
 			if f.Kind == kind {
 				listed.add(string(f.Kind), map[bool]string{true: "yes", false: "no"}[f.Repairable], f.ID, f.Detail)
-				rows++
 			}
 		}
-		if more := report.Counts[kind] - rows; more > 0 {
+		if more := report.Counts[kind] - int64(len(listed.rows)); more > 0 {
 			listed.add(string(kind), "", "", fmt.Sprintf("and %s more", humanize.Comma(more)))
 		}
+		a.printGrid(listed, "")
+		a.printf("\n")
 	}
-	a.printGrid(listed, "")
-	a.printf("\n")
 	for _, kind := range kinds {
 		a.printf("%s: %s %s\n", safe(string(kind)), humanize.Comma(report.Counts[kind]), word)
 	}

@@ -34,6 +34,18 @@ func (a *app) completeModels(cmd *cobra.Command) {
 	})
 }
 
+func (a *app) completeBatches(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("batch", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		var ids []string
+		for _, g := range a.newest(cmd.Context(), "") {
+			if g.BatchID != nil && !slices.Contains(ids, g.BatchID.String()) {
+				ids = append(ids, g.BatchID.String())
+			}
+		}
+		return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	})
+}
+
 // completeIDs completes the arguments by the newest generations of the status, "" any, with their prompts as explanations.
 func (a *app) completeIDs(cmd *cobra.Command, status store.Status) {
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -31,9 +31,12 @@ func shownURL(text string) string {
 	for name := range query {
 		if strings.Contains(strings.ToLower(name), "pass") { // password, sslpassword, passfile
 			query.Del(name)
+			parsed.RawQuery = ""
 		}
 	}
-	parsed.RawQuery = query.Encode()
+	if parsed.RawQuery == "" { // otherwise it stays as it was typed
+		parsed.RawQuery = query.Encode()
+	}
 	return parsed.String()
 }
 

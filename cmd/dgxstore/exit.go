@@ -19,6 +19,7 @@ const (
 	exitSchema      = 5
 	exitBusy        = 6
 	exitDeclined    = 7
+	exitData        = 8
 	exitInterrupted = 130 // as a shell reports a program that SIGINT has ended
 )
 
@@ -31,6 +32,7 @@ const exitCodesHelp = `Exit codes:
   5    there is no database, or its schema version does not fit: see dgxstore migrate
   6    the database is busy: try again
   7    a question was answered with no, or could not be asked for want of a terminal: see --yes
+  8    the data does not allow it: rows that cannot be carried, a destination that is not empty or turns out different
   130  interrupted`
 
 // codedError is an error that brings its exit code along.
@@ -63,6 +65,9 @@ func exitCode(err error) int {
 	}
 	if postgres, ok := errors.AsType[*pgconn.PgError](err); ok && postgres.Code == "3D000" { // invalid_catalog_name
 		return exitSchema
+	}
+	if _, problems := problemsOf(err); len(problems) > 0 {
+		return exitData
 	}
 	switch {
 	case errors.Is(err, context.Canceled):

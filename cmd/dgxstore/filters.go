@@ -37,6 +37,7 @@ func (a *app) addFilters(cmd *cobra.Command, f *filters) {
 	flags.StringArrayVar(&f.ranges, "metadata-range", nil, "with `key=min..max` in the metadata, a number; either end may be left out; may be repeated")
 	flags.StringVar(&f.prompt, "prompt", "", "with these `words` in the prompt, typed as for search")
 	a.completeModels(cmd)
+	a.completeBatches(cmd)
 }
 
 func (a *app) addStatusFilter(cmd *cobra.Command, f *filters) {

@@ -59,7 +59,7 @@ func (a *app) printPage(page store.GenerationPage) error {
 	g := newGrid(column{title: "ID"}, column{title: "STATUS", paint: paintStatus}, column{title: "AGE", right: true},
 		column{title: "CREATED", optional: true}, column{title: "MODEL", optional: true}, column{title: "PROMPT"})
 	for _, generation := range page.Generations {
-		g.add(generation.ID.String(), statusCell(generation), ago(generation.CreatedAt), utc(generation.CreatedAt), generation.ModelName, generation.Prompt)
+		g.add(generation.ID.String(), statusCell(generation), age(generation.CreatedAt), utc(generation.CreatedAt), generation.ModelName, generation.Prompt)
 	}
 	a.printGrid(g, "")
 	if page.Next != "" {

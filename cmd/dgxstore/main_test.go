@@ -106,8 +106,9 @@ func (r result) checkJSON(t testing.TB, args []string) {
 		return
 	}
 	var failure struct {
-		Error string `json:"error"`
-		Code  int    `json:"code"`
+		Error    string    `json:"error"`
+		Code     int       `json:"code"`
+		Problems []problem `json:"problems"`
 	}
 	decodeText(t, r.stderr, &failure)
 	if failure.Code != r.code || failure.Error == "" || strings.Count(r.stderr, "\n") != 1 {

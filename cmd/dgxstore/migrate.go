@@ -18,6 +18,9 @@ func (a *app) migrateCommand() *cobra.Command {
 		Long: `Migrate applies all migrations that are pending. It creates a SQLite file that does not exist; a PostgreSQL database must
 exist. Any number of processes may do so at once: one migrates, the others wait.
 
+A SQLite file that the Python service made is adopted: stop the service first. A copy of it stays beside it, with .before-v2
+behind its name. Where it holds what cannot be carried, the error names the rows, and nothing is changed.
+
 --rollback takes the latest migration back, with all data that only it could hold, and asks first.`,
 		Args: cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
@@ -37,7 +40,24 @@ exist. Any number of processes may do so at once: one migrates, the others wait.
 	return cmd
 }
 
+// migrated is the JSON of migrate.
+type migrated struct {
+	Applied []store.Migration `json:"applied"`
+	Version string            `json:"version"`
+	Adopted *adopted          `json:"adopted"` // null where it was no database of the Python service
+}
+
+type adopted struct {
+	CopyPath    string `json:"copy_path"` // the database as it was
+	Generations int64  `json:"generations"`
+	Prompts     int64  `json:"prompts"`
+}
+
 func (a *app) migrate(ctx context.Context) error {
+	isPython, err := a.isPython(ctx)
+	if err != nil {
+		return err
+	}
 	before, err := store.MigrationStatus(ctx, a.database)
 	if err != nil {
 		return err
@@ -58,11 +78,19 @@ func (a *app) migrate(ctx context.Context) error {
 			applied = append(applied, m)
 		}
 	}
+	result := migrated{Applied: applied, Version: latest(after)}
+	if isPython {
+		if result.Adopted, err = a.adopted(ctx); err != nil {
+			return err
+		}
+	}
 	if a.json {
-		return a.printJSON(struct {
-			Applied []store.Migration `json:"applied"`
-			Version string            `json:"version"`
-		}{applied, latest(after)})
+		return a.printJSON(result)
+	}
+	if result.Adopted != nil {
+		a.printf("adopted a database of the Python service: %s, %s\n", plural(result.Adopted.Generations, "generation", "generations"),
+			plural(result.Adopted.Prompts, "prompt", "prompts"))
+		a.printf("the database as it was is in %s\n", safe(result.Adopted.CopyPath))
 	}
 	for _, m := range applied {
 		a.printf("applied %s %s\n", m.Version, safe(m.Name))

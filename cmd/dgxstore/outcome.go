@@ -1,8 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -32,7 +32,7 @@ func newOutcome() *outcome { return &outcome{Generations: []changed{}, Failed: [
 
 func (o *outcome) add(id uuid.UUID, g store.Generation, err error) {
 	if err != nil {
-		o.Failed = append(o.Failed, refused{id, err.Error()})
+		o.Failed = append(o.Failed, refused{id, strings.TrimPrefix(err.Error(), "store: ")})
 		o.errs = append(o.errs, err)
 		return
 	}
@@ -70,5 +70,9 @@ func (o *outcome) err() error {
 			code = exitError
 		}
 	}
-	return &codedError{code, fmt.Sprintf("%d of %d went wrong: %s", len(o.errs), len(o.errs)+len(o.Generations), errors.Join(o.errs...))}
+	message := fmt.Sprintf("%d of %d went wrong:", len(o.errs), len(o.errs)+len(o.Generations))
+	for _, failed := range o.Failed {
+		message += "\n- " + failed.Error
+	}
+	return &codedError{code, message}
 }

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 )
 
 // lineInterval is how often progress writes a line where there is no terminal to draw a bar on.
@@ -27,9 +29,9 @@ type progress struct {
 
 // count shows something that has a known number of steps. Call finish when it ends, however it does.
 func (a *app) count(doing, unit string, total int64) *progress {
-	p := &progress{doing: doing, unit: unit, silent: a.quiet || a.json}
+	p := &progress{doing: doing, unit: unit, silent: a.quiet || a.json, lastLine: time.Now()}
 	if a.barsOnTerminal && !p.silent {
-		p.bar = p.newBar(total)
+		p.bar = newBar(doing, total)
 	}
 	return p
 }
@@ -68,11 +70,21 @@ func (a *app) wait(doing string) *progress {
 	return p
 }
 
-func (p *progress) newBar(total int64) *progressbar.ProgressBar {
+// newBar makes one that fits into one line: what is longer could not be wiped again.
+func newBar(doing string, total int64) *progressbar.ProgressBar {
+	const barWidth = 12
+	columns, _, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil || columns <= 0 {
+		columns = 80
+	}
+	room := columns - 20 // for what is drawn behind it: a spinner's time
+	if total >= 0 {
+		room -= barWidth + 22 // the bar, the percentage and the count
+	}
 	options := []progressbar.Option{
 		progressbar.OptionSetWriter(os.Stderr),
-		progressbar.OptionSetDescription(p.doing),
-		progressbar.OptionSetWidth(24),
+		progressbar.OptionSetDescription(text.Snip(safe(doing), max(room, 8), "…")),
+		progressbar.OptionSetWidth(barWidth),
 		progressbar.OptionThrottle(65 * time.Millisecond),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetRenderBlankState(true),
@@ -98,15 +110,15 @@ func (p *progress) at(done, total int64) {
 		_ = p.bar.Set64(done) // as above
 		return
 	}
-	if done < total && time.Since(p.lastLine) < lineInterval {
+	if done > 0 && done < total && time.Since(p.lastLine) < lineInterval { // the start and the end are told at once
 		return
 	}
 	p.line(fmt.Sprintf("%s: %s of %s %s", p.doing, humanize.Comma(done), humanize.Comma(total), p.unit))
 }
 
-func (p *progress) line(text string) {
+func (p *progress) line(line string) {
 	p.lastLine = time.Now()
-	fmt.Fprintln(os.Stderr, safe(text))
+	fmt.Fprintln(os.Stderr, safe(line))
 }
 
 // finish takes the bar away.

@@ -149,8 +149,11 @@ func (a *app) printPruned(result pruned, files *fileDeleter) error {
 	if a.json {
 		return a.printJSON(result)
 	}
-	a.printf("%s and %s %s\n", plural(result.Generations, "generation", "generations"), plural(result.Prompts, "prompt", "prompts"),
-		doneOrWould(result.DryRun, "deleted"))
+	prompts := ""
+	if result.Prompts > 0 {
+		prompts = " and " + plural(result.Prompts, "prompt", "prompts")
+	}
+	a.printf("%s%s %s\n", plural(result.Generations, "generation", "generations"), prompts, doneOrWould(result.DryRun, "deleted"))
 	if files != nil && !result.DryRun {
 		a.printf("%s deleted, %s gone already\n", plural(result.DeletedFiles, "file", "files"), humanize.Comma(result.MissingFiles))
 		for _, failed := range result.FileErrors {

@@ -51,7 +51,7 @@ func TestPrune(t *testing.T) {
 
 		r := run("--dry-run")
 		is.Equal(r.code, exitDone)
-		is.True(strings.HasPrefix(r.stdout, "3 generations and 0 prompts would be deleted\n"))
+		is.True(strings.HasPrefix(r.stdout, "3 generations would be deleted\n"))
 		is.True(strings.Contains(r.stdout, "\n"+completed.FilePath+"\n"))
 		is.True(!strings.Contains(r.stdout, today.FilePath))
 		r = run()
@@ -70,14 +70,14 @@ func TestPrune(t *testing.T) {
 
 		r = run("--status", "failed", "--yes")
 		is.Equal(r.code, exitDone)
-		is.True(strings.HasPrefix(r.stdout, "1 generation and 0 prompts deleted\n"))
+		is.True(strings.HasPrefix(r.stdout, "1 generation deleted\n"))
 		is.Equal(left(t, url), []uuid.UUID{completed.ID, favorite.ID, today.ID})
 		run("--keep-favorites", "--yes", "--json").decode(t, &report)
 		is.Equal(report.FilePaths, []string{completed.FilePath})
 		is.Equal(left(t, url), []uuid.UUID{favorite.ID, today.ID})
 		is.Equal(run("--yes", "--drop-unused-prompts").code, exitDone)
 		is.Equal(left(t, url), []uuid.UUID{today.ID})
-		is.Equal(run().stdout, "0 generations and 0 prompts deleted\n") // nothing to ask about
+		is.Equal(run().stdout, "0 generations deleted\n") // nothing to ask about
 	})
 }
 

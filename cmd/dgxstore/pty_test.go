@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -207,4 +208,21 @@ func TestStatusOnTerminal(t *testing.T) {
 	is.Equal(code, exitAttention)
 	is.True(strings.Contains(colours.ReplaceAllString(screen, ""), "Queue       paused since "))
 	is.True(strings.Contains(screen, "dgxstore: attention: the queue is paused while 1 generation waits"))
+}
+
+// A bar that is longer than its line would leave its rest behind.
+func TestBarFitsTerminal(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	path := filepath.Join(t.TempDir(), strings.Repeat("long", 40)+".db")
+	url := "sqlite:" + path
+	is.Equal(dgxstore(t, "migrate", "--database", url).code, exitDone)
+	other, _ := missingURL(t)
+	for _, args := range [][]string{{"optimize", "--database", url}, {"transfer", "--from", url, "--to", other}} {
+		code, screen := onTerminal(t, command(t, args...), 80, "")
+		is.Equal(code, exitDone)
+		for drawn := range strings.FieldsFuncSeq(screen, func(r rune) bool { return r == '\r' || r == '\n' }) {
+			is.True(text.StringWidth(drawn) <= 80 || strings.HasPrefix(drawn, "transferred to ")) // text may go on in the next line
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -16,7 +17,7 @@ The database is that of --database, or of $DATABASE_URL, or sqlite:data/generati
 create one.
 
 Tables are for people and may change; --json is for programs: one document on stdout, errors as {"error", "code"} on
-stderr. Progress goes to stderr: a bar on a terminal, lines otherwise, nothing with --quiet or --json. What deletes or
+stderr, with "problems" where rows are in the way. Progress goes to stderr: a bar on a terminal, lines otherwise, nothing with --quiet or --json. What deletes or
 changes many rows asks first; without a terminal it does nothing unless --yes is given.
 
 ` + timesHelp + `
@@ -54,6 +55,9 @@ func (a *app) rootCommand() *cobra.Command {
 		for _, c := range commands {
 			c.GroupID = group
 			c.DisableFlagsInUseLine = true
+			if takesFile := c.Name() == "backup" || c.Name() == "restore"; c.ValidArgsFunction == nil && !takesFile {
+				c.ValidArgsFunction = cobra.NoFileCompletions
+			}
 			root.AddCommand(c)
 		}
 	}
@@ -79,6 +83,16 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 		message += "; did you mean " + strings.Join(similar, " or ") + "?"
 	}
 	return usageError(message)
+}
+
+// oneArg is the Args of a command that takes one.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usageError(fmt.Sprintf("give %s, and not %d", what, len(args)))
+		}
+		return nil
+	}
 }
 
 // version is that of the module, where the program was built from a release.

@@ -23,7 +23,12 @@ those in "double quotes" must follow each other, -word must not be there, synth*
 query that begins with a minus.`,
 		Example: `  dgxstore search lo-fi piano
   dgxstore search --generations --status completed '"trap beat"' -- -piano`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError("give words to search for")
+			}
+			return nil
+		},
 		RunE: a.runOnStore(func(ctx context.Context, s *store.Store, args []string) error {
 			query := strings.Join(args, " ")
 			if chosen.status != "" && !generations {
@@ -88,7 +93,7 @@ func (a *app) searchGenerations(ctx context.Context, s *store.Store, params stor
 	g := newGrid(column{title: "ID"}, column{title: "STATUS", paint: paintStatus}, column{title: "AGE", right: true},
 		column{title: "PROMPT", paint: paintMatches})
 	for _, hit := range hits {
-		g.add(hit.Generation.ID.String(), statusCell(hit.Generation), ago(hit.Generation.CreatedAt), hit.Snippet)
+		g.add(hit.Generation.ID.String(), statusCell(hit.Generation), age(hit.Generation.CreatedAt), hit.Snippet)
 	}
 	a.printGrid(g, "")
 	return nil

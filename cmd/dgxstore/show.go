@@ -26,7 +26,7 @@ func (a *app) showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show all of a generation: its progress, metadata and the errors of its attempts",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg("one ID"),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			id, err := parseID(args[0])
 			if err != nil {

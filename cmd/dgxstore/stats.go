@@ -55,6 +55,7 @@ func (a *app) statsCommand() *cobra.Command {
 	}
 	cmd.Flags().Var(&batch, "batch", "count this batch")
 	cmd.Flags().BoolVar(&models, "models", false, "also what each version of each model has done; reads all of history")
+	a.completeBatches(cmd)
 	cmd.MarkFlagsMutuallyExclusive("batch", "models")
 	return cmd
 }
@@ -93,12 +94,16 @@ func (a *app) printCounts(c counts) {
 	a.printf("\n")
 	g := newGrid(column{title: "TOTAL", right: true}, column{title: "COMPLETED", right: true}, column{title: "FAILED", right: true},
 		column{title: "RATE", right: true}, column{title: "AVERAGE", right: true}, column{title: "P95", right: true},
-		column{title: "REAL TIME", right: true, optional: true}, column{title: "MODEL"})
+		column{title: "RTF", right: true}, column{title: "MODEL"})
 	for _, m := range c.Models {
+		average, p95, factor := "-", "-", "-"
+		if m.CompletedGenerations > 0 {
+			average, p95 = humanSeconds(m.AverageGenerationTimeSeconds), humanSeconds(m.P95GenerationTimeSeconds)
+			factor = fmt.Sprintf("%.2f", m.RealTimeFactor)
+		}
 		g.add(humanize.Comma(m.TotalGenerations), humanize.Comma(m.CompletedGenerations), humanize.Comma(m.FailedGenerations),
-			fmt.Sprintf("%.1f%%", m.FailureRate*100), humanSeconds(m.AverageGenerationTimeSeconds), humanSeconds(m.P95GenerationTimeSeconds),
-			fmt.Sprintf("%.2fx", m.RealTimeFactor), m.ModelName+optionalWord(m.ModelVersion))
+			fmt.Sprintf("%.1f%%", m.FailureRate*100), average, p95, factor, m.ModelName+optionalWord(m.ModelVersion))
 	}
 	a.printGrid(g, "")
-	a.printf("\nRATE: failed of those that ended. REAL TIME: generation time over audio length.\n")
+	a.printf("\nRATE: failed of those that completed or failed. RTF (real-time factor): generation time over audio length.\n")
 }

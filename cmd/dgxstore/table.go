@@ -16,6 +16,7 @@ type column struct {
 	title    string
 	right    bool                     // numbers
 	optional bool                     // left out, the last one first, where the terminal is too narrow
+	wrap     bool                     // the last column: continued below rather than cut
 	paint    func(cell string) string // nil: as it is
 }
 
@@ -63,7 +64,11 @@ func (a *app) printGrid(g *grid, indent string) {
 		var row table.Row
 		for _, i := range shown {
 			cell := cells[i]
-			if i == last && a.width > 0 {
+			switch {
+			case i != last || a.width <= 0:
+			case g.columns[i].wrap:
+				cell = text.WrapSoft(cell, room)
+			default:
 				cell = text.Snip(cell, room, "…")
 			}
 			if paint := g.columns[i].paint; paint != nil {

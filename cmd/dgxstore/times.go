@@ -22,6 +22,9 @@ func optionalTime(t *time.Time) string {
 	return utcAndAge(*t)
 }
 
+// age is ago under a heading that says so.
+func age(t time.Time) string { return strings.TrimSuffix(ago(t), " ago") }
+
 // ago is how long ago a time was, or how long it is until then.
 func ago(t time.Time) string {
 	if age := time.Since(t); age >= 0 {

@@ -30,7 +30,7 @@ write to either meanwhile: stop the service first. When it is cut off, the same 
 			report, err := store.Transfer(ctx, from, to, store.TransferOptions{BatchSize: batchSize, Progress: bars.at})
 			bars.finish()
 			if err != nil {
-				return resumable(ctx, err, "the same command goes on where this one stopped")
+				return resumable(ctx, forOperators(err), "the same command goes on where this one stopped")
 			}
 			if a.json {
 				return a.printJSON(report)
@@ -56,23 +56,30 @@ write to either meanwhile: stop the service first. When it is cut off, the same 
 	return cmd
 }
 
-// transferBars shows a bar for each table, and one for comparing it.
+// transferBars shows a bar for each table that is read, copied or compared.
 type transferBars struct {
 	app     *app
 	current *progress
 	doing   string
+	copying bool // has begun
 }
 
+// at divides what the store counts as one comparison, of which the source is read before anything is copied.
 func (b *transferBars) at(p store.TransferProgress) {
-	doing := "copying " + p.Table
-	if p.Comparing {
-		doing = "comparing " + p.Table
+	doing, done, total := "copying "+p.Table, p.Done, p.Total
+	switch half := p.Total / 2; {
+	case !p.Comparing:
+		b.copying = true
+	case b.copying:
+		doing, done, total = "comparing "+p.Table, max(p.Done-half, 0), p.Total-half
+	default:
+		doing, done, total = "reading "+p.Table, min(p.Done, half), half
 	}
 	if doing != b.doing {
 		b.finish()
-		b.current, b.doing = b.app.count(doing, "rows", p.Total), doing
+		b.current, b.doing = b.app.count(doing, "rows", total), doing
 	}
-	b.current.at(p.Done, p.Total)
+	b.current.at(done, total)
 }
 
 func (b *transferBars) finish() {

@@ -51,7 +51,10 @@ func TestTransfer(t *testing.T) {
 			// Into one that has rows of its own.
 			full := storetest.URL(t)
 			create(t, openNow(t, full), beat("of its own"))
-			is.Equal(dgxstore(t, "transfer", "--from", from, "--to", full).code, exitError)
+			r = dgxstore(t, "transfer", "--from", from, "--to", full)
+			is.Equal(r.code, exitData)
+			is.True(strings.Contains(r.stderr, "the destination has data already"))
+			is.Equal(dgxstore(t, "transfer", "--json", "--from", from, "--to", full).code, exitData)
 			is.Equal(len(left(t, full)), 1)
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/matryer/is"
 
 	"github.com/dgx-music/storage/store/storetest"
@@ -44,7 +45,7 @@ func TestHelp(t *testing.T) {
 		is.Equal(r.stderr, "")
 		is.True(strings.Contains(r.stdout, "dgxstore "+name))
 	}
-	for _, code := range []string{"0  ", "1  ", "2  ", "3  ", "4  ", "5  ", "6  ", "7  ", "130"} {
+	for _, code := range []string{"0  ", "1  ", "2  ", "3  ", "4  ", "5  ", "6  ", "7  ", "8  ", "130"} {
 		is.True(strings.Contains(root.stdout, "\n  "+code)) // each exit code is explained
 	}
 	is.True(strings.HasPrefix(dgxstore(t, "--version").stdout, "dgxstore "))
@@ -256,6 +257,15 @@ func TestCompletion(t *testing.T) {
 	is.True(!strings.Contains(complete("cancel", "--database", url, ""), failed.ID.String()))
 	is.True(strings.HasPrefix(complete("retry", "--database", url, ""), failed.ID.String()))
 	is.True(!strings.Contains(complete("retry", "--database", url, failed.ID.String(), ""), failed.ID.String()))
+
+	is.True(strings.HasPrefix(complete("list", "--database", url, ""), ":4\n")) // no files
+	is.True(strings.HasPrefix(complete("backup", "--database", url, ""), ":0\n"))
+	batched := beat("in a batch")
+	batched.BatchID = uuid.MustParse(noSuchID)
+	create(t, s, batched)
+	for _, name := range []string{"list", "stats", "cancel", "retry"} {
+		is.True(strings.HasPrefix(complete(name, "--database", url, "--batch", ""), noSuchID+"\n"))
+	}
 
 	missing, path := missingURL(t)
 	is.True(strings.HasPrefix(complete("show", "--database", missing, ""), ":"))
