@@ -154,11 +154,18 @@ func (f *findings) report() CheckReport {
 	return report
 }
 
-// isCorruption tells of an error that says that what is stored cannot be read, which is what a check is there to find.
+// isCorruption tells of an error that says that what is stored cannot be read, which is what a check is there to find. The
+// statements of a check are fixed, so that SQLITE_ERROR is about what they read: metadata that is no JSON, or a table that is gone.
 func isCorruption(err error) bool {
 	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
-		primary := lite.Code() & 0xff
-		return primary == sqlite3.SQLITE_CORRUPT || primary == sqlite3.SQLITE_NOTADB
+		switch lite.Code() & 0xff { // the primary code
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR:
+			return true
+		}
+		return false
+	}
+	if _, ok := errors.AsType[*sqliteValueError](err); ok {
+		return true
 	}
 	if postgres, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return postgres.Code == "XX001" || postgres.Code == "XX002" // data_corrupted, index_corrupted
@@ -227,10 +234,10 @@ func (s *Store) checkLeases(ctx context.Context, found func(Finding)) error {
 }
 
 func (s *Store) checkMissingMetadata(ctx context.Context, found func(Finding)) error {
-	for after := (uuid.UUID{}); ; {
+	for from := uuid.Nil; ; {
 		var page []pgdb.MetadataToCheckRow
 		err := s.session.read(ctx, func(db storagedb.DBTX) (err error) {
-			page, err = s.engine.metadataToCheck(ctx, db, after)
+			page, err = s.engine.metadataToCheck(ctx, db, from)
 			return err
 		})
 		if err != nil || len(page) == 0 {
@@ -241,7 +248,9 @@ func (s *Store) checkMissingMetadata(ctx context.Context, found func(Finding)) e
 				found(Finding{Kind: FindingIntegrity, ID: row.ID.String(), Detail: "the index over metadata misses entries of the generation", Repairable: true})
 			}
 		}
-		after = page[len(page)-1].ID
+		if from = following(page[len(page)-1].ID); from == uuid.Nil {
+			return nil
+		}
 	}
 }
 
@@ -262,10 +271,10 @@ func (s *Store) checkSurplusMetadata(ctx context.Context, found func(Finding)) e
 
 // checkGenerations walks all generations, and with files the folder that they are in.
 func (s *Store) checkGenerations(ctx context.Context, files *checkedFiles, found func(Finding)) error {
-	for after := (uuid.UUID{}); ; {
+	for from := uuid.Nil; ; {
 		var page []storagedb.GenerationsToCheckRow
 		err := s.session.read(ctx, func(db storagedb.DBTX) (err error) {
-			page, err = storagedb.New(db).GenerationsToCheck(ctx, storagedb.GenerationsToCheckParams{AfterID: after, RowLimit: maintenancePage})
+			page, err = storagedb.New(db).GenerationsToCheck(ctx, storagedb.GenerationsToCheckParams{FromID: from, RowLimit: maintenancePage})
 			return err
 		})
 		if err != nil {
@@ -282,6 +291,8 @@ func (s *Store) checkGenerations(ctx context.Context, files *checkedFiles, found
 				return err
 			}
 		}
-		after = page[len(page)-1].ID
+		if from = following(page[len(page)-1].ID); from == uuid.Nil {
+			return s.checkOrphans(ctx, files, found)
+		}
 	}
 }

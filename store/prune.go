@@ -256,10 +256,10 @@ func (p *pruner) freePaths(ctx context.Context, stopped error) error {
 
 // eachFilePath walks all generations, in no useful order.
 func (s *Store) eachFilePath(ctx context.Context, each func(id uuid.UUID, path string)) error {
-	for after := (uuid.UUID{}); ; {
+	for from := uuid.Nil; ; {
 		var page []storagedb.FilePathsRow
 		err := s.session.read(ctx, func(db storagedb.DBTX) (err error) {
-			page, err = storagedb.New(db).FilePaths(ctx, storagedb.FilePathsParams{AfterID: after, RowLimit: maintenancePage})
+			page, err = storagedb.New(db).FilePaths(ctx, storagedb.FilePathsParams{FromID: from, RowLimit: maintenancePage})
 			return err
 		})
 		if err != nil || len(page) == 0 {
@@ -268,7 +268,9 @@ func (s *Store) eachFilePath(ctx context.Context, each func(id uuid.UUID, path s
 		for _, row := range page {
 			each(row.ID, row.FilePath)
 		}
-		after = page[len(page)-1].ID
+		if from = following(page[len(page)-1].ID); from == uuid.Nil {
+			return nil
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // It recounts the counters, so that nothing counted meanwhile is lost: on SQLite the writer is held while all is counted, on
 // PostgreSQL nobody waits. It raises a used_count to the number of generations that use the prompt, which a creation that uses it waits for, and
 // never lowers one. It rescues the leases that have run out, as RescueGenerations does. It mends the index over metadata
-// entry by entry, and the full-text index on PostgreSQL prompt by prompt; on SQLite it makes the full-text index anew, some ten
+// entry by entry, and the full-text index on PostgreSQL prompt by prompt, less what it has of none; on SQLite it makes the full-text index anew, some ten
 // seconds for a million prompts, during which writers wait, and those give up whose BusyTimeout is shorter.
 //
 // It returns a *ValidationError as Check does. On an error the report has what was mended until then.
@@ -68,7 +68,11 @@ func repairOne(ctx context.Context, find check, mend func(context.Context, []Fin
 		id   string
 	}
 	left := make(map[key]bool)
-	if err := find(ctx, func(f Finding) { left[key{f.Kind, f.ID}] = true }); err != nil {
+	err = find(ctx, func(f Finding) { left[key{f.Kind, f.ID}] = true })
+	if isCorruption(err) {
+		return nil // nobody can tell what is mended
+	}
+	if err != nil {
 		return err
 	}
 	for _, f := range wrong {

@@ -61,6 +61,17 @@ func (q *Queries) DeleteSurplusMetadata(ctx context.Context, ids []uuid.UUID) er
 	return err
 }
 
+const deleteWordsWithoutPrompt = `-- name: DeleteWordsWithoutPrompt :exec
+DELETE FROM prompts_search AS s
+WHERE s.prompt_id = ANY($1::BIGINT[]) AND NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = s.prompt_id)
+`
+
+// Only where the foreign key was switched off. IDs of prompts are never used twice, so none of these will have one.
+func (q *Queries) DeleteWordsWithoutPrompt(ctx context.Context, ids []int64) error {
+	_, err := q.db.Exec(ctx, deleteWordsWithoutPrompt, ids)
+	return err
+}
+
 const dropUnusedPrompts = `-- name: DropUnusedPrompts :execrows
 DELETE FROM prompts
 WHERE prompts.id = ANY($1::BIGINT[]) AND last_used_at < $2
@@ -152,13 +163,13 @@ SELECT g.id, EXISTS (
 	)
 ) AS missing
 FROM generations AS g
-WHERE g.id > $1
+WHERE g.id >= $1
 ORDER BY g.id
 LIMIT CAST($2 AS BIGINT)
 `
 
 type MetadataToCheckParams struct {
-	AfterID  uuid.UUID `json:"after_id"`
+	FromID   uuid.UUID `json:"from_id"`
 	RowLimit int64     `json:"row_limit"`
 }
 
@@ -167,9 +178,9 @@ type MetadataToCheckRow struct {
 	Missing bool      `json:"missing"`
 }
 
-// A page of generations, and whether an entry of their metadata is missing in idx_generation_metadata: a probe for each.
+// A page of generations from an ID on, and whether an entry of their metadata is missing in idx_generation_metadata: a probe for each.
 func (q *Queries) MetadataToCheck(ctx context.Context, arg MetadataToCheckParams) ([]MetadataToCheckRow, error) {
-	rows, err := q.db.Query(ctx, metadataToCheck, arg.AfterID, arg.RowLimit)
+	rows, err := q.db.Query(ctx, metadataToCheck, arg.FromID, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
