@@ -42,7 +42,8 @@ const (
 	FindingUsedCount FindingKind = "used_count"
 	// FindingStuckLease is a generation whose lease ran out over a minute ago, and that nobody has rescued: its ID.
 	FindingStuckLease FindingKind = "stuck_lease"
-	// FindingFilePath is a generation whose file path leads out of the root, so that it was not looked at: its ID.
+	// FindingFilePath is a generation whose file path leads out of the root, so that it was not looked at: its ID; or a folder that
+	// this user may not read, so that files in it that belong to no generation were not looked for: its path below the root.
 	FindingFilePath FindingKind = "file_path"
 	// FindingMissingFile is a completed generation whose audio is not there: its ID.
 	FindingMissingFile FindingKind = "missing_file"
@@ -84,7 +85,8 @@ const (
 // With a FilesRoot it looks at the file of each generation, and at each regular file below the root. A relative file_path is
 // below the root, an absolute one is taken as it is; one that leads out by ".." is a finding, and not followed, and neither
 // are symbolic links that lead out. Files that were written after the check began are no orphans, nor are those of
-// generations that are not completed, nor the database's own. It holds 8 bytes, a hash of its path, for each generation in memory.
+// generations that are not completed, nor the database's own. It holds 8 bytes, a hash of its path, for each generation in memory,
+// and the paths of the orphans.
 //
 // A generation that was set to processing by hand is under no lease, so nobody can tell whether it is stuck.
 //

@@ -293,8 +293,11 @@ func TestCheckOfAFreshStore(t *testing.T) {
 
 func TestCheckInMemory(t *testing.T) {
 	is := is.New(t)
-	s := openURL(t, "sqlite::memory:")
+	s, err := store.Open(t.Context(), store.Options{URL: "sqlite::memory:", Migrate: true})
+	is.NoErr(err)
+	defer s.Close()
 	allKinds(t, s, 50)
+	execSQL(t, s, "UPDATE prompts SET used_count = 1000")
 	is.Equal(checked(t, s, ""), []store.Finding{})
 	execSQL(t, s, "DELETE FROM generation_metadata")
 	execSQL(t, s, "INSERT INTO prompts_search (rowid, text) VALUES (987654, 'nobody')")
@@ -311,6 +314,7 @@ func TestCheckBehindATypicalLife(t *testing.T) {
 		is := is.New(t)
 		ctx := t.Context()
 		allKinds(t, s, 200)
+		execSQL(t, s, "UPDATE prompts SET used_count = 1000") // which they are copied without
 		batch := uuid.New()
 		for i := range 120 {
 			params := beat(fmt.Sprint("melancholic ", i%30))
@@ -427,6 +431,7 @@ func TestMaintenanceIsCutOff(t *testing.T) {
 			fillToTransfer(t, url, 20_000)
 			s := openAt(t, url)
 			defer s.Close()
+			execSQL(t, s, "UPDATE prompts SET used_count = 1000")
 			root := t.TempDir()
 			for name, run := range map[string]func(context.Context) error{
 				"Check":    func(ctx context.Context) error { return second(s.Check(ctx, store.CheckParams{FilesRoot: root})) },
@@ -462,4 +467,3 @@ func TestMaintenanceIsCutOff(t *testing.T) {
 		})
 	}
 }
-

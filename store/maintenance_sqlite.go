@@ -89,7 +89,7 @@ func (e *sqliteEngine) ownFiles() []string {
 	if e.memory {
 		return nil
 	}
-	return []string{e.path, e.path + "-wal", e.path + "-shm", e.path + "-journal"}
+	return []string{e.path, e.path + "-wal", e.path + "-shm", e.path + "-journal", e.path + ".before-v2"}
 }
 
 const searchIndexName = "prompts_search"

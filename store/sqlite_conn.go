@@ -256,7 +256,9 @@ type sqliteValueError struct {
 	err    error
 }
 
-func (e *sqliteValueError) Error() string { return "store: scan column " + e.column + ": " + e.err.Error() }
+func (e *sqliteValueError) Error() string {
+	return "store: scan column " + e.column + ": " + e.err.Error()
+}
 func (e *sqliteValueError) Unwrap() error { return e.err }
 
 func (r *sqliteRows) Close() {
