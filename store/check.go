@@ -157,11 +157,12 @@ func (f *findings) report() CheckReport {
 }
 
 // isCorruption tells of an error that says that what is stored cannot be read, which is what a check is there to find. The
-// statements of a check are fixed, so that SQLITE_ERROR is about what they read: metadata that is no JSON, or a table that is gone.
+// statements of a check are fixed, so that SQLITE_ERROR is about what they read: metadata that is no JSON, or a table that is gone. They write
+// nothing but copies, so that SQLITE_CONSTRAINT is of a key that is there twice.
 func isCorruption(err error) bool {
 	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch lite.Code() & 0xff { // the primary code
-		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR:
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT:
 			return true
 		}
 		return false

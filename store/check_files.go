@@ -244,7 +244,10 @@ func (s *Store) checkOrphans(ctx context.Context, files *checkedFiles, found fun
 		return err
 	}
 	for _, name := range unnamed {
-		if !files.names(name) {
+		if files.names(name) {
+			continue
+		}
+		if _, err := files.root.Lstat(name); !errors.Is(err, fs.ErrNotExist) { // or deleted behind its generation
 			found(Finding{Kind: FindingOrphanFile, ID: filepath.ToSlash(name), Detail: "no generation names the file"})
 		}
 	}

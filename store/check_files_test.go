@@ -59,7 +59,7 @@ func withFile(t testing.TB, s *store.Store, path string, size int64) store.Gener
 }
 
 func TestCheckFiles(t *testing.T) {
-	for name, test := range map[string]func(t *testing.T, s *store.Store, root string) (id string, kind store.FindingKind){
+	cases := map[string]func(t *testing.T, s *store.Store, root string) (id string, kind store.FindingKind){
 		"as it should be": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
 			audio(t, 10, root, "outputs", "a.wav")
 			withFile(t, s, "outputs/a.wav", 10)
@@ -157,9 +157,10 @@ func TestCheckFiles(t *testing.T) {
 			link(t, ".", filepath.Join(root, "self"))
 			return withFile(t, s, "a", 10).ID.String(), store.FindingMissingFile
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	}
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		for name, test := range cases {
+			t.Run(name, func(t *testing.T) {
 				is := is.New(t)
 				root := filepath.Join(t.TempDir(), "root")
 				is.NoErr(os.Mkdir(root, 0o755))
@@ -172,9 +173,10 @@ func TestCheckFiles(t *testing.T) {
 				is.Equal(checked(t, s, ""), []store.Finding{})
 				is.Equal(repaired(t, s), []store.Finding{}) // of files nothing is mended
 				is.Equal(checked(t, s, root), want)
+				execSQL(t, s, "DELETE FROM generations")
 			})
-		})
-	}
+		}
+	})
 }
 
 // A root may be given by a link, or from the working directory, and paths lead below it in either spelling.

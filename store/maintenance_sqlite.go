@@ -77,7 +77,7 @@ func (e *sqliteEngine) checkStorage(ctx context.Context, found func(Finding)) er
 		}
 		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		for _, line := range lines {
-			if line != "ok" && !strings.Contains(line, "FTS5 table main."+searchIndexName) {
+			if line != "ok" && !strings.Contains(strings.ToLower(line), "fts5") {
 				found(Finding{Kind: FindingIntegrity, ID: "database", Detail: line})
 			}
 		}

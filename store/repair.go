@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 
@@ -19,6 +20,9 @@ import (
 // entry by entry, and the full-text index on PostgreSQL prompt by prompt, less what it has of none; on SQLite it makes the full-text index anew, some ten
 // seconds for a million prompts, during which writers wait, and those give up whose BusyTimeout is shorter.
 //
+// A SQLite file that is broken itself, by SQLite's own check of it, is not written to, since that could do more harm: Repair
+// returns an error, and Check says what is broken. Restore a backup then, or have sqlite3 .recover save what it can.
+//
 // It returns a *ValidationError as Check does. On an error the report has what was mended until then.
 func (s *Store) Repair(ctx context.Context, params CheckParams) (CheckReport, error) {
 	mended := newFindings(maxFindings)
@@ -27,6 +31,9 @@ func (s *Store) Repair(ctx context.Context, params CheckParams) (CheckReport, er
 		return mended.report(), describe("repair", err)
 	}
 	files.close() // of files there is nothing to mend
+	if err := s.wantWhole(ctx); err != nil {
+		return mended.report(), describe("repair", err)
+	}
 	for _, repair := range []struct {
 		of   string
 		find check
@@ -44,6 +51,18 @@ func (s *Store) Repair(ctx context.Context, params CheckParams) (CheckReport, er
 		}
 	}
 	return mended.report(), nil
+}
+
+var errBroken = errors.New("the database file is broken, and was not written to: see what Check says, and restore a backup")
+
+// wantWhole returns an error where the engine finds its own files broken.
+func (s *Store) wantWhole(ctx context.Context) error {
+	whole := true
+	err := s.engine.checkStorage(ctx, func(Finding) { whole = false })
+	if !whole || isCorruption(err) {
+		return errBroken
+	}
+	return err
 }
 
 // repairOne looks, mends, and looks again. What cannot even be read is not for it to mend; Check says so.
