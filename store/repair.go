@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -133,13 +134,18 @@ func (s *Store) raiseUsedCounts(ctx context.Context, wrong []Finding) error {
 		if err != nil {
 			return err
 		}
+		var began time.Time
 		if err := s.session.writeAll(ctx, func(db storagedb.DBTX) error {
+			began = time.Now()
 			if err := s.engine.lockPrompt(ctx, db, id); err != nil {
 				return err
 			}
 			_, err := storagedb.New(db).RaiseUsedCount(ctx, id)
 			return err
 		}); err != nil {
+			return err
+		}
+		if err := leaveToOthers(ctx, time.Since(began)); err != nil {
 			return err
 		}
 	}
@@ -156,7 +162,7 @@ func (s *Store) rescueStuck(ctx context.Context, _ []Finding) error {
 	}
 }
 
-// mendMetadata mends entries of so many generations at a time.
+// mendMetadata mends entries of so many generations at a time, and leaves the database to others in between, as Prune does.
 func (s *Store) mendMetadata(mend func(context.Context, storagedb.DBTX, []uuid.UUID) error) func(context.Context, []Finding) error {
 	return func(ctx context.Context, wrong []Finding) error {
 		ids := make([]uuid.UUID, len(wrong))
@@ -167,7 +173,14 @@ func (s *Store) mendMetadata(mend func(context.Context, storagedb.DBTX, []uuid.U
 			}
 		}
 		for batch := range slices.Chunk(ids, maintenancePage) {
-			if err := s.session.writeMany(ctx, func(db storagedb.DBTX) error { return mend(ctx, db, batch) }); err != nil {
+			var began time.Time
+			if err := s.session.writeMany(ctx, func(db storagedb.DBTX) error {
+				began = time.Now()
+				return mend(ctx, db, batch)
+			}); err != nil {
+				return err
+			}
+			if err := leaveToOthers(ctx, time.Since(began)); err != nil {
 				return err
 			}
 		}
