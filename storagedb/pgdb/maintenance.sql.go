@@ -47,7 +47,7 @@ func (q *Queries) AddToCounter(ctx context.Context, arg AddToCounterParams) erro
 
 const deleteSurplusMetadata = `-- name: DeleteSurplusMetadata :exec
 DELETE FROM generation_metadata AS m
-WHERE m.generation_id = ANY($1::UUID[]) AND NOT EXISTS (
+WHERE m.generation_id IN (SELECT unnest($1::UUID[])) AND NOT EXISTS (
 	SELECT 1 FROM generations AS g, jsonb_each(g.metadata) AS e
 	WHERE g.id = ANY($1::UUID[]) AND g.id = m.generation_id AND g.created_at = m.created_at
 		AND left(e.key, 64) = m.name AND metadata_number(e.value) = m.number AND metadata_hash(e.value) = m.hash
@@ -55,7 +55,8 @@ WHERE m.generation_id = ANY($1::UUID[]) AND NOT EXISTS (
 `
 
 // Once more all of generation_metadata. A surplus entry stays one for as long as it is there: an update that makes it a right
-// one would have to insert it, and cannot. The IDs are given twice, or PostgreSQL would join all generations for each batch.
+// one would have to insert it, and cannot. The IDs are given twice, or PostgreSQL would join all generations for each batch;
+// and unnested, or it would look through the list for each entry.
 func (q *Queries) DeleteSurplusMetadata(ctx context.Context, ids []uuid.UUID) error {
 	_, err := q.db.Exec(ctx, deleteSurplusMetadata, ids)
 	return err
