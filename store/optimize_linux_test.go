@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -39,6 +38,7 @@ func TestVacuumWithoutRoomForTheCopy(t *testing.T) {
 	is.NoErr(err)
 	defer s.Close()
 	createMany(t, s, 5000)
+	execSQL(t, s, "UPDATE generations SET error_message = printf('%12000s', id)") // more than SQLite holds in memory
 	disk := newSmallDisk(t, 500)
 	vacuum := func() (said string, err error) {
 		var stderr strings.Builder
@@ -50,11 +50,8 @@ func TestVacuumWithoutRoomForTheCopy(t *testing.T) {
 	}
 	said, err := vacuum()
 	is.True(err != nil && strings.HasPrefix(said, "store: optimize: the disk is full"))
-	left, err := os.ReadDir(disk.folder)
-	is.NoErr(err)
-	is.Equal(len(left), 0)
 	wantAll(t, s, 5000)
-	disk.grow(t, 100_000)
+	disk.grow(t, 200_000)
 	_, err = vacuum()
 	is.NoErr(err)
 	wantAll(t, s, 5000)
