@@ -15,7 +15,7 @@ import (
 // A folder of somebody else, such as lost+found, keeps nobody from the check of what is beside it.
 func TestCheckPassesOverAFolderThatMayNotBeRead(t *testing.T) {
 	is := is.New(t)
-	s := engines[1].open(t) // which opens no file of its own
+	s := engines[1].open(t)                   // which opens no file of its own
 	folder, err := os.MkdirTemp("", "audio-") // not t.TempDir, whose parents are for this user alone
 	is.NoErr(err)
 	t.Cleanup(func() { os.RemoveAll(folder) })

@@ -177,7 +177,7 @@ func TestOptimizeBesideCallers(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		l := newLoad(t)
-		until := time.Now().Add(loadLasts())
+		until := time.Now().Add(shortOr(time.Second))
 		var group sync.WaitGroup
 		group.Go(func() { l.run(t.Context(), t, s, until) })
 		runs := 0

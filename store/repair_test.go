@@ -114,18 +114,19 @@ func newLoad(t *testing.T) *load {
 	return l
 }
 
-func loadLasts() time.Duration {
+// shortOr is a time for short tests, or twice that.
+func shortOr(short time.Duration) time.Duration {
 	if testing.Short() {
-		return 2 * time.Second
+		return short
 	}
-	return 5 * time.Second
+	return 2 * short
 }
 
 func TestCheckBesideCallers(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		l := newLoad(t)
-		until := time.Now().Add(loadLasts())
+		until := time.Now().Add(shortOr(2 * time.Second))
 		var group sync.WaitGroup
 		group.Go(func() { l.run(t.Context(), t, s, until) })
 		checks := 0
@@ -161,7 +162,7 @@ func TestRepairBesideCallers(t *testing.T) {
 		is := is.New(t)
 		ctx := t.Context()
 		l := newLoad(t)
-		until := time.Now().Add(loadLasts())
+		until := time.Now().Add(shortOr(time.Second))
 		var group sync.WaitGroup
 		group.Go(func() { l.run(ctx, t, s, until) })
 		mended := make(map[store.FindingKind]int64)
