@@ -77,11 +77,11 @@ func (q *Queries) ExpiredLeases(ctx context.Context, expiredBefore *time.Time) (
 }
 
 const filePaths = `-- name: FilePaths :many
-SELECT id, file_path FROM generations WHERE id > $1 ORDER BY id LIMIT CAST($2 AS BIGINT)
+SELECT id, file_path FROM generations WHERE id >= $1 ORDER BY id LIMIT CAST($2 AS BIGINT)
 `
 
 type FilePathsParams struct {
-	AfterID  uuid.UUID `json:"after_id"`
+	FromID   uuid.UUID `json:"from_id"`
 	RowLimit int64     `json:"row_limit"`
 }
 
@@ -90,9 +90,10 @@ type FilePathsRow struct {
 	FilePath string    `json:"file_path"`
 }
 
-// A page in the order of the primary key. There is no index on file_path, for which each creation would pay.
+// A page in the order of the primary key, from an ID on, not behind it, since the lowest of all UUIDs may be one. There is no index
+// on file_path, for which each creation would pay.
 func (q *Queries) FilePaths(ctx context.Context, arg FilePathsParams) ([]FilePathsRow, error) {
-	rows, err := q.db.Query(ctx, filePaths, arg.AfterID, arg.RowLimit)
+	rows, err := q.db.Query(ctx, filePaths, arg.FromID, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -116,13 +117,13 @@ SELECT g.id, g.status, g.file_path, g.file_size_bytes, g.prompt_id,
 	CAST(CASE WHEN p.text <> g.prompt THEN TRUE ELSE FALSE END AS BOOLEAN) AS other_prompt
 FROM generations AS g
 LEFT JOIN prompts AS p ON p.id = g.prompt_id
-WHERE g.id > $1
+WHERE g.id >= $1
 ORDER BY g.id
 LIMIT CAST($2 AS BIGINT)
 `
 
 type GenerationsToCheckParams struct {
-	AfterID  uuid.UUID `json:"after_id"`
+	FromID   uuid.UUID `json:"from_id"`
 	RowLimit int64     `json:"row_limit"`
 }
 
@@ -135,9 +136,9 @@ type GenerationsToCheckRow struct {
 	OtherPrompt   bool      `json:"other_prompt"`
 }
 
-// A page in the order of the primary key.
+// A page in the order of the primary key, from an ID on.
 func (q *Queries) GenerationsToCheck(ctx context.Context, arg GenerationsToCheckParams) ([]GenerationsToCheckRow, error) {
-	rows, err := q.db.Query(ctx, generationsToCheck, arg.AfterID, arg.RowLimit)
+	rows, err := q.db.Query(ctx, generationsToCheck, arg.FromID, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,8 @@ const (
 	FindingUsedCount FindingKind = "used_count"
 	// FindingStuckLease is a generation whose lease ran out over a minute ago, and that nobody has rescued: its ID.
 	FindingStuckLease FindingKind = "stuck_lease"
-	// FindingFilePath is a generation whose file path leads out of the root, so that it was not looked at: its ID.
+	// FindingFilePath is a generation whose file path leads out of the root, so that it was not looked at: its ID; or a folder that
+	// this user may not read, so that files in it that belong to no generation were not looked for: its path below the root.
 	FindingFilePath FindingKind = "file_path"
 	// FindingMissingFile is a completed generation whose audio is not there: its ID.
 	FindingMissingFile FindingKind = "missing_file"
@@ -84,7 +85,8 @@ const (
 // With a FilesRoot it looks at the file of each generation, and at each regular file below the root. A relative file_path is
 // below the root, an absolute one is taken as it is; one that leads out by ".." is a finding, and not followed, and neither
 // are symbolic links that lead out. Files that were written after the check began are no orphans, nor are those of
-// generations that are not completed, nor the database's own. It holds 8 bytes, a hash of its path, for each generation in memory.
+// generations that are not completed, nor the database's own. It holds 8 bytes, a hash of its path, for each generation in memory,
+// and the paths of the orphans.
 //
 // A generation that was set to processing by hand is under no lease, so nobody can tell whether it is stuck.
 //
@@ -154,11 +156,19 @@ func (f *findings) report() CheckReport {
 	return report
 }
 
-// isCorruption tells of an error that says that what is stored cannot be read, which is what a check is there to find.
+// isCorruption tells of an error that says that what is stored cannot be read, which is what a check is there to find. The
+// statements of a check are fixed, so that SQLITE_ERROR is about what they read: metadata that is no JSON, or a table that is gone. They write
+// nothing but copies, so that SQLITE_CONSTRAINT is of a key that is there twice.
 func isCorruption(err error) bool {
 	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
-		primary := lite.Code() & 0xff
-		return primary == sqlite3.SQLITE_CORRUPT || primary == sqlite3.SQLITE_NOTADB
+		switch lite.Code() & 0xff { // the primary code
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT:
+			return true
+		}
+		return false
+	}
+	if _, ok := errors.AsType[*sqliteValueError](err); ok {
+		return true
 	}
 	if postgres, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return postgres.Code == "XX001" || postgres.Code == "XX002" // data_corrupted, index_corrupted
@@ -227,10 +237,10 @@ func (s *Store) checkLeases(ctx context.Context, found func(Finding)) error {
 }
 
 func (s *Store) checkMissingMetadata(ctx context.Context, found func(Finding)) error {
-	for after := (uuid.UUID{}); ; {
+	for from := uuid.Nil; ; {
 		var page []pgdb.MetadataToCheckRow
 		err := s.session.read(ctx, func(db storagedb.DBTX) (err error) {
-			page, err = s.engine.metadataToCheck(ctx, db, after)
+			page, err = s.engine.metadataToCheck(ctx, db, from)
 			return err
 		})
 		if err != nil || len(page) == 0 {
@@ -241,7 +251,9 @@ func (s *Store) checkMissingMetadata(ctx context.Context, found func(Finding)) e
 				found(Finding{Kind: FindingIntegrity, ID: row.ID.String(), Detail: "the index over metadata misses entries of the generation", Repairable: true})
 			}
 		}
-		after = page[len(page)-1].ID
+		if from = following(page[len(page)-1].ID); from == uuid.Nil {
+			return nil
+		}
 	}
 }
 
@@ -262,10 +274,10 @@ func (s *Store) checkSurplusMetadata(ctx context.Context, found func(Finding)) e
 
 // checkGenerations walks all generations, and with files the folder that they are in.
 func (s *Store) checkGenerations(ctx context.Context, files *checkedFiles, found func(Finding)) error {
-	for after := (uuid.UUID{}); ; {
+	for from := uuid.Nil; ; {
 		var page []storagedb.GenerationsToCheckRow
 		err := s.session.read(ctx, func(db storagedb.DBTX) (err error) {
-			page, err = storagedb.New(db).GenerationsToCheck(ctx, storagedb.GenerationsToCheckParams{AfterID: after, RowLimit: maintenancePage})
+			page, err = storagedb.New(db).GenerationsToCheck(ctx, storagedb.GenerationsToCheckParams{FromID: from, RowLimit: maintenancePage})
 			return err
 		})
 		if err != nil {
@@ -282,6 +294,8 @@ func (s *Store) checkGenerations(ctx context.Context, files *checkedFiles, found
 				return err
 			}
 		}
-		after = page[len(page)-1].ID
+		if from = following(page[len(page)-1].ID); from == uuid.Nil {
+			return s.checkOrphans(ctx, files, found)
+		}
 	}
 }

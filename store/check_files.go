@@ -41,7 +41,7 @@ func openFiles(path string, own []string) (*checkedFiles, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, invalid("files_root", "does not exist")
 	case err != nil:
-		return nil, err
+		return nil, invalid("files_root", "cannot be looked at: "+withoutPath(err))
 	case !info.IsDir():
 		return nil, invalid("files_root", "is no folder")
 	}
@@ -55,7 +55,7 @@ func openFiles(path string, own []string) (*checkedFiles, error) {
 	}
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return nil, err
+		return nil, invalid("files_root", "cannot be opened: "+withoutPath(err))
 	}
 	files := &checkedFiles{
 		root: root, folders: []string{real, absolute}, began: time.Now(), own: make(map[string]bool),
@@ -72,6 +72,14 @@ func openFiles(path string, own []string) (*checkedFiles, error) {
 		}
 	}
 	return files, nil
+}
+
+// withoutPath is what the system says of a path, for a text that names the path already, or must not.
+func withoutPath(err error) string {
+	if inner, ok := errors.AsType[*fs.PathError](err); ok {
+		err = inner.Err
+	}
+	return err.Error()
 }
 
 // resolveLinks is where a path leads, or the path itself where it leads nowhere.
@@ -161,10 +169,7 @@ func (f *checkedFiles) look(name, elsewhere string, info fs.FileInfo, size *int6
 	case errors.Is(err, fs.ErrNotExist):
 		return Finding{Kind: FindingMissingFile, Detail: "the file does not exist"}
 	case err != nil:
-		if inner, ok := errors.AsType[*fs.PathError](err); ok {
-			err = inner.Err // without the path
-		}
-		return Finding{Kind: FindingMissingFile, Detail: "the file cannot be looked at: " + err.Error()}
+		return Finding{Kind: FindingMissingFile, Detail: "the file cannot be looked at: " + withoutPath(err)}
 	case !info.Mode().IsRegular():
 		return Finding{Kind: FindingMissingFile, Detail: "what is there is no regular file"}
 	case size != nil && *size != info.Size():
@@ -208,19 +213,13 @@ func (s *Store) checkFile(ctx context.Context, files *checkedFiles, row storaged
 // filesPage is how many entries of a folder are read at a time.
 const filesPage = 1000
 
-// recent is how long before the check a file may have been written for its generation to have come behind the walk over
-// those: file systems keep a time that is some milliseconds old.
-const recent = time.Second
-
-// checkOrphans walks the folder, behind all generations, and finds the files that none of them names.
+// checkOrphans walks the folder, behind all generations, and finds the files that none of them names. Where there are any it
+// walks the generations again: one that was created meanwhile may name a file that was there before.
 func (s *Store) checkOrphans(ctx context.Context, files *checkedFiles, found func(Finding)) error {
 	if files == nil {
 		return nil
 	}
-	orphan := func(name string) {
-		found(Finding{Kind: FindingOrphanFile, ID: filepath.ToSlash(name), Detail: "no generation names the file"})
-	}
-	var lately []string
+	var unnamed []string
 	if err := files.walk(ctx, func(name string) error {
 		if files.own[name] || files.names(name) {
 			return nil
@@ -231,15 +230,11 @@ func (s *Store) checkOrphans(ctx context.Context, files *checkedFiles, found fun
 			return nil // deleted meanwhile
 		case err != nil:
 			return err
-		case !info.ModTime().Before(files.began):
-			return nil
-		case info.ModTime().After(files.began.Add(-recent)):
-			lately = append(lately, name)
-		default:
-			orphan(name)
+		case info.ModTime().Before(files.began):
+			unnamed = append(unnamed, name)
 		}
 		return nil
-	}); err != nil || len(lately) == 0 {
+	}, found); err != nil || len(unnamed) == 0 {
 		return err
 	}
 	if err := s.eachFilePath(ctx, func(_ uuid.UUID, path string) {
@@ -248,21 +243,28 @@ func (s *Store) checkOrphans(ctx context.Context, files *checkedFiles, found fun
 	}); err != nil {
 		return err
 	}
-	for _, name := range lately {
-		if !files.names(name) {
-			orphan(name)
+	for _, name := range unnamed {
+		if files.names(name) {
+			continue
+		}
+		if _, err := files.root.Lstat(name); !errors.Is(err, fs.ErrNotExist) { // or deleted behind its generation
+			found(Finding{Kind: FindingOrphanFile, ID: filepath.ToSlash(name), Detail: "no generation names the file"})
 		}
 	}
 	return nil
 }
 
 // walk calls each with the name of each regular file below the root. It holds some entries of a folder at a time, however many
-// there are, and does not follow symbolic links.
-func (f *checkedFiles) walk(ctx context.Context, each func(name string) error) error {
+// there are, and does not follow symbolic links. A folder that this user may not read, such as lost+found, is a finding.
+func (f *checkedFiles) walk(ctx context.Context, each func(name string) error, found func(Finding)) error {
 	for folders := []string{"."}; len(folders) > 0; {
 		folder := folders[len(folders)-1]
 		folders = folders[:len(folders)-1]
 		below, err := f.walkFolder(ctx, folder, each)
+		if errors.Is(err, fs.ErrPermission) {
+			found(Finding{Kind: FindingFilePath, ID: filepath.ToSlash(folder), Detail: "the folder was not looked into: " + withoutPath(err)})
+			continue
+		}
 		if err != nil {
 			return err
 		}

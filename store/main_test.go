@@ -34,6 +34,7 @@ var roles = map[string]func(ctx context.Context, url string) error{
 	"wait and claim":   waitAndClaim,
 	"adopt":            adoptUntilKilled,
 	"transfer":         transferUntilKilled,
+	"vacuum":           vacuumOnce,
 }
 
 // inProcess is the test binary in a role, to be started.

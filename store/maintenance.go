@@ -24,8 +24,8 @@ type maintainer interface {
 	// The full-text index is each engine's own.
 	checkSearchIndex(ctx context.Context, found func(Finding)) error
 	mendSearchIndex(ctx context.Context, wrong []Finding) error
-	// So are the entries of the index over metadata. The page begins behind a generation.
-	metadataToCheck(ctx context.Context, db storagedb.DBTX, after uuid.UUID) ([]pgdb.MetadataToCheckRow, error)
+	// So are the entries of the index over metadata. The page begins with an ID.
+	metadataToCheck(ctx context.Context, db storagedb.DBTX, from uuid.UUID) ([]pgdb.MetadataToCheckRow, error)
 	surplusMetadata(ctx context.Context, db storagedb.DBTX) ([]pgdb.SurplusMetadataRow, error)
 	addMissingMetadata(ctx context.Context, db storagedb.DBTX, ids []uuid.UUID) error
 	deleteSurplusMetadata(ctx context.Context, db storagedb.DBTX, ids []uuid.UUID) error

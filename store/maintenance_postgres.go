@@ -64,30 +64,35 @@ func (e *postgresEngine) checkSurplusWords(ctx context.Context, found func(Findi
 		return err
 	})
 	for _, id := range surplus {
-		found(Finding{Kind: FindingForeignKey, ID: strconv.FormatInt(id, 10), Detail: "prompts_search has words of a prompt that does not exist"})
+		found(Finding{Kind: FindingForeignKey, ID: strconv.FormatInt(id, 10), Detail: "the full-text index has words of a prompt that does not exist", Repairable: true})
 	}
 	return err
 }
 
 func (e *postgresEngine) mendSearchIndex(ctx context.Context, wrong []Finding) error {
-	var ids []int64
-	for _, f := range wrong {
-		id, err := strconv.ParseInt(f.ID, 10, 64)
-		if err != nil {
+	ids := make([]int64, len(wrong))
+	for i, f := range wrong {
+		var err error
+		if ids[i], err = strconv.ParseInt(f.ID, 10, 64); err != nil {
 			return err
 		}
-		ids = append(ids, id)
 	}
 	for batch := range slices.Chunk(ids, maintenancePage) {
-		if err := e.writeMany(ctx, func(db storagedb.DBTX) error { return pgdb.New(db).MendSearchWords(ctx, batch) }); err != nil {
+		if err := e.writeMany(ctx, func(db storagedb.DBTX) error {
+			queries := pgdb.New(db)
+			if err := queries.MendSearchWords(ctx, batch); err != nil {
+				return err
+			}
+			return queries.DeleteWordsWithoutPrompt(ctx, batch)
+		}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *postgresEngine) metadataToCheck(ctx context.Context, db storagedb.DBTX, after uuid.UUID) ([]pgdb.MetadataToCheckRow, error) {
-	return pgdb.New(db).MetadataToCheck(ctx, pgdb.MetadataToCheckParams{AfterID: after, RowLimit: maintenancePage})
+func (e *postgresEngine) metadataToCheck(ctx context.Context, db storagedb.DBTX, from uuid.UUID) ([]pgdb.MetadataToCheckRow, error) {
+	return pgdb.New(db).MetadataToCheck(ctx, pgdb.MetadataToCheckParams{FromID: from, RowLimit: maintenancePage})
 }
 
 func (e *postgresEngine) surplusMetadata(ctx context.Context, db storagedb.DBTX) ([]pgdb.SurplusMetadataRow, error) {

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -8,131 +10,165 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/matryer/is"
 
 	"github.com/dgx-music/storage/store"
+	"github.com/dgx-music/storage/store/storetest"
 )
 
-func manyGenerations(t testing.TB, s *store.Store, n int) {
+// What is read with statements that are kept, before and after the schema has changed under them.
+func readsAll(t testing.TB, s *store.Store) (seen []string) {
 	t.Helper()
-	params := make([]store.CreateGenerationParams, n)
-	for i := range params {
-		params[i] = beat(fmt.Sprintf("prompt %d of some words", i))
-	}
-	if _, err := s.CreateGenerations(t.Context(), params); err != nil {
+	page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{Metadata: map[string]any{"bpm": 60}, Limit: 3})
+	if err != nil {
 		t.Fatal(err)
 	}
+	for _, g := range page.Generations {
+		seen = append(seen, g.ID.String())
+	}
+	found, err := s.SearchPrompts(t.Context(), "prompt 7", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range found {
+		seen = append(seen, p.Prompt.Text)
+	}
+	stats, err := s.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stats.OldestPendingAgeSeconds = 0
+	return append(seen, fmt.Sprintf("%+v", stats))
 }
 
-// It gathers statistics, and none that make SQLite prepare statements again: not the first time, nor the second, nor where
-// somebody has gathered those before.
-func TestOptimizeLeavesNoSamples(t *testing.T) {
-	is := is.New(t)
-	url := engines[0].url(t)
-	s := openAt(t, url)
-	defer s.Close()
-	other := openAt(t, url) // which has loaded what there was before
-	defer other.Close()
-	manyGenerations(t, s, 3000)
-	_, err := other.ListGenerations(t.Context(), store.ListGenerationsParams{})
-	is.NoErr(err)
-	_, err = s.DB().Exec(t.Context(), "ANALYZE")
-	is.NoErr(err)
-	count := func(table string) (rows int) {
-		t.Helper()
-		is.NoErr(s.DB().QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&rows))
-		return rows
-	}
-	is.True(count("sqlite_stat4") > 0) // what is to be avoided
-	version := func() (v int) {
-		t.Helper()
-		is.NoErr(s.DB().QueryRow(t.Context(), "SELECT schema_version FROM pragma_schema_version").Scan(&v))
-		return v
-	}
-	for range 2 {
-		before := version()
-		is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{}))
-		is.Equal(count("sqlite_stat4"), 0)
-		is.True(count("sqlite_stat1") > 0)
-		is.True(version() > before) // by which open connections notice
-		page, err := other.ListGenerations(t.Context(), store.ListGenerationsParams{})
-		is.NoErr(err)
-		is.Equal(len(page.Generations), 100)
+func TestOptimizeChangesNothingThatIsSeen(t *testing.T) {
+	for _, engine := range engines {
+		for _, vacuum := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/vacuum %t", engine.name, vacuum), func(t *testing.T) {
+				t.Parallel()
+				is := is.New(t)
+				url := engine.url(t)
+				fillToTransfer(t, url, 2000)
+				s, other := openAt(t, url), openAt(t, url) // the other one is as another process
+				defer s.Close()
+				defer other.Close()
+				execSQL(t, s, "UPDATE prompts SET used_count = 1000")
+				want := readsAll(t, s)
+				is.Equal(readsAll(t, other), want)
+				for range 3 {
+					is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: vacuum}))
+					is.Equal(readsAll(t, s), want)
+					is.Equal(readsAll(t, other), want)
+					is.NoErr(s.DeleteGeneration(t.Context(), create(t, s, "prompt 1").ID))
+					is.NoErr(other.DeleteGeneration(t.Context(), create(t, other, "prompt 2").ID))
+				}
+				for _, f := range checked(t, other, "") {
+					is.Equal(f.Kind, store.FindingStuckLease)
+				}
+			})
+		}
 	}
 }
 
-func TestOptimizeGivesBackRoomAndEmptiesTheLog(t *testing.T) {
+// ANALYZE by any other program leaves samples, by which statements would be prepared again at each execution.
+func TestOptimizeOnSQLiteLeavesStatisticsAndNoSamples(t *testing.T) {
 	is := is.New(t)
-	url := engines[0].url(t)
+	url := storetest.URL(t)
+	fillToTransfer(t, url, 3000)
 	s := openAt(t, url)
 	defer s.Close()
-	manyGenerations(t, s, 5000)
-	_, err := s.Prune(t.Context(), store.PruneParams{OlderThan: time.Microsecond, DropUnusedPrompts: true})
-	is.NoErr(err)
-	_, err = s.DB().Exec(t.Context(), "DELETE FROM generations")
-	is.NoErr(err)
+	statistics := func() (generations, samples int64) {
+		tables := count(t, s, "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat4'")
+		if tables > 0 {
+			samples = count(t, s, "SELECT count(*) FROM sqlite_stat4")
+		}
+		return count(t, s, "SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'generations'"), samples
+	}
+	onFile(t, strings.TrimPrefix(url, "sqlite://"), "ANALYZE")
+	_, samples := statistics()
+	is.True(samples > 0)
+	execSQL(t, s, "DELETE FROM sqlite_stat1")
+	for _, vacuum := range []bool{false, true} {
+		is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: vacuum}))
+		generations, samples := statistics()
+		is.True(generations > 5) // one for each index
+		is.Equal(samples, int64(0))
+		is.Equal(logSize(url), int64(0))
+	}
+}
+
+func TestOptimizeMergesTheFullTextIndex(t *testing.T) {
+	is := is.New(t)
+	s := openAt(t, storetest.URL(t))
+	defer s.Close()
+	for i := range 300 { // each a segment, of which FTS5 merges some
+		create(t, s, fmt.Sprintf("melancholic %d over rain %d", i, i%17))
+	}
+	const segments = "SELECT count(DISTINCT segid) FROM prompts_search_idx"
+	is.True(count(t, s, segments) > 1)
 	is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{}))
-	is.Equal(logSize(url), int64(0))
+	is.Equal(count(t, s, segments), int64(1))
+	found, err := s.SearchPrompts(t.Context(), "melancholic 299", 10)
+	is.NoErr(err)
+	is.Equal(len(found), 1)
+	is.Equal(checked(t, s, ""), []store.Finding{})
+}
+
+func TestVacuumGivesRoomBack(t *testing.T) {
+	is := is.New(t)
+	url := storetest.URL(t)
+	clock := newTestClock()
+	s, err := store.Open(t.Context(), store.Options{URL: url, Now: clock.Now})
+	is.NoErr(err)
+	defer s.Close()
+	other := openAt(t, url)
+	defer other.Close()
+	params := make([]store.CreateGenerationParams, 5000)
+	for i := range params {
+		params[i] = beat(fmt.Sprint("melancholic ", i))
+	}
+	created, err := s.CreateGenerations(t.Context(), params)
+	is.NoErr(err)
+	is.Equal(len(created), 5000)
+	execSQL(t, s, "UPDATE generations SET status = 'cancelled'")
+	kept := create(t, other, "kept")
+	clock.Advance(day)
+	report, err := s.Prune(t.Context(), store.PruneParams{OlderThan: time.Hour, DropUnusedPrompts: true})
+	is.NoErr(err)
+	is.Equal(report.Generations, int64(5000))
 	size := func() int64 {
 		info, err := os.Stat(strings.TrimPrefix(url, "sqlite://"))
 		is.NoErr(err)
 		return info.Size()
 	}
+	is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{}))
+	is.Equal(logSize(url), int64(0))
 	before := size()
 	is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: true}))
-	is.True(size() < before/2)
 	is.Equal(logSize(url), int64(0))
-	is.Equal(found(t, s, store.CheckParams{}), []string{})
+	is.True(size() < before/4)
+	is.True(isThere(t, other, kept) && isThere(t, s, kept))
+	is.Equal(checked(t, s, ""), []store.Finding{})
 }
 
-func TestOptimizeMergesTheFullTextIndex(t *testing.T) {
-	is := is.New(t)
-	s := engines[0].open(t)
-	for i := range 200 {
-		_, err := s.TrackPrompt(t.Context(), fmt.Sprintf("prompt %d of some words", i))
-		is.NoErr(err)
-	}
-	segments := func() (n int) {
-		t.Helper()
-		is.NoErr(s.DB().QueryRow(t.Context(), "SELECT count(DISTINCT segid) FROM prompts_search_idx").Scan(&n))
-		return n
-	}
-	is.True(segments() > 1)
-	is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{}))
-	is.Equal(segments(), 1)
-	hits, err := s.SearchPrompts(t.Context(), "words 42", 10)
-	is.NoErr(err)
-	is.Equal(len(hits), 1)
-	is.Equal(found(t, s, store.CheckParams{}), []string{})
-}
-
-func TestOptimizeInMemory(t *testing.T) {
-	is := is.New(t)
-	s, err := store.Open(t.Context(), store.Options{URL: "sqlite::memory:", Migrate: true})
-	is.NoErr(err)
-	defer s.Close()
-	manyGenerations(t, s, 100)
-	is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: true}))
-	is.Equal(found(t, s, store.CheckParams{}), []string{})
-	count, err := s.CountGenerations(t.Context(), "")
-	is.NoErr(err)
-	is.Equal(count, int64(100))
-}
-
-func TestOptimizeAnalyzesTheStoresTables(t *testing.T) {
+func TestOptimizeOnPostgres(t *testing.T) {
 	for _, vacuum := range []bool{false, true} {
 		t.Run(fmt.Sprint(vacuum), func(t *testing.T) {
+			t.Parallel()
 			is := is.New(t)
-			s := engines[1].open(t)
-			manyGenerations(t, s, 1000)
-			_, err := s.DB().Exec(t.Context(), "CREATE TABLE anothers AS SELECT 1 AS one FROM generations")
-			is.NoErr(err)
+			url := engines[1].url(t)
+			fillToTransfer(t, url, 2000)
+			s := openAt(t, url)
+			defer s.Close()
+			execSQL(t, s, "DELETE FROM generations WHERE sample_rate > 0 AND id IN (SELECT id FROM generations ORDER BY id LIMIT 500)")
 			is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: vacuum}))
-			var rows, others float64
-			is.NoErr(s.DB().QueryRow(t.Context(), "SELECT reltuples FROM pg_class WHERE oid = CAST('generations' AS REGCLASS)").Scan(&rows))
-			is.NoErr(s.DB().QueryRow(t.Context(), "SELECT reltuples FROM pg_class WHERE oid = CAST('anothers' AS REGCLASS)").Scan(&others))
-			is.Equal(rows, 1000.0)
-			is.Equal(others, -1.0) // never looked at
+			is.Equal(count(t, s, "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'generations'"), int64(1500))
+			is.Equal(count(t, s, "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'prompts'"), int64(1000))
+			is.True(count(t, s, "SELECT count(*) FROM pg_stats WHERE tablename = 'generation_metadata'") > 0)
+			if vacuum {
+				is.True(count(t, s, "SELECT CAST(relallvisible AS BIGINT) FROM pg_class WHERE relname = 'generations'") > 0)
+			}
 		})
 	}
 }
@@ -140,28 +176,78 @@ func TestOptimizeAnalyzesTheStoresTables(t *testing.T) {
 func TestOptimizeBesideCallers(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		stop := make(chan struct{})
+		l := newLoad(t)
+		until := time.Now().Add(shortOr(time.Second))
 		var group sync.WaitGroup
-		for caller := range 8 {
-			group.Go(func() {
-				for i := 0; ; i++ {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					if _, err := s.CreateGeneration(t.Context(), beat(fmt.Sprintf("prompt %d %d", caller, i))); err != nil {
-						t.Error(err)
-						return
-					}
-				}
-			})
+		group.Go(func() { l.run(t.Context(), t, s, until) })
+		runs := 0
+		for ; time.Now().Before(until); runs++ {
+			if err := s.Optimize(t.Context(), store.OptimizeParams{Vacuum: runs%2 == 1}); err != nil {
+				t.Error(err)
+			}
 		}
-		for i := range 6 {
-			is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: i%2 == 1}))
-		}
-		close(stop)
 		group.Wait()
-		is.Equal(found(t, s, store.CheckParams{}), []string{})
+		is.True(runs > 1)
+		is.NoErr(s.CheckCounts(t.Context()))
+		is.Equal(checked(t, s, l.root), []store.Finding{})
+		t.Logf("%d runs beside %d rounds of the callers, the longest creation took %s", runs, l.calls.Load(), time.Duration(l.slowest.Load()))
 	})
+}
+
+// Where somebody else holds what it needs it gives up in time, and a reader that stays does not keep it.
+func TestOptimizeGivesUpInTime(t *testing.T) {
+	const patience = 300 * time.Millisecond
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		url := storetest.URL(t)
+		s, err := store.Open(t.Context(), store.Options{URL: url, BusyTimeout: patience})
+		is.NoErr(err)
+		defer s.Close()
+		other := openAt(t, url)
+		defer other.Close()
+		is.NoErr(other.InTx(t.Context(), func(*store.Tx) error {
+			for _, vacuum := range []bool{false, true} {
+				began := time.Now()
+				is.True(errors.Is(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: vacuum}), store.ErrBusy))
+				is.True(time.Since(began) < 10*patience)
+			}
+			return nil
+		}))
+		is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: true}))
+
+		create(t, s, "seen")
+		for range s.Generations(t.Context(), store.ListGenerationsParams{}) { // holds a snapshot, or not
+			is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: true}))
+		}
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		is := is.New(t)
+		url := engines[1].url(t)
+		s, err := store.Open(t.Context(), store.Options{URL: url, BusyTimeout: patience})
+		is.NoErr(err)
+		defer s.Close()
+		conn, err := pgx.Connect(t.Context(), url)
+		is.NoErr(err)
+		defer conn.Close(context.Background())
+		tx, err := conn.Begin(t.Context())
+		is.NoErr(err)
+		_, err = tx.Exec(t.Context(), "LOCK TABLE generations IN SHARE UPDATE EXCLUSIVE MODE")
+		is.NoErr(err)
+		for _, vacuum := range []bool{false, true} {
+			is.True(errors.Is(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: vacuum}), store.ErrBusy))
+		}
+		is.NoErr(tx.Rollback(t.Context()))
+		is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: true}))
+	})
+}
+
+func vacuumOnce(ctx context.Context, url string) error {
+	s, err := store.Open(ctx, store.Options{URL: url})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.Optimize(ctx, store.OptimizeParams{Vacuum: true})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -67,7 +68,7 @@ func (s *Store) Prune(ctx context.Context, params PruneParams) (PruneReport, err
 		PruneParams: params,
 		store:       s,
 		before:      s.clock.Now().Add(-params.OlderThan).Truncate(timePrecision),
-		paths:       make(map[string]struct{}),
+		paths:       make(map[string][]string),
 		gone:        make(map[uuid.UUID]struct{}),
 		goneOf:      make(map[int64]int64),
 	}
@@ -76,7 +77,10 @@ func (s *Store) Prune(ctx context.Context, params PruneParams) (PruneReport, err
 		clear(p.paths)
 		err = errors.Join(err, fmt.Errorf("which files no other generation names is not known, Check finds them: %w", pathsErr))
 	}
-	p.report.FilePaths = slices.AppendSeq([]string{}, maps.Keys(p.paths))
+	p.report.FilePaths = slices.Concat(slices.Collect(maps.Values(p.paths))...)
+	if p.report.FilePaths == nil {
+		p.report.FilePaths = []string{}
+	}
 	slices.Sort(p.report.FilePaths)
 	return p.report, describe("prune", err)
 }
@@ -105,7 +109,7 @@ type pruner struct {
 	store  *Store
 	before time.Time // what ended before goes
 	report PruneReport
-	paths  map[string]struct{} // of what was deleted, less those that turn out to be named by others
+	paths  map[string][]string // of what was deleted, less those that turn out to be named by others: by file, as they were spelled
 
 	// With DryRun, what would be deleted: the generations, and how many of each prompt.
 	gone   map[uuid.UUID]struct{}
@@ -159,7 +163,7 @@ func (p *pruner) deleteGenerations(ctx context.Context, status Status, page []st
 		for _, row := range page {
 			p.gone[row.ID] = struct{}{}
 			p.goneOf[row.PromptID]++
-			p.paths[row.FilePath] = struct{}{}
+			p.note(row.FilePath)
 		}
 		p.report.Generations += int64(len(page))
 		return nil
@@ -182,9 +186,17 @@ func (p *pruner) deleteGenerations(ctx context.Context, status Status, page []st
 	}
 	p.report.Generations += int64(len(paths))
 	for _, path := range paths {
-		p.paths[path] = struct{}{}
+		p.note(path)
 	}
 	return leaveToOthers(ctx, took)
+}
+
+// note keeps the path of what was deleted. "./a.wav" is the file of "a.wav".
+func (p *pruner) note(path string) {
+	file := filepath.Clean(path)
+	if !slices.Contains(p.paths[file], path) {
+		p.paths[file] = append(p.paths[file], path)
+	}
 }
 
 // leaveToOthers waits after a batch.
@@ -249,17 +261,17 @@ func (p *pruner) freePaths(ctx context.Context, stopped error) error {
 	}
 	return p.store.eachFilePath(ctx, func(id uuid.UUID, path string) {
 		if _, gone := p.gone[id]; !gone {
-			delete(p.paths, path)
+			delete(p.paths, filepath.Clean(path))
 		}
 	})
 }
 
 // eachFilePath walks all generations, in no useful order.
 func (s *Store) eachFilePath(ctx context.Context, each func(id uuid.UUID, path string)) error {
-	for after := (uuid.UUID{}); ; {
+	for from := uuid.Nil; ; {
 		var page []storagedb.FilePathsRow
 		err := s.session.read(ctx, func(db storagedb.DBTX) (err error) {
-			page, err = storagedb.New(db).FilePaths(ctx, storagedb.FilePathsParams{AfterID: after, RowLimit: maintenancePage})
+			page, err = storagedb.New(db).FilePaths(ctx, storagedb.FilePathsParams{FromID: from, RowLimit: maintenancePage})
 			return err
 		})
 		if err != nil || len(page) == 0 {
@@ -268,7 +280,9 @@ func (s *Store) eachFilePath(ctx context.Context, each func(id uuid.UUID, path s
 		for _, row := range page {
 			each(row.ID, row.FilePath)
 		}
-		after = page[len(page)-1].ID
+		if from = following(page[len(page)-1].ID); from == uuid.Nil {
+			return nil
+		}
 	}
 }
 

@@ -173,6 +173,27 @@ func TestPruneReturnsPathsThatNobodyElseNames(t *testing.T) {
 	})
 }
 
+// However a path is spelled, and whichever ID names it.
+func TestPruneKnowsAFileByAnotherSpelling(t *testing.T) {
+	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+		is := is.New(t)
+		ended(t, s, "a", "./own.wav", store.StatusCompleted)
+		ended(t, s, "a", "own.wav", store.StatusCompleted)
+		ended(t, s, "a", "outputs//shared.wav", store.StatusCompleted)
+		ended(t, s, "a", "lowest.wav", store.StatusCompleted)
+		ended(t, s, "a", "highest.wav", store.StatusCompleted)
+		clock.Advance(time.Hour)
+		ended(t, s, "a", "outputs/x/../shared.wav", store.StatusCompleted)
+		for id, path := range map[uuid.UUID]string{uuid.Nil: "lowest.wav", uuid.Max: "highest.wav"} {
+			g := ended(t, s, "a", path, store.StatusCompleted)
+			_, err := s.DB().Exec(t.Context(), "UPDATE generations SET id = $1 WHERE id = $2", id, g.ID)
+			is.NoErr(err)
+		}
+		report := prune(t, s, store.PruneParams{OlderThan: time.Minute})
+		is.Equal(report, store.PruneReport{Generations: 5, FilePaths: []string{"./own.wav", "own.wav"}})
+	})
+}
+
 // Rows of the Python service may be finished without saying when.
 func TestPruneCountsFromCreationWhereNobodyKnowsTheEnd(t *testing.T) {
 	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {

@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -16,8 +18,11 @@ import (
 // It recounts the counters, so that nothing counted meanwhile is lost: on SQLite the writer is held while all is counted, on
 // PostgreSQL nobody waits. It raises a used_count to the number of generations that use the prompt, which a creation that uses it waits for, and
 // never lowers one. It rescues the leases that have run out, as RescueGenerations does. It mends the index over metadata
-// entry by entry, and the full-text index on PostgreSQL prompt by prompt; on SQLite it makes the full-text index anew, some ten
+// entry by entry, and the full-text index on PostgreSQL prompt by prompt, less what it has of none; on SQLite it makes the full-text index anew, some ten
 // seconds for a million prompts, during which writers wait, and those give up whose BusyTimeout is shorter.
+//
+// A SQLite file that is broken itself, by SQLite's own check of it, is not written to, since that could do more harm: Repair
+// returns an error, and Check says what is broken. Restore a backup then, or have sqlite3 .recover save what it can.
 //
 // It returns a *ValidationError as Check does. On an error the report has what was mended until then.
 func (s *Store) Repair(ctx context.Context, params CheckParams) (CheckReport, error) {
@@ -27,6 +32,9 @@ func (s *Store) Repair(ctx context.Context, params CheckParams) (CheckReport, er
 		return mended.report(), describe("repair", err)
 	}
 	files.close() // of files there is nothing to mend
+	if err := s.wantWhole(ctx); err != nil {
+		return mended.report(), describe("repair", err)
+	}
 	for _, repair := range []struct {
 		of   string
 		find check
@@ -44,6 +52,18 @@ func (s *Store) Repair(ctx context.Context, params CheckParams) (CheckReport, er
 		}
 	}
 	return mended.report(), nil
+}
+
+var errBroken = errors.New("the database file is broken, and was not written to: see what Check says, and restore a backup")
+
+// wantWhole returns an error where the engine finds its own files broken.
+func (s *Store) wantWhole(ctx context.Context) error {
+	whole := true
+	err := s.engine.checkStorage(ctx, func(Finding) { whole = false })
+	if !whole || isCorruption(err) {
+		return errBroken
+	}
+	return err
 }
 
 // repairOne looks, mends, and looks again. What cannot even be read is not for it to mend; Check says so.
@@ -68,7 +88,11 @@ func repairOne(ctx context.Context, find check, mend func(context.Context, []Fin
 		id   string
 	}
 	left := make(map[key]bool)
-	if err := find(ctx, func(f Finding) { left[key{f.Kind, f.ID}] = true }); err != nil {
+	err = find(ctx, func(f Finding) { left[key{f.Kind, f.ID}] = true })
+	if isCorruption(err) {
+		return nil // nobody can tell what is mended
+	}
+	if err != nil {
 		return err
 	}
 	for _, f := range wrong {
@@ -110,13 +134,18 @@ func (s *Store) raiseUsedCounts(ctx context.Context, wrong []Finding) error {
 		if err != nil {
 			return err
 		}
+		var began time.Time
 		if err := s.session.writeAll(ctx, func(db storagedb.DBTX) error {
+			began = time.Now()
 			if err := s.engine.lockPrompt(ctx, db, id); err != nil {
 				return err
 			}
 			_, err := storagedb.New(db).RaiseUsedCount(ctx, id)
 			return err
 		}); err != nil {
+			return err
+		}
+		if err := leaveToOthers(ctx, time.Since(began)); err != nil {
 			return err
 		}
 	}
@@ -133,7 +162,7 @@ func (s *Store) rescueStuck(ctx context.Context, _ []Finding) error {
 	}
 }
 
-// mendMetadata mends entries of so many generations at a time.
+// mendMetadata mends entries of so many generations at a time, and leaves the database to others in between, as Prune does.
 func (s *Store) mendMetadata(mend func(context.Context, storagedb.DBTX, []uuid.UUID) error) func(context.Context, []Finding) error {
 	return func(ctx context.Context, wrong []Finding) error {
 		ids := make([]uuid.UUID, len(wrong))
@@ -144,7 +173,14 @@ func (s *Store) mendMetadata(mend func(context.Context, storagedb.DBTX, []uuid.U
 			}
 		}
 		for batch := range slices.Chunk(ids, maintenancePage) {
-			if err := s.session.writeMany(ctx, func(db storagedb.DBTX) error { return mend(ctx, db, batch) }); err != nil {
+			var began time.Time
+			if err := s.session.writeMany(ctx, func(db storagedb.DBTX) error {
+				began = time.Now()
+				return mend(ctx, db, batch)
+			}); err != nil {
+				return err
+			}
+			if err := leaveToOthers(ctx, time.Since(began)); err != nil {
 				return err
 			}
 		}

@@ -244,11 +244,22 @@ func (r *sqliteRows) Scan(dest ...any) error {
 	}
 	for i, d := range dest {
 		if err := scanSQLite(r.values[i], d); err != nil {
-			return fmt.Errorf("store: scan column %s: %w", r.rows.Columns()[i], err)
+			return &sqliteValueError{column: r.rows.Columns()[i], err: err}
 		}
 	}
 	return nil
 }
+
+// sqliteValueError is a value that is not what its column holds, as a broken file may have it.
+type sqliteValueError struct {
+	column string
+	err    error
+}
+
+func (e *sqliteValueError) Error() string {
+	return "store: scan column " + e.column + ": " + e.err.Error()
+}
+func (e *sqliteValueError) Unwrap() error { return e.err }
 
 func (r *sqliteRows) Close() {
 	if r.closed {

@@ -15,8 +15,9 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: FilePaths :many
--- A page in the order of the primary key. There is no index on file_path, for which each creation would pay.
-SELECT id, file_path FROM generations WHERE id > @after_id ORDER BY id LIMIT CAST(@row_limit AS BIGINT);
+-- A page in the order of the primary key, from an ID on, not behind it, since the lowest of all UUIDs may be one. There is no index
+-- on file_path, for which each creation would pay.
+SELECT id, file_path FROM generations WHERE id >= @from_id ORDER BY id LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: PromptUses :many
 -- A page in the order of the primary key, and how many generations use each: one range of idx_generations_prompt_id for each
@@ -34,12 +35,12 @@ UPDATE prompts SET used_count = (SELECT count(*) FROM generations AS g WHERE g.p
 WHERE prompts.id = @id AND used_count < (SELECT count(*) FROM generations AS u WHERE u.prompt_id = prompts.id);
 
 -- name: GenerationsToCheck :many
--- A page in the order of the primary key.
+-- A page in the order of the primary key, from an ID on.
 SELECT g.id, g.status, g.file_path, g.file_size_bytes, g.prompt_id,
 	CAST(CASE WHEN p.text <> g.prompt THEN TRUE ELSE FALSE END AS BOOLEAN) AS other_prompt
 FROM generations AS g
 LEFT JOIN prompts AS p ON p.id = g.prompt_id
-WHERE g.id > @after_id
+WHERE g.id >= @from_id
 ORDER BY g.id
 LIMIT CAST(@row_limit AS BIGINT);
 

@@ -47,17 +47,29 @@ func (q *Queries) AddToCounter(ctx context.Context, arg AddToCounterParams) erro
 
 const deleteSurplusMetadata = `-- name: DeleteSurplusMetadata :exec
 DELETE FROM generation_metadata AS m
-WHERE m.generation_id = ANY($1::UUID[]) AND NOT EXISTS (
+WHERE m.generation_id IN (SELECT unnest($1::UUID[])) AND NOT EXISTS (
 	SELECT 1 FROM generations AS g, jsonb_each(g.metadata) AS e
-	WHERE g.id = m.generation_id AND g.created_at = m.created_at
+	WHERE g.id = ANY($1::UUID[]) AND g.id = m.generation_id AND g.created_at = m.created_at
 		AND left(e.key, 64) = m.name AND metadata_number(e.value) = m.number AND metadata_hash(e.value) = m.hash
 )
 `
 
 // Once more all of generation_metadata. A surplus entry stays one for as long as it is there: an update that makes it a right
-// one would have to insert it, and cannot.
+// one would have to insert it, and cannot. The IDs are given twice, or PostgreSQL would join all generations for each batch;
+// and unnested, or it would look through the list for each entry.
 func (q *Queries) DeleteSurplusMetadata(ctx context.Context, ids []uuid.UUID) error {
 	_, err := q.db.Exec(ctx, deleteSurplusMetadata, ids)
+	return err
+}
+
+const deleteWordsWithoutPrompt = `-- name: DeleteWordsWithoutPrompt :exec
+DELETE FROM prompts_search AS s
+WHERE s.prompt_id = ANY($1::BIGINT[]) AND NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = s.prompt_id)
+`
+
+// Only where the foreign key was switched off. IDs of prompts are never used twice, so none of these will have one.
+func (q *Queries) DeleteWordsWithoutPrompt(ctx context.Context, ids []int64) error {
+	_, err := q.db.Exec(ctx, deleteWordsWithoutPrompt, ids)
 	return err
 }
 
@@ -152,13 +164,13 @@ SELECT g.id, EXISTS (
 	)
 ) AS missing
 FROM generations AS g
-WHERE g.id > $1
+WHERE g.id >= $1
 ORDER BY g.id
 LIMIT CAST($2 AS BIGINT)
 `
 
 type MetadataToCheckParams struct {
-	AfterID  uuid.UUID `json:"after_id"`
+	FromID   uuid.UUID `json:"from_id"`
 	RowLimit int64     `json:"row_limit"`
 }
 
@@ -167,9 +179,9 @@ type MetadataToCheckRow struct {
 	Missing bool      `json:"missing"`
 }
 
-// A page of generations, and whether an entry of their metadata is missing in idx_generation_metadata: a probe for each.
+// A page of generations from an ID on, and whether an entry of their metadata is missing in idx_generation_metadata: a probe for each.
 func (q *Queries) MetadataToCheck(ctx context.Context, arg MetadataToCheckParams) ([]MetadataToCheckRow, error) {
-	rows, err := q.db.Query(ctx, metadataToCheck, arg.AfterID, arg.RowLimit)
+	rows, err := q.db.Query(ctx, metadataToCheck, arg.FromID, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}

@@ -66,13 +66,13 @@ SELECT g.id, CAST(EXISTS (
 	)
 ) AS BOOLEAN) AS missing
 FROM generations AS g
-WHERE g.id > ?1
+WHERE g.id >= ?1
 ORDER BY g.id
 LIMIT ?2
 `
 
 type MetadataToCheckParams struct {
-	AfterID  uuid.UUID `json:"after_id"`
+	FromID   uuid.UUID `json:"from_id"`
 	RowLimit int64     `json:"row_limit"`
 }
 
@@ -81,9 +81,9 @@ type MetadataToCheckRow struct {
 	Missing bool      `json:"missing"`
 }
 
-// A page of generations, and whether an entry of their metadata is missing in generation_metadata: a probe for each.
+// A page of generations from an ID on, and whether an entry of their metadata is missing in generation_metadata: a probe for each.
 func (q *Queries) MetadataToCheck(ctx context.Context, arg MetadataToCheckParams) ([]MetadataToCheckRow, error) {
-	rows, err := q.db.Query(ctx, metadataToCheck, arg.AfterID, arg.RowLimit)
+	rows, err := q.db.Query(ctx, metadataToCheck, arg.FromID, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}

@@ -57,8 +57,13 @@ ON CONFLICT (prompt_id) DO UPDATE SET words = excluded.words;
 SELECT s.prompt_id FROM prompts_search AS s
 WHERE NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = s.prompt_id);
 
+-- name: DeleteWordsWithoutPrompt :exec
+-- Only where the foreign key was switched off. IDs of prompts are never used twice, so none of these will have one.
+DELETE FROM prompts_search AS s
+WHERE s.prompt_id = ANY(@ids::BIGINT[]) AND NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = s.prompt_id);
+
 -- name: MetadataToCheck :many
--- A page of generations, and whether an entry of their metadata is missing in idx_generation_metadata: a probe for each.
+-- A page of generations from an ID on, and whether an entry of their metadata is missing in idx_generation_metadata: a probe for each.
 SELECT g.id, EXISTS (
 	SELECT 1 FROM jsonb_each(g.metadata) AS e
 	WHERE NOT EXISTS (
@@ -68,7 +73,7 @@ SELECT g.id, EXISTS (
 	)
 ) AS missing
 FROM generations AS g
-WHERE g.id > @after_id
+WHERE g.id >= @from_id
 ORDER BY g.id
 LIMIT CAST(@row_limit AS BIGINT);
 
@@ -96,10 +101,11 @@ ON CONFLICT DO NOTHING;
 
 -- name: DeleteSurplusMetadata :exec
 -- Once more all of generation_metadata. A surplus entry stays one for as long as it is there: an update that makes it a right
--- one would have to insert it, and cannot.
+-- one would have to insert it, and cannot. The IDs are given twice, or PostgreSQL would join all generations for each batch;
+-- and unnested, or it would look through the list for each entry.
 DELETE FROM generation_metadata AS m
-WHERE m.generation_id = ANY(@ids::UUID[]) AND NOT EXISTS (
+WHERE m.generation_id IN (SELECT unnest(@ids::UUID[])) AND NOT EXISTS (
 	SELECT 1 FROM generations AS g, jsonb_each(g.metadata) AS e
-	WHERE g.id = m.generation_id AND g.created_at = m.created_at
+	WHERE g.id = ANY(@ids::UUID[]) AND g.id = m.generation_id AND g.created_at = m.created_at
 		AND left(e.key, 64) = m.name AND metadata_number(e.value) = m.number AND metadata_hash(e.value) = m.hash
 );

@@ -17,7 +17,7 @@ INSERT INTO generation_counters (name, value) VALUES (@name, @value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
 -- name: MetadataToCheck :many
--- A page of generations, and whether an entry of their metadata is missing in generation_metadata: a probe for each.
+-- A page of generations from an ID on, and whether an entry of their metadata is missing in generation_metadata: a probe for each.
 SELECT g.id, CAST(EXISTS (
 	SELECT 1 FROM generation_metadata_entries AS e
 	WHERE e.generation_id = g.id AND NOT EXISTS (
@@ -26,7 +26,7 @@ SELECT g.id, CAST(EXISTS (
 	)
 ) AS BOOLEAN) AS missing
 FROM generations AS g
-WHERE g.id > @after_id
+WHERE g.id >= @from_id
 ORDER BY g.id
 LIMIT @row_limit;
 

@@ -1,0 +1,302 @@
+package store_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/matryer/is"
+
+	"github.com/dgx-music/storage/store"
+)
+
+// audio writes a file of so many bytes, long before any check.
+func audio(t testing.TB, size int, path ...string) string {
+	t.Helper()
+	name := filepath.Join(path...)
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(name, old, old); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// link makes a symbolic link, where the system has them.
+func link(t testing.TB, to, name string) {
+	t.Helper()
+	if err := os.Symlink(to, name); err != nil {
+		if runtime.GOOS == "windows" {
+			t.Skip("symbolic links are for administrators here")
+		}
+		t.Fatal(err)
+	}
+}
+
+// withFile is a generation with a file path, completed with a size where that is not negative.
+func withFile(t testing.TB, s *store.Store, path string, size int64) store.Generation {
+	t.Helper()
+	params := beat("melancholic")
+	params.FilePath = path
+	g, err := s.CreateGeneration(t.Context(), params)
+	if err == nil && size >= 0 {
+		g, err = s.CompleteGeneration(t.Context(), g.ID, store.CompleteGenerationParams{FileSizeBytes: size})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func TestCheckFiles(t *testing.T) {
+	cases := map[string]func(t *testing.T, s *store.Store, root string) (id string, kind store.FindingKind){
+		"as it should be": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			audio(t, 10, root, "outputs", "a.wav")
+			withFile(t, s, "outputs/a.wav", 10)
+			withFile(t, s, "./outputs//a.wav", 10)
+			withFile(t, s, filepath.Join(root, "outputs", "a.wav"), 10)
+			return "", ""
+		},
+		"of no known size": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			audio(t, 10, root, "a.wav")
+			g := withFile(t, s, "a.wav", 10)
+			execSQL(t, s, "UPDATE generations SET file_size_bytes = NULL WHERE id = $1", g.ID)
+			return "", ""
+		},
+		"missing": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			return withFile(t, s, "outputs/a.wav", 10).ID.String(), store.FindingMissingFile
+		},
+		"of another size": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			audio(t, 9, root, "a.wav")
+			return withFile(t, s, "a.wav", 10).ID.String(), store.FindingFileSize
+		},
+		"a folder in its place": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			is.New(t).NoErr(os.MkdirAll(filepath.Join(root, "a.wav"), 0o755))
+			return withFile(t, s, "a.wav", 10).ID.String(), store.FindingMissingFile
+		},
+		"a file in place of its folder": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			audio(t, 9, root, "outputs")
+			withFile(t, s, "outputs", 9)
+			return withFile(t, s, "outputs/a.wav", 10).ID.String(), store.FindingMissingFile
+		},
+		"the root itself": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			return withFile(t, s, ".", 10).ID.String(), store.FindingMissingFile
+		},
+		"out of the root": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			audio(t, 10, filepath.Dir(root), "a.wav")
+			return withFile(t, s, "../a.wav", 10).ID.String(), store.FindingFilePath
+		},
+		"out of the root and back": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			audio(t, 10, root, "a.wav")
+			withFile(t, s, "b/../a.wav", 10)
+			return withFile(t, s, "../"+filepath.Base(root)+"/a.wav", 10).ID.String(), store.FindingFilePath
+		},
+		"absolute and elsewhere": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			withFile(t, s, audio(t, 10, t.TempDir(), "a.wav"), 10)
+			return withFile(t, s, audio(t, 10, t.TempDir(), "b.wav"), 11).ID.String(), store.FindingFileSize
+		},
+		"of a pending generation": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			audio(t, 3, root, "half.wav")
+			withFile(t, s, "half.wav", -1)
+			withFile(t, s, "not yet.wav", -1)
+			return "", ""
+		},
+		"of the lowest and the highest ID": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			for i, id := range []uuid.UUID{uuid.Nil, uuid.Max} {
+				name := fmt.Sprint(i, ".wav")
+				g := withFile(t, s, name, 10)
+				audio(t, 10, root, name)
+				execSQL(t, s, "UPDATE generations SET id = $1 WHERE id = $2", id, g.ID)
+			}
+			return "", ""
+		},
+		"of nobody": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			audio(t, 3, root, "deep", "below", "nobody's.wav")
+			return "deep/below/nobody's.wav", store.FindingOrphanFile
+		},
+		"written since": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			soon := time.Now().Add(time.Minute)
+			is.New(t).NoErr(os.Chtimes(audio(t, 3, root, "new.wav"), soon, soon))
+			return "", ""
+		},
+		"behind a link within the root": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			audio(t, 10, root, "real", "a.wav")
+			audio(t, 10, root, "real", "b.wav")
+			audio(t, 10, root, "real", "c.wav")
+			link(t, "real", filepath.Join(root, "linked"))
+			link(t, filepath.Join("real", "b.wav"), filepath.Join(root, "b.wav"))
+			link(t, filepath.Join(root, "real", "c.wav"), filepath.Join(root, "c.wav")) // os.Root follows no absolute one
+			withFile(t, s, "linked/a.wav", 10)
+			withFile(t, s, "b.wav", 10)
+			return withFile(t, s, "c.wav", 10).ID.String(), store.FindingMissingFile
+		},
+		"behind a link out of the root": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			link(t, audio(t, 10, t.TempDir(), "a.wav"), filepath.Join(root, "a.wav"))
+			return withFile(t, s, "a.wav", 10).ID.String(), store.FindingMissingFile
+		},
+		"behind a folder that leads out of the root": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			elsewhere := t.TempDir()
+			audio(t, 10, elsewhere, "a.wav")
+			audio(t, 10, elsewhere, "nobody's.wav")
+			link(t, elsewhere, filepath.Join(root, "out"))
+			return withFile(t, s, "out/a.wav", 10).ID.String(), store.FindingMissingFile
+		},
+		"behind links in a circle": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			link(t, "b", filepath.Join(root, "a"))
+			link(t, "a", filepath.Join(root, "b"))
+			link(t, ".", filepath.Join(root, "self"))
+			return withFile(t, s, "a", 10).ID.String(), store.FindingMissingFile
+		},
+	}
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		for name, test := range cases {
+			t.Run(name, func(t *testing.T) {
+				is := is.New(t)
+				root := filepath.Join(t.TempDir(), "root")
+				is.NoErr(os.Mkdir(root, 0o755))
+				id, kind := test(t, s, root)
+				want := []store.Finding{}
+				if kind != "" {
+					want = append(want, store.Finding{Kind: kind, ID: id})
+				}
+				is.Equal(checked(t, s, root), want)
+				is.Equal(checked(t, s, ""), []store.Finding{})
+				is.Equal(repaired(t, s), []store.Finding{}) // of files nothing is mended
+				is.Equal(checked(t, s, root), want)
+				execSQL(t, s, "DELETE FROM generations")
+			})
+		}
+	})
+}
+
+// A root may be given by a link, or from the working directory, and paths lead below it in either spelling.
+func TestCheckFilesBelowALink(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		parent := t.TempDir()
+		root, linked := filepath.Join(parent, "real"), filepath.Join(parent, "linked")
+		audio(t, 10, root, "a.wav")
+		audio(t, 10, root, "b.wav")
+		link(t, "real", linked)
+		withFile(t, s, filepath.Join(root, "a.wav"), 10)
+		withFile(t, s, filepath.Join(linked, "b.wav"), 10)
+		is.Equal(checked(t, s, linked), []store.Finding{})
+		here, err := os.Getwd()
+		is.NoErr(err)
+		relative, err := filepath.Rel(here, linked)
+		is.NoErr(err)
+		is.Equal(checked(t, s, relative), []store.Finding{})
+	})
+}
+
+func TestCheckPassesOverTheDatabase(t *testing.T) {
+	is := is.New(t)
+	path, url := pythonFile(t)
+	is.NoErr(store.Migrate(t.Context(), url)) // leaves a copy of what was there
+	s := openAt(t, url)
+	defer s.Close()
+	create(t, s, "in the log")
+	old := time.Now().Add(-time.Hour)
+	for _, name := range []string{path, path + "-wal", path + "-shm", path + ".before-v2"} {
+		is.NoErr(os.Chtimes(name, old, old))
+	}
+	audio(t, 1, filepath.Dir(path), "generations.db.txt")
+	var orphans []string
+	for _, f := range checked(t, s, filepath.Dir(path)) {
+		if f.Kind == store.FindingOrphanFile {
+			orphans = append(orphans, f.ID)
+		}
+	}
+	is.Equal(orphans, []string{"generations.db.txt"})
+}
+
+func TestCheckBoundsTheOrphansItReports(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		root := t.TempDir()
+		for i := range 1200 {
+			audio(t, 0, root, fmt.Sprint(i))
+		}
+		report, err := s.Check(t.Context(), store.CheckParams{FilesRoot: root})
+		is.NoErr(err)
+		is.Equal(len(report.Findings), 1000)
+		is.Equal(report.Counts, map[store.FindingKind]int64{store.FindingOrphanFile: 1200})
+		for i := range report.Findings[1:] {
+			is.True(report.Findings[i].ID < report.Findings[i+1].ID)
+		}
+	})
+}
+
+func TestCheckRefusesARootThatIsNoFolder(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		file := audio(t, 1, t.TempDir(), "file")
+		for _, root := range []string{file, filepath.Join(file, "below"), filepath.Join(t.TempDir(), "nowhere"), "a\x00b", strings.Repeat("x", 5000)} {
+			_, err := s.Check(t.Context(), store.CheckParams{FilesRoot: root})
+			wantInvalid(t, err, "files_root")
+			_, err = s.Repair(t.Context(), store.CheckParams{FilesRoot: root})
+			wantInvalid(t, err, "files_root")
+		}
+	})
+}
+
+// One that was created behind the walk over the generations, with a file that was there before.
+func TestCheckBesideTheImportOfFiles(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		root := t.TempDir()
+		const files = 300
+		for i := range files {
+			audio(t, 1, root, fmt.Sprint(i))
+		}
+		done := make(chan error, 1)
+		go func() {
+			for i := range files {
+				params := beat("melancholic")
+				params.FilePath = fmt.Sprint(i)
+				if _, err := s.CreateGeneration(t.Context(), params); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+		for importing := true; importing; {
+			select {
+			case err := <-done:
+				is.NoErr(err)
+				importing = false
+			default:
+			}
+			before := existing(t, s)
+			for _, f := range checked(t, s, root) {
+				if f.Kind != store.FindingOrphanFile || before[f.ID] {
+					t.Errorf("%+v", f)
+				}
+			}
+		}
+		is.Equal(checked(t, s, root), []store.Finding{})
+	})
+}
+
+// existing are the file paths that generations name.
+func existing(t testing.TB, s *store.Store) map[string]bool {
+	t.Helper()
+	paths := make(map[string]bool)
+	for g, err := range s.Generations(t.Context(), store.ListGenerationsParams{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths[g.FilePath] = true
+	}
+	return paths
+}

@@ -1,0 +1,68 @@
+package store_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/matryer/is"
+
+	"github.com/dgx-music/storage/store"
+)
+
+// Without room for the log that brings the copy back nothing is changed, and the store goes on.
+func TestVacuumOnAFullDisk(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	disk := newSmallDisk(t, 100_000)
+	path := filepath.Join(disk.folder, "generations.db")
+	s, err := store.Open(ctx, store.Options{URL: "sqlite://" + path, Migrate: true})
+	is.NoErr(err)
+	defer s.Close()
+	createMany(t, s, 5000)
+	is.NoErr(s.Optimize(ctx, store.OptimizeParams{})) // the log is empty
+	disk.grow(t, sizeInKibibytes(t, path)*3/2)
+	wantNoSpace(t, s.Optimize(ctx, store.OptimizeParams{Vacuum: true}))
+	disk.grow(t, 100_000)
+	wantAll(t, s, 5000)
+	createMany(t, s, 10)
+	is.NoErr(s.Optimize(ctx, store.OptimizeParams{Vacuum: true}))
+	wantAll(t, s, 5010)
+}
+
+// The same without room for the copy, which is in the folder for temporary files; SQLite asks for that once in a process.
+func TestVacuumWithoutRoomForTheCopy(t *testing.T) {
+	is := is.New(t)
+	url := "sqlite://" + filepath.Join(t.TempDir(), "generations.db")
+	s, err := store.Open(t.Context(), store.Options{URL: url, Migrate: true})
+	is.NoErr(err)
+	defer s.Close()
+	createMany(t, s, 5000)
+	execSQL(t, s, "UPDATE generations SET error_message = printf('%12000s', id)") // more than SQLite holds in memory
+	disk := newSmallDisk(t, 500)
+	vacuum := func() (said string, err error) {
+		var stderr strings.Builder
+		cmd := inProcess(t, "vacuum", url)
+		cmd.Env = append(cmd.Env, "SQLITE_TMPDIR="+disk.folder)
+		cmd.Stderr = &stderr
+		err = cmd.Run()
+		return stderr.String(), err
+	}
+	said, err := vacuum()
+	is.True(err != nil && strings.HasPrefix(said, "store: optimize: the disk is full"))
+	wantAll(t, s, 5000)
+	disk.grow(t, 200_000)
+	_, err = vacuum()
+	is.NoErr(err)
+	wantAll(t, s, 5000)
+}
+
+// wantAll fails where a generation is missing, or anything else is wrong.
+func wantAll(t *testing.T, s *store.Store, generations int64) {
+	t.Helper()
+	is := is.New(t)
+	count, err := s.CountGenerations(t.Context(), "")
+	is.NoErr(err)
+	is.Equal(count, generations)
+	is.Equal(checked(t, s, ""), []store.Finding{})
+}
