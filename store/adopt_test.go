@@ -426,12 +426,12 @@ func adoptUntilKilled(ctx context.Context, url string) error { return store.Migr
 
 // Killed at any moment, the old file is intact or the new one is whole, and the next start finishes what was begun.
 func TestAdoptionThatIsKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills processes for half a minute")
+	}
 	is := is.New(t)
 	ctx := t.Context()
-	kills := 50
-	if testing.Short() {
-		kills = 5
-	}
+	const kills = 50
 	made, _ := pythonDatabase(t, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
 		INSERT INTO generations SELECT printf('30a36e6c-2456-415d-afcd-e84a4900%04d', i), 'prompt ' || (i % 50), 'm', NULL, 16, 32000, 2, 'f', NULL,
 			'pending', '2025-11-07 09:00:22', NULL, NULL, NULL, '{"bpm": ' || i || '}' FROM n`)

@@ -97,7 +97,7 @@ func TestCloseEndsABackup(t *testing.T) {
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
 	is.NoErr(err)
-	params := make([]store.CreateGenerationParams, 10_000)
+	params := make([]store.CreateGenerationParams, 2000)
 	for i := range params {
 		params[i] = beat(fmt.Sprintf("prompt %d", i))
 		params[i].FilePath = strings.Repeat("f", 1000)

@@ -69,6 +69,9 @@ func checkedBroken(t *testing.T, data []byte) (findings []store.Finding, opened 
 }
 
 func TestCheckOfABrokenFile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads many broken files")
+	}
 	whole := closedFile(t)
 	const page = 4096
 	runs := 20

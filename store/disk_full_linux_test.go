@@ -75,6 +75,9 @@ func sizeInKibibytes(t *testing.T, path string) int {
 
 // In the middle of the copy, and of the migrations behind it.
 func TestAdoptOnAFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills disks")
+	}
 	made, _ := pythonDatabase(t, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
 		INSERT INTO generations SELECT printf('30a36e6c-2456-415d-afcd-e84a4900%04d', i), 'prompt ' || i, 'm', NULL, 16, 32000, 2, 'f', NULL,
 			'pending', '2025-11-07 09:00:22', NULL, NULL, NULL, '{"bpm": ' || i || '}' FROM n`)

@@ -54,6 +54,9 @@ func postgresOnDisk(t *testing.T, folder string) string {
 
 // A disk that is full in the middle is an error that says so, and what had been copied stays; with room the transfer goes on.
 func TestTransferOntoAFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills disks")
+	}
 	for _, to := range []struct {
 		name         string
 		url          func(t *testing.T, folder string) string
