@@ -118,6 +118,9 @@ func TestBackupOntoAFullDisk(t *testing.T) {
 }
 
 func TestRestoreOntoAFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes much")
+	}
 	is := is.New(t)
 	ctx := t.Context()
 	large, err := store.Open(ctx, store.Options{URL: "sqlite://" + filepath.Join(t.TempDir(), "large.db"), Migrate: true})

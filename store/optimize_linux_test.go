@@ -12,6 +12,9 @@ import (
 
 // Without room for the log that brings the copy back nothing is changed, and the store goes on.
 func TestVacuumOnAFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes much")
+	}
 	is := is.New(t)
 	ctx := t.Context()
 	disk := newSmallDisk(t, 100_000)
@@ -32,6 +35,9 @@ func TestVacuumOnAFullDisk(t *testing.T) {
 
 // The same without room for the copy, which is in the folder for temporary files; SQLite asks for that once in a process.
 func TestVacuumWithoutRoomForTheCopy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes much")
+	}
 	is := is.New(t)
 	url := "sqlite://" + filepath.Join(t.TempDir(), "generations.db")
 	s, err := store.Open(t.Context(), store.Options{URL: url, Migrate: true})

@@ -116,6 +116,9 @@ func TestOptimizeMergesTheFullTextIndex(t *testing.T) {
 }
 
 func TestVacuumGivesRoomBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes much")
+	}
 	is := is.New(t)
 	url := storetest.URL(t)
 	clock := newTestClock()

@@ -333,6 +333,9 @@ func TestTransferTellsHowFarItIs(t *testing.T) {
 
 // A batch ends where it has some megabytes, so that memory is bounded however long the rows are.
 func TestTransferOfLongRows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes much")
+	}
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
 		from := openURL(t, fromURL)
