@@ -253,7 +253,7 @@ func TestShow(t *testing.T) {
 		checkHarmless(t, r.stdout)
 		for _, part := range []string{
 			g.ID.String(), `trap \x1b[31mred`, "\n          second line\n", "failed", "musicgen-small", "16.0s, 32000 Hz, stereo", g.FilePath, "1 of 1",
-			"Attempt 1", `"note": "a\u001b[31m\u009b b"`, `file \x1b[31m\u009b`, "CUDA out of memory", "0s ago",
+			"Attempt 1", `"note": "a\u001b[31m\u009b b"`, `file \x1b[31m\u009b`, "CUDA out of memory", "s ago",
 		} {
 			if !strings.Contains(r.stdout, part) {
 				t.Errorf("%q is not in %s", part, r.stdout)
