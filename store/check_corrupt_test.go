@@ -74,10 +74,7 @@ func TestCheckOfABrokenFile(t *testing.T) {
 	}
 	whole := closedFile(t)
 	const page = 4096
-	runs := 20
-	if testing.Short() {
-		runs = 5
-	}
+	const runs = 20
 	for name, breakIt := range map[string]func(random *rand.Rand, data []byte) (must bool){
 		"a page that is noise": func(random *rand.Rand, data []byte) bool {
 			at := page * (1 + random.IntN(len(data)/page-1))
