@@ -92,8 +92,9 @@ func restoreSQLite(ctx context.Context, path string, t target) (err error) {
 	if isNew {
 		settings = withoutLog(durableSettings)
 		defer func() {
-			if err != nil {
-				os.Remove(t.path) // it is as empty as it was
+			// Where it is not as empty as it was somebody else has begun to use it.
+			if info, gone := os.Stat(t.path); err != nil && gone == nil && info.Size() == 0 {
+				os.Remove(t.path)
 			}
 		}()
 	}

@@ -89,7 +89,8 @@ func (e *sqliteEngine) setAutoCheckpoint(ctx context.Context, pages int) error {
 	}
 	defer func() { e.writer <- writer }()
 	var set int
-	return writer.QueryRow(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", pages)).Scan(&set)
+	// Not to be cut off: whoever hears of an error must be able to trust that nothing was set.
+	return writer.QueryRow(context.WithoutCancel(ctx), fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", pages)).Scan(&set)
 }
 
 // catchUp brings back what was written during a backup, beside the writer, and lets commits do so again. Where the writer is
