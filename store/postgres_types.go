@@ -12,9 +12,10 @@ import (
 )
 
 // registerTypes teaches a connection the types of our rows. pgx knows uuid.UUID and Metadata by their database/sql methods alone,
-// and goes through text, two errors that it drops and several allocations for each value; and it gives times in the machine's
-// zone.
+// and goes through text, two errors that it drops and several allocations for each value; it gives times in the machine's
+// zone, and it finds its way to a status, and through the pointer to what may be NULL, by reflection.
 func registerTypes(types *pgtype.Map) {
+	types.TryWrapScanPlanFuncs = append([]pgtype.TryWrapScanPlanFunc{wrapNullable}, types.TryWrapScanPlanFuncs...)
 	for _, t := range []struct {
 		name       string
 		oid, array uint32
@@ -22,6 +23,7 @@ func registerTypes(types *pgtype.Map) {
 	}{
 		{"timestamptz", pgtype.TimestamptzOID, pgtype.TimestamptzArrayOID, &pgtype.TimestamptzCodec{ScanLocation: time.UTC}},
 		{"uuid", pgtype.UUIDOID, pgtype.UUIDArrayOID, uuidCodec{}},
+		{"text", pgtype.TextOID, pgtype.TextArrayOID, textCodec{defaultCodec(types, pgtype.TextOID)}},
 		{"jsonb", pgtype.JSONBOID, pgtype.JSONBArrayOID, metadataCodec{defaultCodec(types, pgtype.JSONBOID)}},
 	} {
 		element := &pgtype.Type{Name: t.name, OID: t.oid, Codec: t.codec}
@@ -115,4 +117,65 @@ func (p metadataPlan) Scan(source []byte, target any) error {
 		return target.(*storagedb.Metadata).Scan(nil)
 	}
 	return target.(*storagedb.Metadata).Scan(source) // a copy: pgx uses the buffer again
+}
+
+// textCodec is pgx's, and knows Status besides.
+type textCodec struct{ pgtype.Codec }
+
+func (c textCodec) PlanScan(types *pgtype.Map, oid uint32, format int16, target any) pgtype.ScanPlan {
+	if _, ok := target.(*storagedb.Status); ok {
+		return statusPlan{}
+	}
+	return c.Codec.PlanScan(types, oid, format, target)
+}
+
+type statusPlan struct{}
+
+// Scan makes no text of what is a constant.
+func (statusPlan) Scan(source []byte, target any) error {
+	if source == nil {
+		return errors.New("cannot scan NULL into a Status")
+	}
+	status := target.(*storagedb.Status)
+	for _, known := range statuses {
+		if string(source) == string(known) {
+			*status = known
+			return nil
+		}
+	}
+	*status = storagedb.Status(source)
+	return nil
+}
+
+var statuses = storagedb.Statuses()
+
+// wrapNullable is for what may be NULL in our rows.
+func wrapNullable(target any) (plan pgtype.WrappedScanPlanNextSetter, next any, ok bool) {
+	switch target.(type) {
+	case **string:
+		return &nullable[string]{}, new(string), true
+	case **int64:
+		return &nullable[int64]{}, new(int64), true
+	case **float64:
+		return &nullable[float64]{}, new(float64), true
+	case **time.Time:
+		return &nullable[time.Time]{}, new(time.Time), true
+	case **uuid.UUID:
+		return &nullable[uuid.UUID]{}, new(uuid.UUID), true
+	}
+	return nil, nil, false
+}
+
+type nullable[T any] struct{ next pgtype.ScanPlan }
+
+func (n *nullable[T]) SetNext(next pgtype.ScanPlan) { n.next = next }
+
+func (n *nullable[T]) Scan(source []byte, target any) error {
+	if source == nil {
+		*target.(**T) = nil
+		return nil
+	}
+	value := new(T)
+	*target.(**T) = value
+	return n.next.Scan(source, value)
 }
