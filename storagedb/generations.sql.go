@@ -1089,6 +1089,64 @@ func (q *Queries) ListOldestGenerationsByStatusAndModel(ctx context.Context, arg
 	return items, nil
 }
 
+const newestGenerations = `-- name: NewestGenerations :many
+SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
+ORDER BY created_at DESC, id DESC
+LIMIT CAST($1 AS BIGINT)
+`
+
+// ListGenerations without a cursor, a time range and an offset: the page that is asked for most. PostgreSQL plans a list at
+// each call, since it takes the plan for any parameters to be dearer, and conditions that are true of all rows are most of
+// what there is to plan.
+func (q *Queries) NewestGenerations(ctx context.Context, rowLimit int64) ([]Generation, error) {
+	rows, err := q.db.Query(ctx, newestGenerations, rowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Generation{}
+	for rows.Next() {
+		var i Generation
+		if err := rows.Scan(
+			&i.ID,
+			&i.Prompt,
+			&i.ModelName,
+			&i.ModelVersion,
+			&i.DurationSeconds,
+			&i.SampleRate,
+			&i.Channels,
+			&i.FilePath,
+			&i.FileSizeBytes,
+			&i.Status,
+			&i.CreatedAt,
+			&i.CompletedAt,
+			&i.GenerationTimeSeconds,
+			&i.ErrorMessage,
+			&i.Metadata,
+			&i.PromptID,
+			&i.Priority,
+			&i.ScheduledAt,
+			&i.StartedAt,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.Worker,
+			&i.LeaseExpiresAt,
+			&i.BatchID,
+			&i.ProgressStep,
+			&i.ProgressFraction,
+			&i.CancelRequestedAt,
+			&i.Favorite,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const pendingGenerations = `-- name: PendingGenerations :many
 SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
 WHERE status = 'pending'

@@ -28,7 +28,8 @@ var readsEverything = map[string]string{
 
 // readsInOrder are the queries that read an index from its end, and stop.
 var readsInOrder = map[string]string{
-	"listPrompts": "as many entries as it lists and skips",
+	"listPrompts":       "as many entries as it lists and skips",
+	"newestGenerations": "as many entries as it lists",
 }
 
 // history is a table of a size at which the engines choose as they would at any: 40,000 generations, most of them completed,

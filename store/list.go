@@ -207,6 +207,8 @@ func (l list) newest(ctx context.Context, queries *storagedb.Queries) ([]Generat
 			ModelName:       l.ModelName,
 			BeforeCreatedAt: before.createdAt, BeforeID: before.id, CreatedFrom: from, RowLimit: l.limit, RowOffset: l.offset,
 		})
+	case before == endOfTime && from.Equal(beginningOfTime.createdAt) && l.offset == 0:
+		return queries.NewestPage(ctx, l.limit)
 	}
 	return queries.ListGenerations(ctx, storagedb.ListGenerationsParams{
 		BeforeCreatedAt: before.createdAt, BeforeID: before.id, CreatedFrom: from, RowLimit: l.limit, RowOffset: l.offset,

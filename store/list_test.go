@@ -102,6 +102,37 @@ func TestEveryCombinationOfFilters(t *testing.T) {
 	})
 }
 
+// The page that has code of its own, beside what sqlc makes of the same query, with rows that have a value in every column.
+func TestNewestPageIsWhatItsQuerySays(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		ctx := t.Context()
+		full := beat("full")
+		full.ModelVersion, full.BatchID, full.Metadata = new("v2"), uuid.New(), store.Metadata(`{"bpm":140}`)
+		for _, params := range []store.CreateGenerationParams{full, beat("plain"), full} {
+			_, err := s.CreateGeneration(ctx, params)
+			is.NoErr(err)
+		}
+		claims, err := s.ClaimGenerations(ctx, store.ClaimParams{Worker: "w", Limit: 1, Lease: time.Minute})
+		is.NoErr(err)
+		claimed := claims[0]
+		_, err = s.SetFavorite(ctx, claimed.ID, true)
+		is.NoErr(err)
+		is.NoErr(s.ReportProgress(ctx, claimed.ID, claimed.Attempt, store.Progress{Step: "sampling", Fraction: 0.5}))
+		_, err = s.CancelGeneration(ctx, claimed.ID)
+		is.NoErr(err)
+		queries := storagedb.New(s.DB())
+		for _, limit := range []int64{0, 2, 3, 1 << 40} {
+			generated, err := queries.NewestGenerations(ctx, limit)
+			is.NoErr(err)
+			page, err := queries.NewestPage(ctx, limit)
+			is.NoErr(err)
+			is.Equal(page, generated)
+			is.Equal(len(page), int(min(limit, 3)))
+		}
+	})
+}
+
 func TestTimeRangeIncludesItsStartAndExcludesItsEnd(t *testing.T) {
 	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
 		is := is.New(t)
