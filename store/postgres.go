@@ -303,8 +303,7 @@ func (e *postgresEngine) createGenerations(ctx context.Context, db storagedb.DBT
 		return copyGenerations(ctx, db, rows, now)
 	}
 	params := pgdb.CreateGenerationsParams{CreatedAt: now}
-	place := make(map[uuid.UUID]int, len(rows))
-	for i, row := range rows {
+	for _, row := range rows {
 		modelVersion := ""
 		if row.ModelVersion != nil {
 			modelVersion = *row.ModelVersion
@@ -322,16 +321,19 @@ func (e *postgresEngine) createGenerations(ctx context.Context, db storagedb.DBT
 		params.ScheduledAts = append(params.ScheduledAts, row.scheduledAt(now))
 		params.MaxAttempts = append(params.MaxAttempts, row.MaxAttempts)
 		params.BatchIds = append(params.BatchIds, row.BatchID)
-		place[row.ID] = i
 	}
 	inserted, err := pgdb.New(db).CreateGenerations(ctx, params)
 	if err != nil {
 		return nil, err
 	}
-	// In the order of the parameters: the join behind the statement promises none.
-	created := make([]Generation, len(rows))
+	stored := make(map[uuid.UUID]pgdb.CreateGenerationsRow, len(inserted))
 	for _, row := range inserted {
-		created[place[row.ID]] = Generation(row)
+		stored[row.ID] = row
+	}
+	created := make([]Generation, len(rows))
+	for i, row := range rows {
+		created[i] = row.created(now, stored[row.ID].PromptID)
+		created[i].Metadata = stored[row.ID].Metadata
 	}
 	return created, nil
 }

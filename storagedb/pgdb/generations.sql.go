@@ -221,7 +221,7 @@ SELECT
 	input.scheduled_at, input.max_attempts, NULLIF(input.batch_id, '00000000-0000-0000-0000-000000000000')
 FROM input
 JOIN used ON used.text = input.prompt
-RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
+RETURNING id, prompt_id, metadata
 `
 
 type CreateGenerationsParams struct {
@@ -241,12 +241,18 @@ type CreateGenerationsParams struct {
 	BatchIds         []uuid.UUID          `json:"batch_ids"`
 }
 
+type CreateGenerationsRow struct {
+	ID       uuid.UUID          `json:"id"`
+	PromptID int64              `json:"prompt_id"`
+	Metadata storagedb.Metadata `json:"metadata"`
+}
+
 // Any number of generations and their prompts in one statement: one round trip, one commit. The arrays are unnested in
 // one select list, where they advance together. Prompts are upserted in the order of their text, so that two such
 // statements lock the rows that they share in the same order and cannot deadlock. A missing model
 // version travels as an empty text and a missing batch as a UUID of zeros, which the store never stores: the Go slices
-// hold no NULL.
-func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsParams) ([]Generation, error) {
+// hold no NULL. What comes back is what the store does not know already: JSONB writes metadata in its own way.
+func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsParams) ([]CreateGenerationsRow, error) {
 	rows, err := q.db.Query(ctx, createGenerations,
 		arg.CreatedAt,
 		arg.Ids,
@@ -267,39 +273,10 @@ func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsPa
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Generation{}
+	items := []CreateGenerationsRow{}
 	for rows.Next() {
-		var i Generation
-		if err := rows.Scan(
-			&i.ID,
-			&i.Prompt,
-			&i.ModelName,
-			&i.ModelVersion,
-			&i.DurationSeconds,
-			&i.SampleRate,
-			&i.Channels,
-			&i.FilePath,
-			&i.FileSizeBytes,
-			&i.Status,
-			&i.CreatedAt,
-			&i.CompletedAt,
-			&i.GenerationTimeSeconds,
-			&i.ErrorMessage,
-			&i.Metadata,
-			&i.PromptID,
-			&i.Priority,
-			&i.ScheduledAt,
-			&i.StartedAt,
-			&i.Attempt,
-			&i.MaxAttempts,
-			&i.Worker,
-			&i.LeaseExpiresAt,
-			&i.BatchID,
-			&i.ProgressStep,
-			&i.ProgressFraction,
-			&i.CancelRequestedAt,
-			&i.Favorite,
-		); err != nil {
+		var i CreateGenerationsRow
+		if err := rows.Scan(&i.ID, &i.PromptID, &i.Metadata); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -3,7 +3,7 @@
 -- one select list, where they advance together. Prompts are upserted in the order of their text, so that two such
 -- statements lock the rows that they share in the same order and cannot deadlock. A missing model
 -- version travels as an empty text and a missing batch as a UUID of zeros, which the store never stores: the Go slices
--- hold no NULL.
+-- hold no NULL. What comes back is what the store does not know already: JSONB writes metadata in its own way.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -37,7 +37,7 @@ SELECT
 	input.scheduled_at, input.max_attempts, NULLIF(input.batch_id, '00000000-0000-0000-0000-000000000000')
 FROM input
 JOIN used ON used.text = input.prompt
-RETURNING *;
+RETURNING id, prompt_id, metadata;
 
 -- name: CompleteGeneration :one
 -- || merges the top-level keys, as the Python dict.update did.
