@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// checkpointPages is how many pages a process may write to the log until it brings that back into the database file: 16 MiB.
+	// checkpointPages is how many pages a process may write to the log until it brings that back into the database file: 32 MiB.
 	// Pages that are written again and again, as the ends of indexes are, are brought back once.
-	checkpointPages = 4000
+	checkpointPages = 8000
 	// autoCheckpointPages is how large the log may be until SQLite itself brings it back, inside a commit. That is for what is
 	// written by other ways: a user's own statements, and many processes that each write less.
 	autoCheckpointPages = 2 * checkpointPages
