@@ -161,6 +161,25 @@ func (q *Queries) GetGeneration(ctx context.Context, id uuid.UUID) (Generation, 
 	return i, err
 }
 
+type InsertGenerationsParams struct {
+	ID              uuid.UUID  `json:"id"`
+	Prompt          string     `json:"prompt"`
+	ModelName       string     `json:"model_name"`
+	ModelVersion    *string    `json:"model_version"`
+	DurationSeconds float64    `json:"duration_seconds"`
+	SampleRate      int64      `json:"sample_rate"`
+	Channels        int64      `json:"channels"`
+	FilePath        string     `json:"file_path"`
+	Status          Status     `json:"status"`
+	CreatedAt       time.Time  `json:"created_at"`
+	Metadata        Metadata   `json:"metadata"`
+	PromptID        int64      `json:"prompt_id"`
+	Priority        int64      `json:"priority"`
+	ScheduledAt     time.Time  `json:"scheduled_at"`
+	MaxAttempts     int64      `json:"max_attempts"`
+	BatchID         *uuid.UUID `json:"batch_id"`
+}
+
 const listFavorites = `-- name: ListFavorites :many
 SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
 WHERE favorite

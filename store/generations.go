@@ -105,12 +105,18 @@ const maxCreatedTogether = 500
 // copyCreated inserts the generations, whose prompts have these IDs, by the engine's bulk path. What it returns is what it has
 // inserted: to ask the database for it would cost as much again.
 func copyCreated(ctx context.Context, db storagedb.DBTX, rows []CreateGenerationParams, prompts map[string]int64, now time.Time) ([]Generation, error) {
-	created, copied := make([]Generation, len(rows)), make([]storagedb.CopyGenerationsParams, len(rows))
+	created, inserted := make([]Generation, len(rows)), make([]storagedb.InsertGenerationsParams, len(rows))
 	for i, row := range rows {
-		created[i] = row.created(now, prompts[row.Prompt])
-		copied[i] = storagedb.CopyGenerationsParams(created[i])
+		g := row.created(now, prompts[row.Prompt])
+		created[i] = g
+		inserted[i] = storagedb.InsertGenerationsParams{
+			ID: g.ID, Prompt: g.Prompt, ModelName: g.ModelName, ModelVersion: g.ModelVersion, DurationSeconds: g.DurationSeconds,
+			SampleRate: g.SampleRate, Channels: g.Channels, FilePath: g.FilePath, Status: g.Status, CreatedAt: g.CreatedAt,
+			Metadata: g.Metadata, PromptID: g.PromptID, Priority: g.Priority, ScheduledAt: g.ScheduledAt, MaxAttempts: g.MaxAttempts,
+			BatchID: g.BatchID,
+		}
 	}
-	if _, err := storagedb.New(db).CopyGenerations(ctx, copied); err != nil {
+	if _, err := storagedb.New(db).InsertGenerations(ctx, inserted); err != nil {
 		return nil, err
 	}
 	return created, nil

@@ -184,8 +184,20 @@ DELETE FROM generations WHERE id = @id;
 -- name: SetFavorite :one
 UPDATE generations SET favorite = @favorite WHERE id = @id RETURNING *;
 
+-- name: InsertGenerations :copyfrom
+-- What a creation gives, by the engine's bulk path: COPY on PostgreSQL, inserts of many rows each on SQLite. Columns that have
+-- their defaults cost as much to send and to bind as others.
+INSERT INTO generations (
+	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, status, created_at, metadata,
+	prompt_id, priority, scheduled_at, max_attempts, batch_id
+)
+VALUES (
+	@id, @prompt, @model_name, @model_version, @duration_seconds, @sample_rate, @channels, @file_path, @status, @created_at, @metadata,
+	@prompt_id, @priority, @scheduled_at, @max_attempts, @batch_id
+);
+
 -- name: CopyGenerations :copyfrom
--- Whole rows by the engine's bulk path: COPY on PostgreSQL, inserts of many rows each on SQLite.
+-- Whole rows, likewise.
 INSERT INTO generations (
 	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status,
 	created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at,
