@@ -39,19 +39,21 @@ help: ## explain the targets
 demo: ## generate some forty pieces of music on DATABASE_URL and show what the store knows of them
 	@go run ./examples/workflow
 
+# Many tests wait, for a disk or for each other, so that more of them run at once than there are processors.
+COVERED :=
 .PHONY: test
 test: ## run the tests, on SQLite and on a PostgreSQL that they start themselves where it is installed
-	$(WITH_DBMATE) go test -timeout 30m ./...
+	$(WITH_DBMATE) go test -timeout 30m -parallel 4 $(COVERED) ./...
 	cd cmd && go test ./...
 
 .PHONY: test-race
 test-race: ## run the tests under the race detector, the longest of them shortened, and of dgxstore those with goroutines
-	$(WITH_DBMATE) go test -timeout 30m -race -short ./...
+	$(WITH_DBMATE) go test -timeout 30m -parallel 4 -race -short ./...
 	cd cmd && go test -race -short -run 'Terminal|Interrupted' ./...
 
 .PHONY: cover
-cover: ## print the coverage of store and of storagedb's hand-written part, and fail below 90 %
-	$(WITH_DBMATE) go test -short -coverpkg=./store,./storagedb -coverprofile=coverage.out ./store ./storagedb
+cover: COVERED := -coverpkg=./store,./storagedb -coverprofile=coverage.out
+cover: test ## make test, and print the coverage of store and of storagedb's hand-written part, and fail below 90 %
 	@grep -vE '\.sql\.go:|storagedb/(db|models)\.go:' coverage.out > coverage.hand.out
 	@for package in store storagedb; do \
 		{ head -n 1 coverage.hand.out; grep "storage/$$package/" coverage.hand.out; } > coverage.package.out; \

@@ -103,6 +103,7 @@ func pythonRows(t testing.TB, path, table string) map[string][]string {
 }
 
 func TestAdoptTheFileOfThePythonService(t *testing.T) {
+	t.Parallel()
 	for name, prepare := range map[string]func(path string){
 		"by Alembic": func(string) {},
 		"by init_db": func(path string) { onFile(t, path, "DROP TABLE alembic_version") },
@@ -179,6 +180,7 @@ func wantFiles(t *testing.T, path string, want ...string) {
 const oddRow = `INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, `
 
 func TestAdoptOddRows(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	id := func(n int) string { return fmt.Sprintf("30a36e6c-2456-415d-afcd-e84a4900%04d", n) }
@@ -278,6 +280,7 @@ func TestAdoptOddRows(t *testing.T) {
 
 // What cannot be carried stops the adoption before anything changes, and the error says where it is and what to do.
 func TestAdoptRefuses(t *testing.T) {
+	t.Parallel()
 	row := func(column, value string) string {
 		return oddRow + column + `) SELECT '30a36e6c-2456-415d-afcd-e84a490eb99a', 'p', 'm', 16, 32000, 2, 'f', 'completed', '2025-11-07 09:00:22', ` + value
 	}
@@ -429,6 +432,7 @@ func TestAdoptionThatIsKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes for half a minute")
 	}
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	const kills = 50

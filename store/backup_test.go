@@ -361,6 +361,7 @@ func TestRestoreADatabaseOfThePythonService(t *testing.T) {
 
 // Backups under load are whole, and each has all that was acknowledged before it began.
 func TestBackupsUnderLoad(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	lasts := 30 * time.Second

@@ -72,6 +72,7 @@ func TestCheckOfABrokenFile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads many broken files")
 	}
+	t.Parallel()
 	whole := closedFile(t)
 	const page = 4096
 	const runs = 20

@@ -59,6 +59,7 @@ func withFile(t testing.TB, s *store.Store, path string, size int64) store.Gener
 }
 
 func TestCheckFiles(t *testing.T) {
+	t.Parallel()
 	cases := map[string]func(t *testing.T, s *store.Store, root string) (id string, kind store.FindingKind){
 		"as it should be": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
 			audio(t, 10, root, "outputs", "a.wav")

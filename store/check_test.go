@@ -230,6 +230,7 @@ func copyMetadata(t *testing.T) string {
 }
 
 func TestCheckFindsAndRepairMends(t *testing.T) {
+	t.Parallel()
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -325,6 +326,7 @@ func TestCheckInMemory(t *testing.T) {
 
 // Whatever callers do, nothing is wrong afterwards.
 func TestCheckBehindATypicalLife(t *testing.T) {
+	t.Parallel()
 	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -398,6 +400,7 @@ func TestCheckOfAnAdoptedDatabase(t *testing.T) {
 
 // A report has so many of a kind, and counts all.
 func TestCheckBoundsWhatItReports(t *testing.T) {
+	t.Parallel()
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		createMany := make([]store.CreateGenerationParams, 1200)

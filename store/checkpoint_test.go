@@ -68,6 +68,7 @@ func TestCloseLeavesNoLogBehind(t *testing.T) {
 
 // What is written through DB, and by stores that are closed before they have written much, is brought back, too.
 func TestLogStaysSmallWhoeverWrites(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := storetest.URL(t)
 	s := openAt(t, url)

@@ -265,6 +265,7 @@ func TestMetadataFilterSeesChanges(t *testing.T) {
 // Every combination of filters with metadata and words, common and rare, in both orders, page by page, against a loop over
 // everything. There are more than a store collects of a filter, so that each way to make a page is taken.
 func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
+	t.Parallel()
 	rows, lists := 3000, 250
 	if testing.Short() {
 		rows, lists = 1300, 50
@@ -406,6 +407,7 @@ func TestListBySearchWithoutWords(t *testing.T) {
 
 // What many prompts have may have been asked for long ago, and is found there, too.
 func TestWordsOfManyPromptsLongAgo(t *testing.T) {
+	t.Parallel()
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		var old []store.Generation

@@ -20,6 +20,7 @@ import (
 
 // Every combination of filters, in both orders, page by page, against a loop over everything.
 func TestEveryCombinationOfFilters(t *testing.T) {
+	t.Parallel()
 	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
 		is := is.New(t)
 		ctx := t.Context()

@@ -60,6 +60,9 @@ var engines = []struct {
 	{"postgres", storetest.OpenPostgres, storetest.PostgresURL},
 }
 
+// A test that takes long, and neither bounds a time nor ends with one, is parallel as a whole, so that it shares the machine with
+// others of its kind, behind all that are not.
+
 // onEveryEngine runs a line of the conformance suite on a store of its own per engine.
 func onEveryEngine(t *testing.T, test func(t *testing.T, s *store.Store), opts ...store.Options) {
 	t.Helper()

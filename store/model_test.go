@@ -351,6 +351,7 @@ type checker struct {
 // included, on the store and in transactions, of which some are rolled back. A worker calls with what it remembers of its
 // claims, so that many calls are of workers that have been asleep. The clock is the test's.
 func TestRandomOperationsFollowTheModel(t *testing.T) {
+	t.Parallel()
 	operations, seed := 100_000, rand.Uint64()
 	if testing.Short() {
 		operations = 5_000

@@ -43,6 +43,7 @@ func readsAll(t testing.TB, s *store.Store) (seen []string) {
 }
 
 func TestOptimizeChangesNothingThatIsSeen(t *testing.T) {
+	t.Parallel()
 	for _, engine := range engines {
 		for _, vacuum := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/vacuum %t", engine.name, vacuum), func(t *testing.T) {
@@ -73,6 +74,7 @@ func TestOptimizeChangesNothingThatIsSeen(t *testing.T) {
 
 // ANALYZE by any other program leaves samples, by which statements would be prepared again at each execution.
 func TestOptimizeOnSQLiteLeavesStatisticsAndNoSamples(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := storetest.URL(t)
 	fillToTransfer(t, url, 3000)

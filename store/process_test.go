@@ -50,9 +50,11 @@ var countCompletions = map[string][]string{
 // Eight processes work off the queue. Every second one of them is killed without warning and started again. Every job
 // must end completed, and its completion be accepted once.
 func TestWorkersThatAreKilledLoseNothing(t *testing.T) {
+	t.Parallel()
 	const processes = 8
 	for _, engine := range engines {
 		t.Run(engine.name, func(t *testing.T) {
+			t.Parallel()
 			is := is.New(t)
 			jobs := 20_000
 			if testing.Short() {

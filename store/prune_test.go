@@ -127,6 +127,7 @@ func TestPruneTakesErrorsAndIndexesAlong(t *testing.T) {
 }
 
 func TestPruneKeepsFavorites(t *testing.T) {
+	t.Parallel()
 	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
 		is := is.New(t)
 		var favorites []store.Generation
@@ -208,6 +209,7 @@ func TestPruneCountsFromCreationWhereNobodyKnowsTheEnd(t *testing.T) {
 }
 
 func TestPruneDropsUnusedPrompts(t *testing.T) {
+	t.Parallel()
 	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -267,6 +269,7 @@ func TestPruneRefusesWhatItCannotMean(t *testing.T) {
 
 // What was deleted until the end of the context is in the report, with its files.
 func TestPruneReportsWhatItHasDoneWhenItIsCutOff(t *testing.T) {
+	t.Parallel()
 	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
 		is := is.New(t)
 		const there = 2000

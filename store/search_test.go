@@ -340,6 +340,7 @@ func TestSearchIsCurrent(t *testing.T) {
 
 // What is a letter, what stands between words and what folds is FTS5's on both engines: each code point, between two letters.
 func TestEnginesCutAndFoldAlike(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	step := 1
@@ -392,6 +393,7 @@ func TestEnginesCutAndFoldAlike(t *testing.T) {
 
 // However long, and however many words it has.
 func TestLongSearches(t *testing.T) {
+	t.Parallel()
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		long := strings.Repeat("q", 1990)

@@ -30,9 +30,11 @@ func TestTransferThatIsKilledGoesOn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes for a minute")
 	}
+	t.Parallel()
 	const kills, generations = 20, 20_000
 	for _, way := range [][2]int{{0, 1}, {1, 0}} {
 		t.Run(engines[way[0]].name+" to "+engines[way[1]].name, func(t *testing.T) {
+			t.Parallel()
 			is := is.New(t)
 			ctx := t.Context()
 			fromURL, toURL, directURL := engines[way[0]].url(t), engines[way[1]].url(t), engines[way[1]].url(t)

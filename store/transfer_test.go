@@ -197,6 +197,7 @@ func wantNoProgressTable(t testing.TB, s *store.Store) {
 }
 
 func TestTransfer(t *testing.T) {
+	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -268,6 +269,7 @@ func TestTransferIntoADatabaseThatIsNotThere(t *testing.T) {
 
 // What SQLite alone has, and what PostgreSQL alone has, is the same on the other.
 func TestTransferOfSpellings(t *testing.T) {
+	t.Parallel()
 	for i, statements := range [][]string{
 		{`UPDATE generations SET metadata = '{"a": {"b":1, "b":2.50e1, "\u0063":[1,1]}, "a2":-0}', favorite = 1`},
 		{`UPDATE generations SET metadata = '{"a": {"b":1, "b":2.50e1, "\u0063":[1,1]}, "a2":-0}', generation_time_seconds = '-0', progress_fraction = '-0'`},
@@ -336,6 +338,7 @@ func TestTransferOfLongRows(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes much")
 	}
+	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
 		from := openURL(t, fromURL)
@@ -415,6 +418,7 @@ func interrupted(t *testing.T, fromURL, toURL string, until int64) {
 }
 
 func TestTransferGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
 		allKinds(t, openURL(t, fromURL), 130)
@@ -442,6 +446,7 @@ func TestTransferGoesOnWhereItWas(t *testing.T) {
 
 // What an interrupted transfer has left is not gone on with where it would not become what the source is.
 func TestTransferThatCannotGoOn(t *testing.T) {
+	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -473,6 +478,7 @@ func TestTransferThatCannotGoOn(t *testing.T) {
 }
 
 func TestTransferWhileSomebodyWrites(t *testing.T) {
+	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		ctx := t.Context()
 		from := openURL(t, fromURL)
@@ -524,6 +530,7 @@ func TestTransferWhileSomebodyWrites(t *testing.T) {
 }
 
 func TestTransfersIntoTheSameDestination(t *testing.T) {
+	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		for _, until := range []int64{20, 150} {
 			is := is.New(t)
@@ -549,6 +556,7 @@ func TestTransfersIntoTheSameDestination(t *testing.T) {
 }
 
 func TestTransferAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
 		allKinds(t, openURL(t, fromURL), 130)
@@ -576,6 +584,7 @@ func TestTransferAtTheSameTime(t *testing.T) {
 
 // Rows of the Python service that no store takes are found before anything is written.
 func TestTransferOfRowsThatNoStoreHolds(t *testing.T) {
+	t.Parallel()
 	for _, to := range emptyDatabases {
 		t.Run(to.name, func(t *testing.T) {
 			is := is.New(t)

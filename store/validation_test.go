@@ -173,6 +173,7 @@ func TestBadInputIsRefusedAndTheDatabaseUntouched(t *testing.T) {
 }
 
 func TestWhatIsJustWithinTheLimitsIsAccepted(t *testing.T) {
+	t.Parallel()
 	deep := strings.Repeat(`{"a":`, 128) + "1" + strings.Repeat("}", 128)
 	onEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
@@ -220,6 +221,7 @@ func TestWhatIsJustWithinTheLimitsIsAccepted(t *testing.T) {
 }
 
 func TestMergedMetadataIsBounded(t *testing.T) {
+	t.Parallel()
 	fill := map[string]string{ // nearly 16 MiB, past the store: merging that much would take a while
 		"sqlite":   "UPDATE generations SET metadata = json_object('long', hex(zeroblob(8000000)))",
 		"postgres": "UPDATE generations SET metadata = jsonb_build_object('long', repeat('0', 16000000))",
