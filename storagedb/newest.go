@@ -14,7 +14,7 @@ func (q *Queries) NewestPage(ctx context.Context, rowLimit int64) ([]Generation,
 		return nil, err
 	}
 	defer rows.Close()
-	page := make([]Generation, 0, min(rowLimit, mostRoom))
+	page := make([]Generation, 0, max(0, min(rowLimit, mostRoom)))
 	for rows.Next() {
 		page = append(page, Generation{})
 		if err := rows.Scan(page[len(page)-1].columns()...); err != nil {

@@ -153,18 +153,27 @@ var statuses = storagedb.Statuses()
 func wrapNullable(target any) (plan pgtype.WrappedScanPlanNextSetter, next any, ok bool) {
 	switch target.(type) {
 	case **string:
-		return &nullable[string]{}, new(string), true
+		return &nullable[string]{}, planned.text, true
 	case **int64:
-		return &nullable[int64]{}, new(int64), true
+		return &nullable[int64]{}, planned.integer, true
 	case **float64:
-		return &nullable[float64]{}, new(float64), true
+		return &nullable[float64]{}, planned.number, true
 	case **time.Time:
-		return &nullable[time.Time]{}, new(time.Time), true
+		return &nullable[time.Time]{}, planned.time, true
 	case **uuid.UUID:
-		return &nullable[uuid.UUID]{}, new(uuid.UUID), true
+		return &nullable[uuid.UUID]{}, planned.id, true
 	}
 	return nil, nil, false
 }
+
+// planned are what pgx looks at to make a plan, which it does for each column of each query. Nothing is scanned into them.
+var planned = struct {
+	text    *string
+	integer *int64
+	number  *float64
+	time    *time.Time
+	id      *uuid.UUID
+}{new(string), new(int64), new(float64), new(time.Time), new(uuid.UUID)}
 
 type nullable[T any] struct{ next pgtype.ScanPlan }
 
