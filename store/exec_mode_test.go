@@ -1,0 +1,41 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/matryer/is"
+
+	"github.com/dgx-music/storage/store"
+	"github.com/dgx-music/storage/store/storetest"
+)
+
+// Behind a pooler of connections statements cannot be prepared, and what the server answers is text: it reads the same.
+func TestTextReadsAsBinaryDoes(t *testing.T) {
+	is := is.New(t)
+	ctx := t.Context()
+	url := storetest.PostgresURL(t)
+	s := openAt(t, url)
+	defer s.Close()
+	params := beat("full")
+	params.ModelVersion, params.BatchID, params.Metadata = new("v2"), uuid.New(), store.Metadata(`{"bpm":140}`)
+	full, err := s.CreateGeneration(ctx, params)
+	is.NoErr(err)
+	claims, err := s.ClaimGenerations(ctx, store.ClaimParams{Worker: "w", Limit: 1, Lease: time.Minute})
+	is.NoErr(err)
+	full, err = s.CompleteGeneration(ctx, full.ID, store.CompleteGenerationParams{Attempt: claims[0].Attempt, GenerationTimeSeconds: 2.5, FileSizeBytes: 7})
+	is.NoErr(err)
+	plain, err := s.CreateGeneration(ctx, beat("plain"))
+	is.NoErr(err)
+	for _, mode := range []string{"exec", "simple_protocol"} {
+		text := openAt(t, url+"&default_query_exec_mode="+mode)
+		defer text.Close()
+		page, err := text.ListGenerations(ctx, store.ListGenerationsParams{})
+		is.NoErr(err)
+		is.Equal(page.Generations, []store.Generation{plain, full})
+		got, err := text.GetGeneration(ctx, full.ID)
+		is.NoErr(err)
+		is.Equal(got, full)
+	}
+}
