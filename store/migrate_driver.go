@@ -15,7 +15,7 @@ import (
 	"github.com/amacneil/dbmate/v2/pkg/dbmate"
 	"github.com/amacneil/dbmate/v2/pkg/dbutil"
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
 
@@ -93,10 +93,12 @@ type migrationConn struct {
 func openMigrationConn(ctx context.Context, t target, patience time.Duration, settings ...string) (*migrationConn, error) {
 	m := &migrationConn{ctx: ctx, engine: t.engine}
 	if t.engine == "postgres" {
-		config, parseErr := pgx.ParseConfig(t.url)
+		// As the pool parses it: pgx alone would hand the pool's own parameters, such as pool_max_conns, to the server.
+		pool, parseErr := pgxpool.ParseConfig(t.url)
 		if parseErr != nil {
 			return nil, errUnparsablePostgresURL
 		}
+		config := pool.ConnConfig
 		// A migration takes as long as it takes, and so does the wait for another's, whatever the URL says of statements.
 		config.RuntimeParams["lock_timeout"] = "0"
 		config.RuntimeParams["statement_timeout"] = "0"

@@ -68,6 +68,33 @@ func known(t *testing.T) []store.Migration {
 	return migrations
 }
 
+// The parameters of the pool are pgx's own: no server knows them.
+func TestParametersOfThePool(t *testing.T) {
+	for _, parameter := range []string{
+		"pool_max_conns=20", "pool_min_conns=1", "pool_min_idle_conns=1", "pool_max_conn_lifetime=1h", "pool_max_conn_lifetime_jitter=1m",
+		"pool_max_conn_idle_time=30m", "pool_health_check_period=1m",
+	} {
+		t.Run(parameter, func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			ctx := t.Context()
+			url := storetest.EmptyPostgresURL(t) + "&" + parameter
+			s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
+			is.NoErr(err)
+			create(t, s, "x")
+			is.NoErr(s.Backup(ctx, filepath.Join(t.TempDir(), "backup.db")))
+			is.NoErr(s.Close())
+			is.NoErr(store.Rollback(ctx, url))
+			is.NoErr(store.Migrate(ctx, url))
+			_, err = store.MigrationStatus(ctx, url)
+			is.NoErr(err)
+			_, err = store.Transfer(ctx, url, "sqlite://"+filepath.Join(t.TempDir(), "to.db"), store.TransferOptions{})
+			is.NoErr(err)
+			is.NoErr(store.Reset(ctx, url))
+		})
+	}
+}
+
 func TestMigrationStatusCreatesNothing(t *testing.T) {
 	is := is.New(t)
 	path := filepath.Join(t.TempDir(), "none.db")
