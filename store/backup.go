@@ -83,18 +83,22 @@ func checkBackup(ctx context.Context, path string, t target) error {
 // restoreSQLite copies all pages in one transaction on the database that is replaced. A new one gets the backup's page size, for
 // which it must not have a log yet; whoever opens it next gives it one.
 func restoreSQLite(ctx context.Context, path string, t target) (err error) {
-	info, err := os.Stat(t.path)
-	isNew := errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
-	if err := prepareSQLiteFile(t.path, true); err != nil {
+	created, err := prepareSQLiteFile(t.path, true)
+	if err != nil {
 		return err
 	}
-	settings := durableSettings
+	before, err := os.Stat(t.path)
+	if err != nil {
+		return err
+	}
+	settings, isNew := durableSettings, before.Size() == 0
 	if isNew {
 		settings = withoutLog(durableSettings)
+	}
+	if created {
 		defer func() {
-			// Where it is not as empty as it was somebody else has begun to use it.
-			if info, gone := os.Stat(t.path); err != nil && gone == nil && info.Size() == 0 {
-				os.Remove(t.path)
+			if err != nil {
+				removeCreated(t.path, before)
 			}
 		}()
 	}
@@ -117,6 +121,14 @@ func restoreSQLite(ctx context.Context, path string, t target) (err error) {
 		err = finished
 	}
 	return damagedDestination(t, err)
+}
+
+// removeCreated removes the file that a failed restore has created: only if the path still names that very file, and
+// only while it is empty. Another process has begun to use it otherwise.
+func removeCreated(path string, created fs.FileInfo) {
+	if info, err := os.Lstat(path); err == nil && os.SameFile(info, created) && info.Size() == 0 {
+		os.Remove(path)
+	}
 }
 
 // damagedDestination tells of a database that SQLite cannot even replace; the backup has passed its check.

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/dgx-music/storage/store"
+	"github.com/dgx-music/storage/store/storetest"
 )
 
 // smallDisk is a file system of its own with so much room.
@@ -156,6 +158,29 @@ func TestRestoreOntoAFullDisk(t *testing.T) {
 	count, err = s.CountGenerations(ctx, "")
 	is.NoErr(err)
 	is.Equal(count, int64(5000))
+}
+
+// A restore that fails removes the file that it has created, and no other: an empty one may be somebody's.
+func TestFailedRestoreRemovesWhatItCreated(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills disks")
+	}
+	is := is.New(t)
+	ctx := t.Context()
+	s := storetest.Open(t)
+	createMany(t, s, 1000)
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	is.NoErr(s.Backup(ctx, backup))
+	disk := newSmallDisk(t, 100)
+	created, empty := filepath.Join(disk.folder, "created.db"), filepath.Join(disk.folder, "empty.db")
+	is.NoErr(os.WriteFile(empty, nil, 0o600))
+	wantNoSpace(t, store.Restore(ctx, backup, "sqlite://"+created))
+	_, err := os.Lstat(created)
+	is.True(errors.Is(err, fs.ErrNotExist))
+	wantNoSpace(t, store.Restore(ctx, backup, "sqlite://"+empty))
+	info, err := os.Lstat(empty)
+	is.NoErr(err)
+	is.Equal(info.Size(), int64(0))
 }
 
 func createMany(t *testing.T, s *store.Store, n int) {

@@ -40,7 +40,7 @@ func Migrate(ctx context.Context, url string) error {
 		return err
 	}
 	if t.engine == "sqlite" && t.memory == "" {
-		if err := prepareSQLiteFile(t.path, true); err != nil {
+		if _, err := prepareSQLiteFile(t.path, true); err != nil {
 			return err
 		}
 	}
@@ -125,7 +125,7 @@ func Reset(ctx context.Context, url string) error {
 		return err
 	}
 	if t.engine == "sqlite" && t.memory == "" {
-		if err := prepareSQLiteFile(t.path, true); err != nil {
+		if _, err := prepareSQLiteFile(t.path, true); err != nil {
 			return err
 		}
 	}

@@ -103,38 +103,40 @@ func (e *sqliteEngine) openWriter(ctx context.Context) error {
 	return nil
 }
 
-// prepareSQLiteFile sees to it that the file is there, readable by its owner alone. SQLite gives its -wal and -shm files
-// the same mode.
-func prepareSQLiteFile(path string, create bool) error {
+// prepareSQLiteFile makes sure that the file exists, and reports whether it has created it: readable by its owner alone.
+// SQLite gives its -wal and -shm files the same mode.
+func prepareSQLiteFile(path string, create bool) (created bool, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
-		return fmt.Errorf("store: open the database: %s is a folder; the URL must name a file in it", path)
+		return false, fmt.Errorf("store: open the database: %s is a directory; the URL must name a file in it", path)
+	case err == nil && !info.Mode().IsRegular():
+		return false, fmt.Errorf("store: open the database: %s is not a regular file", path)
 	case err == nil:
-		return nil
+		return false, nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("store: open the database: %w", err)
+		return false, fmt.Errorf("store: open the database: %w", err)
 	case !create:
-		return fmt.Errorf("store: %w: there is no database at %s%s: create it with store.Migrate, Options.Migrate or make db-migrate", ErrSchemaOutdated, path, relativeReading(path))
+		return false, fmt.Errorf("store: %w: there is no database at %s%s: create it with store.Migrate, Options.Migrate or make db-migrate", ErrSchemaOutdated, path, relativeReading(path))
 	}
 	folder := filepath.Dir(path)
 	if filepath.IsAbs(path) {
 		if _, err := os.Stat(folder); err != nil {
-			return fmt.Errorf("store: the folder of the database must exist%s: %w", relativeReading(path), err)
+			return false, fmt.Errorf("store: the folder of the database must exist%s: %w", relativeReading(path), err)
 		}
 	} else if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("store: create the database's folder: %w", err)
+		return false, fmt.Errorf("store: create the database's folder: %w", err)
 	}
 	// Exclusively: a file that another connection of this process has opened by now must not be opened and closed here,
 	// since that would drop the connection's POSIX locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("store: create the database: %w", err)
+		return false, fmt.Errorf("store: create the database: %w", err)
 	}
-	return file.Close()
+	return true, file.Close()
 }
 
 // relativeReading names the other reading of an absolute path, which those who come from SQLAlchemy may have meant.

@@ -150,7 +150,7 @@ func (s *Store) openSQLite(ctx context.Context, t target, opts Options) error {
 		return invalid("ReplicaURLs", "are for PostgreSQL alone")
 	}
 	if t.memory == "" {
-		if err := prepareSQLiteFile(t.path, opts.Migrate); err != nil {
+		if _, err := prepareSQLiteFile(t.path, opts.Migrate); err != nil {
 			return err
 		}
 	}
