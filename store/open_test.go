@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,6 +165,48 @@ func TestClosedStore(t *testing.T) {
 		_, err = db.Exec(ctx, "SELECT 1")
 		is.True(err != nil)
 	})
+}
+
+// Callers that go on creating do not keep Close from returning. From its beginning on they get ErrClosed.
+func TestCloseReturnsWhileCallersGoOnCreating(t *testing.T) {
+	for _, engine := range engines {
+		t.Run(engine.name, func(t *testing.T) {
+			t.Parallel()
+			is := is.New(t)
+			url := engine.url(t)
+			for range 3 {
+				s, err := store.Open(t.Context(), store.Options{URL: url})
+				is.NoErr(err)
+				var created atomic.Int64
+				var callers sync.WaitGroup
+				for range 16 {
+					callers.Go(func() {
+						for {
+							if _, err := s.CreateGeneration(context.Background(), beat("goes on")); errors.Is(err, store.ErrClosed) {
+								return
+							} else if err != nil {
+								t.Errorf("got %v, want ErrClosed", err)
+								return
+							}
+							created.Add(1)
+						}
+					})
+				}
+				for created.Load() < 100 {
+					time.Sleep(time.Millisecond)
+				}
+				closed := make(chan error)
+				go func() { closed <- s.Close() }()
+				select {
+				case err := <-closed:
+					is.NoErr(err)
+				case <-time.After(30 * time.Second):
+					t.Fatal("Close has not returned in 30 seconds")
+				}
+				callers.Wait()
+			}
+		})
+	}
 }
 
 func TestCancelledContextIsHonoured(t *testing.T) {

@@ -119,7 +119,11 @@ func newPostgresPool(ctx context.Context, url string, opts Options) (*pgxpool.Po
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
+// acquire refuses new calls from the moment Close begins: what is left to be sent by then must come to an end.
 func (e *postgresEngine) acquire(ctx context.Context, pool *pgxpool.Pool, patience time.Duration) (*pgxpool.Conn, error) {
+	if e.closed.Load() {
+		return nil, ErrClosed
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -289,8 +293,8 @@ func (e *postgresEngine) backup(ctx context.Context, path string) error {
 }
 
 func (e *postgresEngine) close() {
-	e.notifier.close() // first: it needs the pool
-	e.closed.Store(true)
+	e.closed.Store(true) // first: each creation would give the notifier more to send
+	e.notifier.close()   // it needs the pool
 	e.alarm.close()
 	e.pool.Close()
 	for _, replica := range e.replicas {

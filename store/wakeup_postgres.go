@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // The channel is the database's; stores in several schemas of one database wake each other, which costs a look.
@@ -100,10 +99,8 @@ func pingListener(ctx context.Context, conn *pgx.Conn) error {
 func (e *postgresEngine) notify() {
 	ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
 	defer cancel()
-	err := e.on(ctx, e.pool, min(e.patience, notifyTimeout), func(conn *pgxpool.Conn) error {
-		_, err := conn.Exec(ctx, notifyStatement)
-		return err
-	})
+	// From the pool itself: Close lets what was announced before be sent.
+	_, err := e.pool.Exec(ctx, notifyStatement)
 	if err != nil && e.logger != nil {
 		e.logger.LogAttrs(ctx, slog.LevelWarn, "others were not notified of work, and will find it when they look", slog.String("error", errorCode(err)))
 	}
