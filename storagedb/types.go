@@ -1,6 +1,12 @@
 package storagedb
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
+
+// TimePrecision is the precision of stored times: that of PostgreSQL's TIMESTAMPTZ.
+const TimePrecision = time.Microsecond
 
 // Status is where a generation stands. The four of the Python service's GenerationStatus, and the cancelled that its
 // API wrote into the same column.

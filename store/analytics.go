@@ -6,36 +6,43 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dgx-music/storage/internal/dberr"
+	"github.com/dgx-music/storage/internal/engine"
+	"github.com/dgx-music/storage/internal/listing"
 	"github.com/dgx-music/storage/storagedb"
 )
 
 // DayUsage is what happened on a day, in UTC.
 type DayUsage struct {
 	Day                          string  `json:"day"`                             // such as "2025-11-07"
-	Created                      int64   `json:"created"`                         // generations that were asked for
-	Completed                    int64   `json:"completed"`                       // that were completed on the day, whenever they were created
-	Failed                       int64   `json:"failed"`                          // that failed for good on the day
-	AudioSeconds                 float64 `json:"audio_seconds"`                   // of what was completed, the length that was asked for
-	AverageGenerationTimeSeconds float64 `json:"average_generation_time_seconds"` // of what was completed; 0: nothing was
+	Created                      int64   `json:"created"`                         // generations created
+	Completed                    int64   `json:"completed"`                       // generations completed, whenever they were created
+	Failed                       int64   `json:"failed"`                          // generations that failed for good
+	AudioSeconds                 float64 `json:"audio_seconds"`                   // the requested length of the completed ones
+	AverageGenerationTimeSeconds float64 `json:"average_generation_time_seconds"` // of the completed ones; 0 if there are none
 }
 
 // ModelUsage is what a version of a model has done so far.
 type ModelUsage struct {
-	ModelName                    string  `json:"model_name"`
-	ModelVersion                 *string `json:"model_version"`
-	TotalGenerations             int64   `json:"total_generations"` // of any status
-	CompletedGenerations         int64   `json:"completed_generations"`
-	FailedGenerations            int64   `json:"failed_generations"`
-	FailureRate                  float64 `json:"failure_rate"`                    // failed over completed plus failed; 0: none of either
-	AverageGenerationTimeSeconds float64 `json:"average_generation_time_seconds"` // of what was completed; 0: nothing was
-	P95GenerationTimeSeconds     float64 `json:"p95_generation_time_seconds"`     // the nearest-rank 95th percentile of the same
-	RealTimeFactor               float64 `json:"real_time_factor"`                // generation time over audio length; below 1 is faster than real time
+	ModelName            string  `json:"model_name"`
+	ModelVersion         *string `json:"model_version"`
+	TotalGenerations     int64   `json:"total_generations"` // of any status
+	CompletedGenerations int64   `json:"completed_generations"`
+	FailedGenerations    int64   `json:"failed_generations"`
+	// FailureRate is failed over completed plus failed, or 0 if there are none of either.
+	FailureRate float64 `json:"failure_rate"`
+	// AverageGenerationTimeSeconds is that of the completed generations, or 0 if there are none.
+	AverageGenerationTimeSeconds float64 `json:"average_generation_time_seconds"`
+	// P95GenerationTimeSeconds is the nearest-rank 95th percentile of the same.
+	P95GenerationTimeSeconds float64 `json:"p95_generation_time_seconds"`
+	// RealTimeFactor is generation time over audio length; below 1 is faster than real time.
+	RealTimeFactor float64 `json:"real_time_factor"`
 }
 
-// TrendingPrompt is a prompt and how often it was asked for lately.
+// TrendingPrompt is a prompt and how often it was used lately.
 type TrendingPrompt struct {
 	Prompt Prompt `json:"prompt"`
-	Uses   int64  `json:"uses"` // generations that were created for it; a TrackPrompt alone is none
+	Uses   int64  `json:"uses"` // generations created for it; TrackPrompt alone does not count
 }
 
 const (
@@ -43,19 +50,18 @@ const (
 	maxUsageDays = 3660 // ten years, in one answer
 )
 
-// DailyUsage tells what happened on each day from from, and before to, those on which nothing did included. Of the first and
-// the last day it counts what is in the range. Days are UTC. The cost is by how much happened in it.
+// DailyUsage returns what happened on each day from from and before to, including days without anything. Of the first and the
+// last day it counts what is in the range. Days are UTC. The cost grows with what happened in the range.
 //
-// It returns a *ValidationError where from is not before to, for more than ten years, and for times outside the years 1
-// to 9999.
+// It returns a *ValidationError if from is not before to, for more than ten years, and for times outside the years 1 to 9999.
 func (o *operations) DailyUsage(ctx context.Context, from, to time.Time) ([]DayUsage, error) {
 	from, to, err := checkUsageRange(from, to)
 	if err != nil {
 		return nil, describe("daily usage", err)
 	}
-	var found []DayUsage
-	err = o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
-		found, err = o.dialect.dailyUsage(ctx, db, from, to)
+	var found []engine.DayUsage
+	err = o.session.ReadStale(ctx, func(q engine.Queries) (err error) {
+		found, err = q.DailyUsage(ctx, from, to)
 		return err
 	})
 	if err != nil {
@@ -65,7 +71,7 @@ func (o *operations) DailyUsage(ctx context.Context, from, to time.Time) ([]DayU
 	for day := from.Truncate(24 * time.Hour); day.Before(to); day = day.AddDate(0, 0, 1) {
 		usage := DayUsage{Day: day.Format(dayLayout)}
 		if len(found) > 0 && found[0].Day == usage.Day {
-			usage, found = found[0], found[1:]
+			usage, found = DayUsage(found[0]), found[1:]
 		}
 		days = append(days, usage)
 	}
@@ -73,22 +79,22 @@ func (o *operations) DailyUsage(ctx context.Context, from, to time.Time) ([]DayU
 }
 
 func checkUsageRange(from, to time.Time) (time.Time, time.Time, error) {
-	if err := checkYear("from", from); err != nil {
+	if err := dberr.CheckYear("from", from); err != nil {
 		return from, to, err
 	}
-	if err := checkYear("to", to); err != nil {
+	if err := dberr.CheckYear("to", to); err != nil {
 		return from, to, err
 	}
 	if !from.Before(to) {
-		return from, to, invalid("from", "is not before to")
+		return from, to, dberr.Invalid("from", "is not before to")
 	}
 	if to.Sub(from) > maxUsageDays*24*time.Hour {
-		return from, to, invalid("from", "is more than ten years before to")
+		return from, to, dberr.Invalid("from", "is more than ten years before to")
 	}
-	return roundedUp(from), roundedUp(to), nil
+	return listing.RoundedUp(from), listing.RoundedUp(to), nil
 }
 
-// versionRank puts a model without a version before those with one.
+// versionRank orders a model without a version before those with one.
 func versionRank(m ModelUsage) int {
 	if m.ModelVersion == nil {
 		return 0
@@ -96,12 +102,12 @@ func versionRank(m ModelUsage) int {
 	return 1
 }
 
-// ModelUsage tells what each version of each model has done, in the order of their names. It reads all of history, so keep it off the page that everybody
-// has open.
+// ModelUsage returns what each version of each model has done, in the order of their names. It reads all generations, so do not
+// call it for a page that many users have open.
 func (o *operations) ModelUsage(ctx context.Context) ([]ModelUsage, error) {
 	var rows []storagedb.ModelUsageRow
-	err := o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
-		rows, err = storagedb.New(db).ModelUsage(ctx)
+	err := o.session.ReadStale(ctx, func(q engine.Queries) (err error) {
+		rows, err = q.ModelUsage(ctx)
 		return err
 	})
 	if err != nil {
@@ -123,7 +129,7 @@ func (o *operations) ModelUsage(ctx context.Context) ([]ModelUsage, error) {
 			models[i].FailureRate = float64(row.FailedGenerations) / float64(ended)
 		}
 	}
-	// By the engines' own orders a model without a version would come first on one of them, and names as its locale has them.
+	// The engines' own orders differ: in where NULL comes, and by the locale of names.
 	slices.SortFunc(models, func(a, b ModelUsage) int {
 		if order := cmp.Compare(a.ModelName, b.ModelName); order != 0 || a.ModelVersion == nil || b.ModelVersion == nil {
 			return cmp.Or(order, cmp.Compare(versionRank(a), versionRank(b)))
@@ -133,11 +139,11 @@ func (o *operations) ModelUsage(ctx context.Context) ([]ModelUsage, error) {
 	return models, nil
 }
 
-// TrendingPrompts returns the prompts of which the most generations were created since then, the most first; of equals
-// the one asked for last. A limit of 0 is 10; a negative one, and a time outside the years 1 to 9999, is a
-// *ValidationError. The cost is by how much was created since then.
+// TrendingPrompts returns the prompts for which the most generations were created since then, the most first, and of equal ones
+// the latest used first. If limit is 0, it is 10. A negative limit, and a time outside the years 1 to 9999, is a
+// *ValidationError. The cost grows with what was created since then.
 func (o *operations) TrendingPrompts(ctx context.Context, since time.Time, limit int) ([]TrendingPrompt, error) {
-	if err := checkYear("since", since); err != nil {
+	if err := dberr.CheckYear("since", since); err != nil {
 		return nil, describe("trending prompts", err)
 	}
 	rowLimit, err := limitOrDefault(limit, defaultMostUsedPrompts)
@@ -145,8 +151,8 @@ func (o *operations) TrendingPrompts(ctx context.Context, since time.Time, limit
 		return nil, describe("trending prompts", err)
 	}
 	var rows []storagedb.TrendingPromptsRow
-	err = o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
-		rows, err = storagedb.New(db).TrendingPrompts(ctx, storagedb.TrendingPromptsParams{Since: roundedUp(since), RowLimit: rowLimit})
+	err = o.session.ReadStale(ctx, func(q engine.Queries) (err error) {
+		rows, err = q.TrendingPrompts(ctx, storagedb.TrendingPromptsParams{Since: listing.RoundedUp(since), RowLimit: rowLimit})
 		return err
 	})
 	if err != nil {

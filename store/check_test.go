@@ -429,7 +429,7 @@ func TestCheckOnAClosedStore(t *testing.T) {
 			s := engine.open(t)
 			is.NoErr(s.Close())
 			report, err := s.Check(t.Context(), store.CheckParams{})
-			is.True(errors.Is(err, store.ErrClosed) && strings.HasPrefix(err.Error(), "store: check "))
+			is.True(errors.Is(err, store.ErrClosed) && strings.HasPrefix(err.Error(), "store: check: "))
 			is.Equal(report.Findings, []store.Finding{})
 			_, err = s.Repair(t.Context(), store.CheckParams{})
 			is.True(errors.Is(err, store.ErrClosed))

@@ -4,20 +4,26 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/dgx-music/storage/storagedb"
 )
 
-// Times are stored with microseconds, what PostgreSQL's TIMESTAMPTZ holds.
-const timePrecision = time.Microsecond
-
-// clock is where the store's times come from: now() is never taken in SQL, so that tests can set it and so that a row's
-// times agree with each other.
+// clock is the source of the store's times. SQL never takes now(): so tests can set the clock, and the times of a row agree.
 type clock struct {
 	now    func() time.Time       // the machine's, or a test's
 	anchor atomic.Pointer[anchor] // nil without a server
 }
 
-// anchor is a database server's time at a moment of the machine's. The time since then is read from the monotonic clock: to
-// set the machine's own clock does not turn the store's.
+// newClock returns a clock. now may be nil.
+func newClock(now func() time.Time) *clock {
+	if now == nil {
+		now = time.Now
+	}
+	return &clock{now: now}
+}
+
+// anchor is a database server's time at a moment of the machine's. The time since then comes from the monotonic clock, so
+// setting the machine's clock does not change the store's.
 type anchor struct {
 	at     time.Time
 	server time.Time
@@ -30,20 +36,20 @@ func (c *clock) Now() time.Time {
 	if a := c.anchor.Load(); a != nil {
 		now = a.now
 	}
-	return now().UTC().Truncate(timePrecision)
+	return now().UTC().Truncate(storagedb.TimePrecision)
 }
 
-// How a server is asked for the time: a trip that takes longer than a good one is tried again, since it is off by as much as
-// half its length, and of two processes on one database the one whose clock is behind sees new work late.
+// A long trip to the server is tried again: the time is off by up to half the trip, and of two processes the one whose clock
+// is behind sees new work late.
 const (
 	minClockSamples = 3
 	maxClockSamples = 12
 	goodTrip        = 2 * time.Millisecond
 )
 
-// follow sets the clock by a server's, so that workers whose own clocks disagree agree about leases. The server's
-// answer belongs to the middle of the round trip; of a few samples the one with the shortest trip is the most exact. A clock
-// that is within what that cannot tell stays as it is.
+// follow sets the clock by a server's, so that workers on machines with different clocks agree about leases. The server's
+// answer belongs to the middle of the round trip, and the sample with the shortest trip is the most exact. The clock stays as
+// it is if it is within that uncertainty.
 func (c *clock) follow(ctx context.Context, serverNow func(context.Context) (server time.Time, trip time.Duration, err error)) error {
 	var best anchor
 	shortest := time.Duration(-1)

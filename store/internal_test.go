@@ -3,46 +3,19 @@ package store
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"math"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/fstest"
 	"time"
 
-	"github.com/amacneil/dbmate/v2/pkg/dbmate"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/matryer/is"
 
-	"github.com/dgx-music/storage/storagedb"
+	"github.com/dgx-music/storage/internal/engine"
 )
 
-func TestPostgresErrorsAreClassifiedByCode(t *testing.T) {
-	for code, want := range map[string]error{
-		"23505": ErrConflict, "55P03": ErrBusy, "40001": ErrBusy, "40P01": ErrBusy, "53300": ErrBusy,
-	} {
-		driver := &pgconn.PgError{Code: code, Message: "some text"}
-		err := describe("test", driver)
-		var reachable *pgconn.PgError
-		if !errors.Is(err, want) || !errors.As(err, &reachable) || reachable != driver {
-			t.Errorf("%s: got %v, want %v", code, err, want)
-		}
-	}
-	var invalid *ValidationError
-	err := describe("test", &pgconn.PgError{Code: "23514", TableName: "generations", ConstraintName: "generations_channels_check"})
-	if !errors.As(err, &invalid) || invalid.Field != "channels" {
-		t.Errorf("check violation: got %v", err)
-	}
-	err = describe("test", &pgconn.PgError{Code: "23514", TableName: "generations", ConstraintName: "other"})
-	if !errors.As(err, &invalid) || invalid.Field != "row" {
-		t.Errorf("check violation under another name: got %v", err)
-	}
-	other := &pgconn.PgError{Code: "42P01"}
-	if classify(other) != error(other) {
-		t.Error("an unknown code is not left alone")
-	}
+func validParams(prompt string) CreateGenerationParams {
+	return CreateGenerationParams{Prompt: prompt, ModelName: "m", DurationSeconds: 1, SampleRate: 32000, Channels: 1, FilePath: "p"}
 }
 
 func TestClockFollowsAServerThatIsAhead(t *testing.T) {
@@ -83,47 +56,6 @@ func TestClockAsksAgainWhereATripTookLong(t *testing.T) {
 		return time.Now().Add(time.Second), 60 * time.Millisecond, nil
 	}))
 	is.True(time.Until(c.Now()) > 900*time.Millisecond)
-}
-
-// A migration that fails, or leaves rows that refer to nothing, is taken back whole, and says where it failed.
-func TestMigrationThatFailsChangesNothing(t *testing.T) {
-	for name, c := range map[string]struct{ up, part string }{
-		"syntax":      {"CREATE TABLE half (id INTEGER);\nTHIS IS NO SQL;", "syntax error"},
-		"foreign key": {"CREATE TABLE child (id INTEGER REFERENCES prompts (id)); INSERT INTO child VALUES (999);", "child row 1"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			is := is.New(t)
-			ctx := t.Context()
-			url := "sqlite://" + filepath.Join(t.TempDir(), "x.db")
-			is.NoErr(Migrate(ctx, url))
-			target, err := parseURL(url)
-			is.NoErr(err)
-			err = underMigrationLock(ctx, target, func(m *dbmate.DB) error {
-				m.FS = withMigration(t, m.FS, "99990101000000_broken.sql", "-- migrate:up\n"+c.up+"\n-- migrate:down\n")
-				return m.Migrate()
-			})
-			is.True(err != nil && strings.Contains(err.Error(), c.part))
-			s, err := Open(ctx, Options{URL: url})
-			is.NoErr(err) // the version is the old one
-			defer s.Close()
-			var tables int
-			is.NoErr(s.DB().QueryRow(ctx, "SELECT count(*) FROM sqlite_schema WHERE name IN ('half', 'child')").Scan(&tables))
-			is.Equal(tables, 0)
-		})
-	}
-}
-
-func withMigration(t *testing.T, files fs.FS, name, text string) fs.FS {
-	t.Helper()
-	more := fstest.MapFS{name: {Data: []byte(text)}}
-	entries, err := fs.ReadDir(files, ".")
-	is.New(t).NoErr(err)
-	for _, entry := range entries {
-		data, err := fs.ReadFile(files, entry.Name())
-		is.New(t).NoErr(err)
-		more[entry.Name()] = &fstest.MapFile{Data: data}
-	}
-	return more
 }
 
 // SQLite has a transaction roll back by itself when the disk is full; a bound on the file's pages stands in for a disk.
@@ -170,23 +102,14 @@ func TestFullDiskLosesNothingThatWasAcknowledged(t *testing.T) {
 	is.NoErr(err)
 }
 
-func TestQueryName(t *testing.T) {
-	is := is.New(t)
-	is.Equal(queryName("-- name: GetGeneration :one\nSELECT 1"), "GetGeneration")
-	is.Equal(queryName("  select 1"), "select")
-	is.Equal(queryName("'a-secret-that-is-long'"), "unnamed")
-	is.Equal(queryName(""), "unnamed")
-}
-
-var _ storagedb.DBTX = (*sqliteConn)(nil)
-
 func TestBackoff(t *testing.T) {
 	is := is.New(t)
+	now := time.Now().Truncate(time.Microsecond)
 	for failures, exact := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 512} {
 		exact *= time.Second
 		seen := make(map[time.Duration]bool)
 		for range 1000 {
-			wait := backoff(int64(failures))
+			wait := engine.Failure{RetryAfter: backoffs()}.RetryAt(now, int64(failures)).Sub(now)
 			is.True(wait >= exact*9/10 && wait <= exact*11/10)
 			seen[wait.Round(exact/100)] = true
 		}
@@ -195,7 +118,7 @@ func TestBackoff(t *testing.T) {
 	for _, failures := range []int64{10, 11, 63, 64, math.MaxInt64} {
 		seen := make(map[time.Duration]bool)
 		for range 1000 {
-			wait := backoff(failures)
+			wait := engine.Failure{RetryAfter: backoffs()}.RetryAt(now, failures).Sub(now)
 			is.True(wait >= 9*time.Minute && wait <= 10*time.Minute)
 			seen[wait.Round(time.Second)] = true
 		}
@@ -214,20 +137,4 @@ func TestPausesGrowUpToTheirMaximumAndStayThere(t *testing.T) {
 		}
 		is.Equal(pause, to)
 	}
-}
-
-func TestNotifierSendsOnceForManyAnnouncements(t *testing.T) {
-	is := is.New(t)
-	var sent atomic.Int32
-	n := &notifier{send: func() { sent.Add(1) }}
-	began := time.Now()
-	for range 1000 {
-		n.poke()
-		time.Sleep(20 * time.Microsecond)
-	}
-	n.close()
-	is.True(sent.Load() >= 2)                                         // at once, and for what came later
-	is.True(sent.Load() <= int32(time.Since(began)/notifyInterval)+2) // and not for each
-	n.poke()
-	n.close()
 }

@@ -4,57 +4,82 @@ import (
 	"context"
 	"iter"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
-	"github.com/dgx-music/storage/storagedb"
+	"github.com/dgx-music/storage/internal/engine"
+	"github.com/dgx-music/storage/internal/listing"
 )
 
-// ListGenerationsParams chooses a page. The zero value is the first page of everything. The filters may be combined.
+// ListGenerationsParams choose a page of generations. The zero value is the first page of all generations, newest first. All
+// filters that are given must match.
 type ListGenerationsParams struct {
-	Status      Status    // "": any
-	ModelName   string    // "": any
-	BatchID     uuid.UUID // zero: any
-	Favorite    bool      // favorites alone
-	CreatedFrom time.Time // created then or later; zero: whenever
-	CreatedTo   time.Time // created before; zero: whenever
+	// Status is the status of the generations. If empty, any.
+	Status Status
+	// ModelName is their model. If empty, any.
+	ModelName string
+	// BatchID is their batch. If zero, any.
+	BatchID uuid.UUID
+	// Favorite restricts the list to favorites.
+	Favorite bool
+	// CreatedFrom is the time at or after which they were created. If zero, any.
+	CreatedFrom time.Time
+	// CreatedTo is the time before which they were created. If zero, any.
+	CreatedTo time.Time
 
-	// Metadata asks for top-level keys with values that are equal as JSON: 140 equals 140.0, true does not equal 1, arrays and
-	// objects are equal as wholes. nil and the empty map: any.
-	Metadata       map[string]any
-	MetadataRanges []MetadataRange // asks for top-level keys with numbers, all of them
-	Search         string          // words of the prompt, typed as for SearchPrompts; of no words at all: none; "": any
+	// Metadata asks for top-level keys with values that are equal as JSON: 140 equals 140.0, true does not equal 1, and arrays
+	// and objects are compared as wholes. If empty, any.
+	Metadata map[string]any
+	// MetadataRanges ask for top-level keys with numbers; all of them must match.
+	MetadataRanges []MetadataRange
+	// Search asks for words of the prompt, in the syntax of SearchPrompts. If empty, any. A search without a word to find
+	// matches nothing.
+	Search string
 
-	OldestFirst bool   // instead of newest first
-	Limit       int    // rows per page; 0: 100
-	Offset      int    // rows to skip, which costs as much as reading them; After does not
-	After       Cursor // GenerationPage.Next of the page before, in the same order; "": from the start
+	// OldestFirst reverses the order, which is newest first.
+	OldestFirst bool
+	// Limit is the page size. If zero, 100.
+	Limit int
+	// Offset is the number of rows to skip, which costs as much as reading them; After does not.
+	Offset int
+	// After is GenerationPage.Next of the page before, in the same order. If empty, the list starts at the beginning.
+	After Cursor
 }
+
+// MetadataRange asks for a number in metadata, from Min to Max.
+type MetadataRange struct {
+	Key string   // a top-level key
+	Min *float64 // nil: no lower bound
+	Max *float64 // nil: no upper bound
+}
+
+// Cursor marks a place in a list: the next page starts after the last row of the page before, whatever was created or deleted
+// in between. It is opaque. The zero value is the beginning.
+type Cursor string
 
 // GenerationPage is a page of a list.
 type GenerationPage struct {
 	Generations []Generation `json:"generations"`
-	Next        Cursor       `json:"next"` // for ListGenerationsParams.After; "": this is the last page
+	Next        Cursor       `json:"next"` // for ListGenerationsParams.After; empty on the last page
 }
 
-// ListGenerations returns a page of generations, newest first or oldest first. A page costs by its own length, and where
-// filters are combined by how many generations pass one of them for each that passes all.
+// ListGenerations returns a page of generations, newest first or oldest first. The cost grows with the page size. With several
+// filters, rows that match the most selective one but not the others cost too.
 //
-// It returns a *ValidationError for an unknown status, a negative limit or offset, a time outside the years 1 to 9999,
-// metadata that no generation can have, a range whose end is not finite, a search of invalid UTF-8, and a cursor that no
-// list gave out.
+// It returns a *ValidationError for an unknown status, a negative limit or offset, a time outside the years 1 to 9999, metadata
+// that no generation can have, a range with an end that is not finite, a search with invalid UTF-8, and a cursor that no list
+// has returned.
 func (o *operations) ListGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
 	page, err := o.listGenerations(ctx, params)
 	return page, describe("list generations", err)
 }
 
-// Generations walks all generations that ListGenerations would list, page by page, so that it holds one page of Limit
-// generations in memory. What is created or deleted meanwhile is seen or not, by where the walk is; nothing else is left
-// out or comes twice. It stops at the first error, which comes with an empty Generation.
+// Generations walks all generations that ListGenerations would list, and holds one page of Limit generations in memory.
+// Generations that are created or deleted meanwhile are seen or not; no other one is left out or comes twice. The walk stops at
+// the first error, which comes with an empty Generation.
 func (o *operations) Generations(ctx context.Context, params ListGenerationsParams) iter.Seq2[Generation, error] {
 	return func(yield func(Generation, error) bool) {
-		params := params // each walk begins anew
+		params := params // each walk starts at the beginning
 		for {
 			page, err := o.ListGenerations(ctx, params)
 			if err != nil {
@@ -75,177 +100,35 @@ func (o *operations) Generations(ctx context.Context, params ListGenerationsPara
 }
 
 func (o *operations) listGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
-	l, err := params.checked()
+	query, err := params.query()
 	if err != nil {
 		return GenerationPage{}, err
 	}
-	var page GenerationPage
-	err = o.session.readStale(ctx, func(db storagedb.DBTX) (err error) {
-		switch {
-		case l.searches || !l.metadata.isEmpty():
-			page, err = o.find(ctx, db, l)
-		case params.OldestFirst:
-			page, err = l.page(l.oldest(ctx, storagedb.New(db)))
-		default:
-			page, err = l.page(l.newest(ctx, storagedb.New(db)))
-		}
+	var page listing.Page
+	err = o.session.ReadStale(ctx, func(q engine.Queries) (err error) {
+		page, err = query.List(ctx, q.Queries, q)
 		return err
 	})
 	if err != nil {
 		return GenerationPage{}, err
 	}
-	return page, nil
+	return GenerationPage{Generations: page.Generations, Next: Cursor(page.Next)}, nil
 }
 
-// page has a cursor where it is full. It may be the last one then, and the one behind it empty: to know, one row more would
-// have to be read.
-func (l list) page(generations []Generation, err error) (GenerationPage, error) {
-	page := GenerationPage{Generations: generations}
-	if err == nil && int64(len(generations)) == l.limit {
-		page.Next = positionOf(generations[l.limit-1]).cursor()
-	}
-	return page, err
-}
-
-// list is a page as the queries want it: the rows strictly between two places in the order of creation.
-type list struct {
-	ListGenerationsParams
-	after, before position
-	limit, offset int64
-	metadata      metadataFilter
-	searches      bool
-	query         searchQuery
-	prompts       []int64 // those that have the words, where that is known
-}
-
-func (p ListGenerationsParams) checked() (l list, err error) {
-	if p.Status != "" {
-		if err := checkStatus(p.Status); err != nil {
-			return l, err
-		}
-	}
-	if err := checkText("model_name", p.ModelName, MaxModelNameBytes); err != nil {
-		return l, err
-	}
-	l = list{ListGenerationsParams: p, after: beginningOfTime, before: endOfTime, offset: int64(p.Offset)}
-	if l.limit, err = limitOrDefault(p.Limit, defaultListLimit); err != nil {
-		return l, err
+func (p ListGenerationsParams) query() (listing.Query, error) {
+	limit, err := limitOrDefault(p.Limit, defaultListLimit)
+	if err != nil {
+		return listing.Query{}, err
 	}
 	if err := checkOffset(p.Offset); err != nil {
-		return l, err
+		return listing.Query{}, err
 	}
-	if !p.CreatedFrom.IsZero() {
-		if err := checkYear("created_from", p.CreatedFrom); err != nil {
-			return l, err
-		}
-		l.after = position{createdAt: roundedUp(p.CreatedFrom)} // no generation has the zero ID
+	params := listing.Params{
+		Status: p.Status, ModelName: p.ModelName, BatchID: p.BatchID, Favorite: p.Favorite, CreatedFrom: p.CreatedFrom, CreatedTo: p.CreatedTo,
+		Metadata: p.Metadata, Search: p.Search, OldestFirst: p.OldestFirst, Limit: limit, Offset: int64(p.Offset), After: string(p.After),
 	}
-	if !p.CreatedTo.IsZero() {
-		if err := checkYear("created_to", p.CreatedTo); err != nil {
-			return l, err
-		}
-		l.before = position{createdAt: roundedUp(p.CreatedTo)}
+	for _, r := range p.MetadataRanges {
+		params.MetadataRanges = append(params.MetadataRanges, listing.Range{Name: r.Key, Low: r.Min, High: r.Max})
 	}
-	if l.metadata, err = newMetadataFilter(p.Metadata, p.MetadataRanges); err != nil {
-		return l, err
-	}
-	if !utf8.ValidString(p.Search) {
-		return l, invalid("search", "is not valid UTF-8")
-	}
-	l.searches, l.query = p.Search != "", parseSearch(p.Search)
-	if p.After == "" {
-		return l, nil
-	}
-	seen, err := p.After.position()
-	if err != nil {
-		return l, err
-	}
-	if p.OldestFirst && l.after.isBefore(seen) {
-		l.after = seen
-	}
-	if !p.OldestFirst && seen.isBefore(l.before) {
-		l.before = seen
-	}
-	return l, nil
-}
-
-// roundedUp is the first time with the precision of the store that is not before t, or the last one there is.
-func roundedUp(t time.Time) time.Time {
-	rounded := t.Add(timePrecision - 1).UTC().Truncate(timePrecision)
-	if rounded.After(endOfTime.createdAt) {
-		return endOfTime.createdAt
-	}
-	return rounded
-}
-
-// newest chooses the query by the filter that leaves the fewest rows: a batch is small, favorites are few.
-func (l list) newest(ctx context.Context, queries *storagedb.Queries) ([]Generation, error) {
-	before, from := l.before, l.after.createdAt
-	switch {
-	case l.BatchID != uuid.Nil:
-		return queries.ListGenerationsByBatch(ctx, storagedb.ListGenerationsByBatchParams{
-			BatchID: &l.BatchID, Status: string(l.Status), ModelName: l.ModelName, Favorite: l.Favorite,
-			BeforeCreatedAt: before.createdAt, BeforeID: before.id, CreatedFrom: from, RowLimit: l.limit, RowOffset: l.offset,
-		})
-	case l.Favorite:
-		return queries.ListFavorites(ctx, storagedb.ListFavoritesParams{
-			Status: string(l.Status), ModelName: l.ModelName,
-			BeforeCreatedAt: before.createdAt, BeforeID: before.id, CreatedFrom: from, RowLimit: l.limit, RowOffset: l.offset,
-		})
-	case l.Status != "" && l.ModelName != "":
-		return queries.ListGenerationsByStatusAndModel(ctx, storagedb.ListGenerationsByStatusAndModelParams{
-			Status: l.Status, ModelName: l.ModelName,
-			BeforeCreatedAt: before.createdAt, BeforeID: before.id, CreatedFrom: from, RowLimit: l.limit, RowOffset: l.offset,
-		})
-	case l.Status != "":
-		return queries.ListGenerationsByStatus(ctx, storagedb.ListGenerationsByStatusParams{
-			Status:          l.Status,
-			BeforeCreatedAt: before.createdAt, BeforeID: before.id, CreatedFrom: from, RowLimit: l.limit, RowOffset: l.offset,
-		})
-	case l.ModelName != "":
-		return queries.ListGenerationsByModel(ctx, storagedb.ListGenerationsByModelParams{
-			ModelName:       l.ModelName,
-			BeforeCreatedAt: before.createdAt, BeforeID: before.id, CreatedFrom: from, RowLimit: l.limit, RowOffset: l.offset,
-		})
-	case before == endOfTime && from.Equal(beginningOfTime.createdAt) && l.offset == 0:
-		return queries.NewestPage(ctx, l.limit)
-	}
-	return queries.ListGenerations(ctx, storagedb.ListGenerationsParams{
-		BeforeCreatedAt: before.createdAt, BeforeID: before.id, CreatedFrom: from, RowLimit: l.limit, RowOffset: l.offset,
-	})
-}
-
-// oldest is newest, the other way round.
-func (l list) oldest(ctx context.Context, queries *storagedb.Queries) ([]Generation, error) {
-	after, to := l.after, l.before.createdAt
-	switch {
-	case l.BatchID != uuid.Nil:
-		return queries.ListOldestGenerationsByBatch(ctx, storagedb.ListOldestGenerationsByBatchParams{
-			BatchID: &l.BatchID, Status: string(l.Status), ModelName: l.ModelName, Favorite: l.Favorite,
-			AfterCreatedAt: after.createdAt, AfterID: after.id, CreatedTo: to, RowLimit: l.limit, RowOffset: l.offset,
-		})
-	case l.Favorite:
-		return queries.ListOldestFavorites(ctx, storagedb.ListOldestFavoritesParams{
-			Status: string(l.Status), ModelName: l.ModelName,
-			AfterCreatedAt: after.createdAt, AfterID: after.id, CreatedTo: to, RowLimit: l.limit, RowOffset: l.offset,
-		})
-	case l.Status != "" && l.ModelName != "":
-		return queries.ListOldestGenerationsByStatusAndModel(ctx, storagedb.ListOldestGenerationsByStatusAndModelParams{
-			Status: l.Status, ModelName: l.ModelName,
-			AfterCreatedAt: after.createdAt, AfterID: after.id, CreatedTo: to, RowLimit: l.limit, RowOffset: l.offset,
-		})
-	case l.Status != "":
-		return queries.ListOldestGenerationsByStatus(ctx, storagedb.ListOldestGenerationsByStatusParams{
-			Status:         l.Status,
-			AfterCreatedAt: after.createdAt, AfterID: after.id, CreatedTo: to, RowLimit: l.limit, RowOffset: l.offset,
-		})
-	case l.ModelName != "":
-		return queries.ListOldestGenerationsByModel(ctx, storagedb.ListOldestGenerationsByModelParams{
-			ModelName:      l.ModelName,
-			AfterCreatedAt: after.createdAt, AfterID: after.id, CreatedTo: to, RowLimit: l.limit, RowOffset: l.offset,
-		})
-	}
-	return queries.ListOldestGenerations(ctx, storagedb.ListOldestGenerationsParams{
-		AfterCreatedAt: after.createdAt, AfterID: after.id, CreatedTo: to, RowLimit: l.limit, RowOffset: l.offset,
-	})
+	return listing.NewQuery(params)
 }

@@ -6,18 +6,15 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
+	"github.com/dgx-music/storage/internal/engine"
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// GenerationError is why an attempt failed.
-type GenerationError = storagedb.GenerationError
-
-// The steps of the Python service. A step may be any other text, too; the store itself sets StepQueued when a generation
-// is created or goes back to pending, StepCompleted and StepFailed when it ends so.
+// The steps of the Python service. A step may also be any other text. The store itself sets StepQueued when a generation is
+// created or becomes pending again, and StepCompleted or StepFailed when it ends.
 const (
-	StepQueued         = "queued"
+	StepQueued         = engine.StepQueued
 	StepLoadingModel   = "loading_model"
 	StepEncodingPrompt = "encoding_prompt"
 	StepGenerating     = "generating"
@@ -26,39 +23,39 @@ const (
 	StepFailed         = "failed"
 )
 
-// ClaimParams says who claims what.
+// ClaimParams say which worker claims which generations.
 type ClaimParams struct {
-	Worker     string        // who claims, for people to read; 1 to 255 bytes
-	Limit      int           // how many at the most; at least 1
+	Worker     string        // the name of the worker, for people to read; 1 to 255 bytes
+	Limit      int           // the most generations to claim; at least 1
 	Lease      time.Duration // how long the claim holds unless it is extended; a second to a day
-	ModelNames []string      // the models that the worker can run; none: any
+	ModelNames []string      // the models that the worker runs; if empty, any
 }
 
 // Progress is how far a worker has got.
 type Progress struct {
-	Step     string  // what it is at, such as StepGenerating; at most 255 bytes; "": still the same
-	Fraction float64 // how much of the whole is done, 0 to 1
+	Step     string  // the current step, such as StepGenerating; at most 255 bytes; if empty, the step stays
+	Fraction float64 // the share of the work that is done, 0 to 1
 }
 
-// ClaimGenerations takes pending generations that are due, in the order of PendingGenerations, and sets them to
-// processing under a claim that holds until the lease runs out. Each claim raises Attempt by one: the number is the fence
-// that every later call of the worker must give. None to be had is no error. While the queue is paused there are none.
-// Where the end of ctx cuts the answer off on PostgreSQL, what was claimed is nobody's until its lease has run out.
+// ClaimGenerations takes due pending generations in the order of PendingGenerations, and sets them to processing under a claim,
+// which holds until its lease runs out. Each claim raises Attempt by one. That number is the fence: every later call of the
+// worker must give it. The result is empty if nothing is due or the queue is paused.
 //
-// Filtering by model passes over what waits for other models, so it costs by how much that is.
+// If the end of ctx cuts off the answer on PostgreSQL, the claimed generations are idle until their leases run out. A claim by
+// model reads the due generations of other models, too.
 //
 // It returns a *ValidationError for bad parameters.
 func (o *operations) ClaimGenerations(ctx context.Context, params ClaimParams) ([]Generation, error) {
-	if err := params.checked(); err != nil {
+	if err := params.validate(); err != nil {
 		return nil, describe("claim generations", err)
 	}
-	var claimed []Generation
-	write := o.session.writeAtomic
-	if params.Limit > maxTogether {
-		write = o.session.writeMany
+	mode := engine.Operation
+	if params.Limit > maxFewRows {
+		mode = engine.Bulk
 	}
-	err := write(ctx, func(db storagedb.DBTX) (err error) {
-		claimed, err = o.dialect.claimGenerations(ctx, db, params, o.clock.Now())
+	var claimed []Generation
+	err := o.session.Write(ctx, mode, func(q engine.Queries) (err error) {
+		claimed, err = q.ClaimGenerations(ctx, engine.Claim(params), o.clock.Now())
 		return err
 	})
 	if err != nil {
@@ -67,11 +64,14 @@ func (o *operations) ClaimGenerations(ctx context.Context, params ClaimParams) (
 	return claimed, nil
 }
 
-// ExtendLease makes the claim hold for lease from now. A lease that has run out can be extended as long as nobody has
-// rescued the generation.
+// maxFewRows is how many rows of one call still count as few.
+const maxFewRows = 16
+
+// ExtendLease makes the claim hold for lease from now. A lease that has run out can be extended until the generation is
+// rescued.
 //
-// It returns ErrLeaseLost where the attempt does not hold the generation, whatever its status, ErrCancelRequested where
-// somebody wants it stopped, ErrNotFound, and a *ValidationError for a lease under a second or over a day.
+// It returns ErrLeaseLost if the attempt does not hold the generation, whatever its status; ErrCancelRequested if a caller wants
+// it stopped; ErrNotFound; and a *ValidationError for a lease under a second or over a day.
 func (o *operations) ExtendLease(ctx context.Context, id uuid.UUID, attempt int64, lease time.Duration) (Generation, error) {
 	doing := "extend lease of generation " + id.String()
 	if err := checkAttempt(attempt); err != nil {
@@ -80,151 +80,134 @@ func (o *operations) ExtendLease(ctx context.Context, id uuid.UUID, attempt int6
 	if err := checkLease(lease); err != nil {
 		return Generation{}, describe(doing, err)
 	}
-	t := transition{id: id, to: StatusProcessing, from: []Status{StatusProcessing}, attempt: &attempt, claimed: true, heeds: true}
-	t.joint = &jointWrite{extend: &lease, id: id, attempt: attempt, now: o.clock.Now()}
-	g, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
-		expires := o.clock.Now().Add(lease).Truncate(timePrecision)
-		return storagedb.New(db).ExtendLease(ctx, storagedb.ExtendLeaseParams{LeaseExpiresAt: &expires, ID: id, Attempt: attempt})
+	g, err := o.transition(ctx, underClaim(id, attempt), func() (Generation, error) {
+		return o.session.ExtendLease(ctx, engine.Extension{ID: id, Attempt: attempt, Lease: lease})
 	})
 	return g, describe(doing, err)
 }
 
-// ReportProgress stores how far the worker has got, for anyone to read in the generation's ProgressStep and
-// ProgressFraction. It does not extend the lease.
+// underClaim is the transition of a worker's call during its work.
+func underClaim(id uuid.UUID, attempt int64) transition {
+	return transition{
+		id: id, to: StatusProcessing, from: []Status{StatusProcessing}, attempt: &attempt, needsClaim: true, stopsOnCancel: true,
+	}
+}
+
+// ReportProgress stores how far the worker has got, in the generation's ProgressStep and ProgressFraction. It does not extend
+// the lease.
 //
-// It returns ErrLeaseLost, ErrCancelRequested and ErrNotFound as ExtendLease does, and a *ValidationError for a fraction
-// outside 0 to 1 or a step that is too long, invalid UTF-8 or has a NUL byte.
+// It returns ErrLeaseLost, ErrCancelRequested and ErrNotFound as ExtendLease does, and a *ValidationError for a fraction outside
+// 0 to 1, or a step that is too long, has invalid UTF-8 or a NUL byte.
 func (o *operations) ReportProgress(ctx context.Context, id uuid.UUID, attempt int64, progress Progress) error {
 	doing := "report progress of generation " + id.String()
 	if err := checkAttempt(attempt); err != nil {
 		return describe(doing, err)
 	}
-	if err := progress.checked(); err != nil {
+	if err := progress.validate(); err != nil {
 		return describe(doing, err)
 	}
-	t := transition{id: id, to: StatusProcessing, from: []Status{StatusProcessing}, attempt: &attempt, claimed: true, heeds: true}
-	t.joint = &jointWrite{progress: &progress, id: id, attempt: attempt, now: o.clock.Now()}
-	_, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
-		rows, err := storagedb.New(db).ReportProgress(ctx, storagedb.ReportProgressParams{
-			ProgressStep: nullIfEmpty(progress.Step), ProgressFraction: progress.Fraction, ID: id, Attempt: attempt,
-		})
-		if err == nil && rows == 0 {
-			err = pgx.ErrNoRows
-		}
-		return Generation{}, err
+	_, err := o.transition(ctx, underClaim(id, attempt), func() (Generation, error) {
+		report := engine.Report{ID: id, Attempt: attempt, Step: progress.Step, Fraction: progress.Fraction}
+		return Generation{}, o.session.ReportProgress(ctx, report)
 	})
 	return describe(doing, err)
 }
 
-// ReleaseGeneration gives a claimed generation back unfinished, as a worker does that shuts down: it is pending again, at
-// its old place in the queue, and the attempt does not count, since MaxAttempts rises by one. Where somebody wants it
-// stopped it becomes cancelled instead.
+// ReleaseGeneration returns a claimed generation unfinished, as a worker does that shuts down. It is pending again, at its old
+// place in the queue. The attempt does not count: MaxAttempts rises by one. If a caller wants the generation stopped, it becomes
+// cancelled instead.
 //
-// It returns ErrLeaseLost where the attempt does not hold the generation, whatever its status, and ErrNotFound.
+// It returns ErrLeaseLost if the attempt does not hold the generation, whatever its status, and ErrNotFound.
 func (o *operations) ReleaseGeneration(ctx context.Context, id uuid.UUID, attempt int64) (Generation, error) {
 	doing := "release generation " + id.String()
 	if err := checkAttempt(attempt); err != nil {
 		return Generation{}, describe(doing, err)
 	}
-	t := transition{id: id, to: StatusPending, from: []Status{StatusProcessing}, attempt: &attempt, claimed: true}
-	g, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
+	t := transition{id: id, to: StatusPending, from: []Status{StatusProcessing}, attempt: &attempt, needsClaim: true}
+	g, err := o.changeStatement(ctx, t, func(q engine.Queries) (Generation, error) {
 		now := o.clock.Now()
-		return storagedb.New(db).ReleaseGeneration(ctx, storagedb.ReleaseGenerationParams{Now: &now, ID: id, Attempt: attempt})
+		return q.ReleaseGeneration(ctx, storagedb.ReleaseGenerationParams{Now: &now, ID: id, Attempt: attempt})
 	})
-	o.announceDue(g)
+	o.notifyDue(g)
 	return g, describe(doing, err)
 }
 
-// FailGeneration records that an attempt failed. Under a claim the error is kept with its attempt, and where attempts are
-// left the generation is pending again, to be claimed after RetryAfter; the last attempt makes it failed, as NoRetry
-// does. Where somebody wants it stopped it becomes cancelled. Without a claim a failure is final, as the Python
-// mark_failed is, and RetryGeneration tries again.
+// FailGeneration records that an attempt failed. Under a claim, the error is kept with its attempt. If attempts are left, the
+// generation is pending again, and claimed after RetryAfter; the last attempt, or NoRetry, makes it failed. If a caller wants it
+// stopped, it becomes cancelled. Without a claim a failure is final, as the Python mark_failed is; RetryGeneration tries again.
 //
-// It returns ErrNotFound, ErrLeaseLost and a *TransitionError as CompleteGeneration does, and a *ValidationError for a
-// negative RetryAfter and for a message with invalid UTF-8 or a NUL byte: strings.ToValidUTF8 makes text of what a
-// program has printed.
+// It returns ErrNotFound, ErrLeaseLost and a *TransitionError as CompleteGeneration does, and a *ValidationError for a negative
+// RetryAfter or a message with invalid UTF-8 or a NUL byte. strings.ToValidUTF8 makes valid text of a program's output.
 func (o *operations) FailGeneration(ctx context.Context, id uuid.UUID, params FailGenerationParams) (Generation, error) {
 	doing := "fail generation " + id.String()
-	if err := params.checked(); err != nil {
+	if err := params.validate(); err != nil {
 		return Generation{}, describe(doing, err)
 	}
-	t := transition{id: id, to: StatusFailed, attempt: &params.Attempt}
-	t.joint = &jointWrite{fail: &params, atomic: true, id: id, attempt: params.Attempt, now: o.clock.Now()}
-	g, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
-		var failures int64
-		if params.backsOff() {
-			var err error
-			if failures, err = storagedb.New(db).CountGenerationErrors(ctx, id); err != nil {
-				return Generation{}, err
-			}
-		}
-		now := o.clock.Now()
-		return o.dialect.failGeneration(ctx, db, id, params, now, params.retryAt(now, failures))
+	failure := params.failure(id)
+	g, err := o.transition(ctx, transition{id: id, to: StatusFailed, attempt: &params.Attempt}, func() (Generation, error) {
+		return o.session.FailGeneration(ctx, failure)
 	})
-	o.announceDue(g)
+	o.notifyDue(g)
 	return g, describe(doing, err)
 }
 
-// backsOff tells whether the next attempt comes the later the more have failed before.
-func (p FailGenerationParams) backsOff() bool { return p.RetryAfter == 0 && p.Attempt > 0 }
-
-// final tells whether there is to be no other attempt, whatever is left of them.
-func (p FailGenerationParams) final() bool { return p.NoRetry || p.Attempt == 0 }
-
-// retryAt is when the generation is due again, where it is to be tried again, after so many failures before.
-func (p FailGenerationParams) retryAt(now time.Time, failures int64) time.Time {
-	after := p.RetryAfter
-	if p.backsOff() {
-		after = backoff(failures)
+// failure applies the retry policy: without a claim, or with NoRetry, the failure is final.
+func (p FailGenerationParams) failure(id uuid.UUID) engine.Failure {
+	f := engine.Failure{ID: id, Attempt: p.Attempt, Error: p.ErrorMessage, Final: p.NoRetry || p.Attempt == 0}
+	switch {
+	case p.RetryAfter > 0:
+		f.RetryAfter = []time.Duration{p.RetryAfter}
+	case p.Attempt > 0:
+		f.RetryAfter = backoffs()
 	}
-	return now.Add(after).Truncate(timePrecision)
+	return f
 }
 
 const maxBackoff = 10 * time.Minute
 
-// backoff is how long a generation waits after another attempt has failed: 1, 2, 4 ... seconds, at most 10 minutes, and by
-// chance a tenth more or less, so that what failed together is not tried again together. It goes by the failures before
-// and not by the attempt, which rises with each release, too.
-func backoff(failures int64) time.Duration {
+// backoffs returns the delay before the next attempt by the number of earlier failures: 1, 2, 4 ... seconds, at most 10
+// minutes. Each is up to a tenth longer or shorter at random, so that generations that failed together are not tried again
+// together. It goes by failures and not by attempts, which releases raise, too.
+func backoffs() []time.Duration {
+	const doublings = 10 // 2^9 seconds is the last delay below the maximum
 	chance := rand.Float64()
-	if failures >= 10 { // 2^9 seconds are the last below the maximum
-		return maxBackoff - time.Duration(chance*0.1*float64(maxBackoff))
+	delays := make([]time.Duration, doublings+1)
+	for failures := range doublings {
+		exact := time.Second << failures
+		delays[failures] = exact + time.Duration((chance*0.2-0.1)*float64(exact))
 	}
-	exact := time.Second << failures
-	return exact + time.Duration((chance*0.2-0.1)*float64(exact))
+	delays[doublings] = maxBackoff - time.Duration(chance*0.1*float64(maxBackoff))
+	return delays
 }
 
-// RetryGeneration puts a failed or cancelled generation back in the queue, as of now, and makes sure of at least one more
-// attempt. It returns ErrNotFound, and a *TransitionError for any other status.
+// RetryGeneration makes a failed or cancelled generation pending, due now, with at least one more attempt. It returns
+// ErrNotFound, and a *TransitionError for any other status.
 func (o *operations) RetryGeneration(ctx context.Context, id uuid.UUID) (Generation, error) {
 	t := transition{id: id, to: StatusPending, from: []Status{StatusFailed, StatusCancelled}}
-	g, err := o.transition(ctx, t, func(db storagedb.DBTX) (Generation, error) {
-		return storagedb.New(db).RetryGeneration(ctx, storagedb.RetryGenerationParams{Now: o.clock.Now(), ID: id})
+	g, err := o.changeStatement(ctx, t, func(q engine.Queries) (Generation, error) {
+		return q.RetryGeneration(ctx, storagedb.RetryGenerationParams{Now: o.clock.Now(), ID: id})
 	})
-	o.announceDue(g)
+	o.notifyDue(g)
 	return g, describe("retry generation "+id.String(), err)
 }
 
-// CancelGeneration cancels a pending generation, and one that is processing without a claim, at once. One that is under a
-// claim it asks to stop, and returns it still processing: the worker's next ExtendLease or ReportProgress returns
-// ErrCancelRequested, and its FailGeneration or ReleaseGeneration, or a rescue once its lease has run out, makes the
-// generation cancelled. A CompleteGeneration still completes it. To ask again is no error.
+// CancelGeneration cancels a generation that is pending, or processing without a claim, at once. It asks the worker of a claimed
+// generation to stop, and returns the generation still processing. The worker's next ExtendLease or ReportProgress returns
+// ErrCancelRequested. Its FailGeneration or ReleaseGeneration, or a rescue after the lease has run out, makes the generation
+// cancelled; its CompleteGeneration still completes it. To ask again is no error.
 //
-// It returns ErrNotFound, and a *TransitionError where the generation is finished.
+// It returns ErrNotFound, and a *TransitionError if the generation is finished.
 func (o *operations) CancelGeneration(ctx context.Context, id uuid.UUID) (Generation, error) {
-	g, err := o.transition(ctx, transition{id: id, to: StatusCancelled}, func(db storagedb.DBTX) (Generation, error) {
+	g, err := o.changeStatement(ctx, transition{id: id, to: StatusCancelled}, func(q engine.Queries) (Generation, error) {
 		now := o.clock.Now()
-		return storagedb.New(db).CancelGeneration(ctx, storagedb.CancelGenerationParams{Now: &now, ID: id})
+		return q.CancelGeneration(ctx, storagedb.CancelGenerationParams{Now: &now, ID: id})
 	})
 	return g, describe("cancel generation "+id.String(), err)
 }
 
-// leaseExpired is the error of an attempt that was rescued. The queries are given it, so that it is said once.
-const leaseExpired = "lease expired: the worker did not extend it, so it may have been killed"
-
-// RescueGenerations ends claims whose lease has run out, the longest expired first, at most limit of them, and returns the
-// generations: pending again, at their old place in the queue, or failed where the attempts are used up, or cancelled
-// where somebody wanted them stopped. That the lease ran out is kept as the attempt's error. [Store.Work] does so by itself.
+// RescueGenerations ends up to limit claims whose leases have run out, the longest expired first, and returns the generations.
+// Each is pending again at its old place in the queue, or failed if its attempts are used up, or cancelled if a caller wanted it
+// stopped. The attempt's error says that the lease ran out. [Store.Work] rescues by itself.
 //
 // A limit below 1 is a *ValidationError.
 func (o *operations) RescueGenerations(ctx context.Context, limit int) ([]Generation, error) {
@@ -232,26 +215,25 @@ func (o *operations) RescueGenerations(ctx context.Context, limit int) ([]Genera
 		return nil, describe("rescue generations", err)
 	}
 	var rescued []Generation
-	err := o.session.writeMany(ctx, func(db storagedb.DBTX) (err error) {
-		rescued, err = o.dialect.rescueGenerations(ctx, db, limit, o.clock.Now())
+	err := o.session.Write(ctx, engine.Bulk, func(q engine.Queries) (err error) {
+		rescued, err = q.RescueGenerations(ctx, int64(limit), o.clock.Now())
 		return err
 	})
 	if err != nil {
 		return nil, describe("rescue generations", err)
 	}
-	o.announceDue(rescued...)
+	o.notifyDue(rescued...)
 	return rescued, nil
 }
 
-// QueuePosition tells how many claims it takes until the generation's turn, in the order in which the queue stands now: 1
-// is next, 0 is being worked on. What is scheduled for later stands behind all that is due. The cost is by how many stand
-// before it.
+// QueuePosition returns how many claims it takes until the generation is claimed, as the queue stands now: 1 is next, 0 is being
+// worked on. Generations that are scheduled for later stand after all that are due. The cost grows with the position.
 //
-// It returns ErrNotFound where there is no such generation, and where it is finished.
+// It returns ErrNotFound if there is no such generation, or if it is finished.
 func (o *operations) QueuePosition(ctx context.Context, id uuid.UUID) (int64, error) {
 	var position int64
-	err := o.session.read(ctx, func(db storagedb.DBTX) (err error) {
-		position, err = storagedb.New(db).QueuePosition(ctx, storagedb.QueuePositionParams{Now: o.clock.Now(), ID: id})
+	err := o.session.Read(ctx, func(q engine.Queries) (err error) {
+		position, err = q.QueuePosition(ctx, storagedb.QueuePositionParams{Now: o.clock.Now(), ID: id})
 		if err == nil && position < 0 {
 			position, err = 0, ErrNotFound
 		}
@@ -260,16 +242,15 @@ func (o *operations) QueuePosition(ctx context.Context, id uuid.UUID) (int64, er
 	return position, describe("queue position of generation "+id.String(), err)
 }
 
-// GenerationErrors returns why attempts of the generation failed, in their order: one for each that FailGeneration ended
-// under a claim, and one for each whose lease ran out. It returns ErrNotFound where there is no such generation.
+// GenerationErrors returns why attempts of the generation failed, in their order: one for each that FailGeneration ended under a
+// claim, and one for each whose lease ran out. It returns ErrNotFound if there is no such generation.
 func (o *operations) GenerationErrors(ctx context.Context, id uuid.UUID) ([]GenerationError, error) {
 	var kept []GenerationError
-	err := o.session.read(ctx, func(db storagedb.DBTX) (err error) {
-		queries := storagedb.New(db)
-		if kept, err = queries.GenerationErrors(ctx, id); err != nil || len(kept) > 0 {
+	err := o.session.Read(ctx, func(q engine.Queries) (err error) {
+		if kept, err = q.GenerationErrors(ctx, id); err != nil || len(kept) > 0 {
 			return err
 		}
-		_, err = queries.GetGeneration(ctx, id)
+		_, err = q.GetGeneration(ctx, id)
 		return err
 	})
 	if err != nil {
@@ -278,47 +259,44 @@ func (o *operations) GenerationErrors(ctx context.Context, id uuid.UUID) ([]Gene
 	return kept, nil
 }
 
-// PauseQueue stops claims, in all processes, until ResumeQueue: what is being worked on goes on, and a claim that runs at
-// this very moment may still take something. A queue that is paused stays so, across restarts, too.
+// PauseQueue stops claims in all processes until ResumeQueue. Work that is under way goes on, and a claim that runs at this
+// moment may still take something. The queue stays paused across restarts.
 func (o *operations) PauseQueue(ctx context.Context) error {
-	err := o.session.write(ctx, func(db storagedb.DBTX) error {
+	err := o.session.Write(ctx, engine.Statement, func(q engine.Queries) error {
 		now := o.clock.Now()
-		return storagedb.New(db).PauseQueue(ctx, &now)
+		return q.PauseQueue(ctx, &now)
 	})
 	return describe("pause the queue", err)
 }
 
-// ResumeQueue lets claims go on. A queue that runs goes on running.
+// ResumeQueue allows claims again. It does nothing if the queue is not paused.
 func (o *operations) ResumeQueue(ctx context.Context) error {
-	err := o.session.write(ctx, func(db storagedb.DBTX) error {
-		return storagedb.New(db).ResumeQueue(ctx)
-	})
+	err := o.session.Write(ctx, engine.Statement, func(q engine.Queries) error { return q.ResumeQueue(ctx) })
 	if err == nil {
-		o.session.announce()
+		o.session.Notify()
 	}
 	return describe("resume the queue", err)
 }
 
-// QueuePausedAt returns since when the queue is paused, or the zero time where it runs.
+// QueuePausedAt returns the time at which the queue was paused, or the zero time if it is not.
 func (o *operations) QueuePausedAt(ctx context.Context) (time.Time, error) {
 	var paused *time.Time
-	err := o.session.read(ctx, func(db storagedb.DBTX) (err error) {
-		paused, err = storagedb.New(db).QueuePausedAt(ctx)
+	err := o.session.Read(ctx, func(q engine.Queries) (err error) {
+		paused, err = q.QueuePausedAt(ctx)
 		return err
 	})
 	if err != nil || paused == nil {
-		return time.Time{}, describe("look whether the queue is paused", err)
+		return time.Time{}, describe("read whether the queue is paused", err)
 	}
 	return *paused, nil
 }
 
-// announceDue tells those who wait for work, where some of the generations can be claimed now, or before they would look
-// again and learn when.
-func (o *operations) announceDue(generations ...Generation) {
+// notifyDue wakes the callers that wait for work if one of the generations can be claimed now, or before they look again.
+func (o *operations) notifyDue(generations ...Generation) {
 	soon := o.clock.Now().Add(waitPollInterval)
 	for _, g := range generations {
 		if g.IsPending() && !g.ScheduledAt.After(soon) {
-			o.session.announce()
+			o.session.Notify()
 			return
 		}
 	}

@@ -1,14 +1,57 @@
 // Package store keeps the jobs of a music-generation service and the prompts that people use, in SQLite or PostgreSQL.
 //
+// # Open
+//
+// [Open] opens the database of a URL, and migrates its schema if asked to. Without a URL it opens $DATABASE_URL, or a SQLite
+// file.
+//
 //	s, err := store.Open(ctx, store.Options{Migrate: true})
+//	if err != nil {
+//		return err
+//	}
 //	defer s.Close()
-//	g, err := s.CreateGeneration(ctx, store.CreateGenerationParams{Prompt: "trap beat 140 BPM", …})
 //
-// Jobs are worked on by [Store.Work], or step by step from ClaimGenerations on: see there for the rules of the queue.
+// # Create
 //
-// Both engines behave alike, through the same methods. The methods stand on a *Store, where each call is a transaction
-// of its own, and on the *Tx of [Store.InTx]. All of them may be called by many goroutines at once, honour their
-// context, and return errors that [errors.Is] and [errors.As] tell apart; none panics.
+// [Store.CreateGeneration] creates a job that waits for a worker, and counts a use of its prompt.
+//
+//	g, err := s.CreateGeneration(ctx, store.CreateGenerationParams{
+//		Prompt: "trap beat 140 BPM", ModelName: "musicgen-small",
+//		DurationSeconds: 16, SampleRate: 32000, Channels: 2, FilePath: "outputs/1.wav",
+//	})
+//
+// # Work
+//
+// [Store.Work] claims jobs, runs a handler on each, and stores the results. Any number of processes may work on one database.
+//
+//	err := s.Work(ctx, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+//		size, err := generate(ctx, g)
+//		return store.CompleteGenerationParams{FileSizeBytes: size}, err
+//	})
+//
+// # Find
+//
+// ListGenerations lists by any mix of status, model, time, metadata and words; SearchPrompts and SearchGenerations search as
+// people type; Stats counts.
+//
+//	page, err := s.ListGenerations(ctx, store.ListGenerationsParams{Status: store.StatusCompleted, Search: "lo-fi -piano"})
+//	hits, err := s.SearchPrompts(ctx, `"trap beat" synth*`, 20)
+//	stats, err := s.Stats(ctx)
+//
+// # Look after
+//
+// [Store.Backup] copies the database while others write, [Store.Check] and [Store.Repair] find and mend damage,
+// [Store.Prune] deletes old jobs, and [Transfer] moves everything to another database.
+//
+//	err := s.Backup(ctx, "/backup/generations.db")
+//	report, err := s.Check(ctx, store.CheckParams{FilesRoot: "/srv/music"})
+//	pruned, err := s.Prune(ctx, store.PruneParams{OlderThan: 90 * 24 * time.Hour})
+//
+// # Both engines, one behaviour
+//
+// SQLite and PostgreSQL behave alike, through the same methods. The methods stand on a *[Store], where each call is a
+// transaction of its own, and on the *[Tx] of [Store.InTx]. Any number of goroutines may call them at once. They honour their
+// context, return errors that [errors.Is] and [errors.As] match, and do not panic.
 package store
 
 import (
@@ -16,91 +59,64 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"sync"
 	"time"
 
+	"github.com/dgx-music/storage/internal/dberr"
+	"github.com/dgx-music/storage/internal/dburl"
+	"github.com/dgx-music/storage/internal/engine"
+	"github.com/dgx-music/storage/internal/migrate"
+	"github.com/dgx-music/storage/internal/postgres"
+	"github.com/dgx-music/storage/internal/sqlite"
+	"github.com/dgx-music/storage/internal/sqliteconn"
+	"github.com/dgx-music/storage/internal/sqlitefile"
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// The rows and the types of their columns, as package storagedb has them.
-type (
-	// Generation is a music-generation job. Its JSON has the keys of the Python to_dict.
-	Generation = storagedb.Generation
-	// Prompt is a text that people asked for, and how often. Its JSON has the keys of the Python to_dict.
-	Prompt = storagedb.Prompt
-	// Status is where a generation stands.
-	Status = storagedb.Status
-	// Metadata is a JSON object; the zero value is the empty one.
-	Metadata = storagedb.Metadata
-	// MusicMetadata is the documented metadata, typed; see [NewMetadata] and [DecodeMetadata].
-	MusicMetadata = storagedb.MusicMetadata
-)
-
-// The five statuses.
-const (
-	StatusPending    = storagedb.StatusPending
-	StatusProcessing = storagedb.StatusProcessing
-	StatusCompleted  = storagedb.StatusCompleted
-	StatusFailed     = storagedb.StatusFailed
-	StatusCancelled  = storagedb.StatusCancelled
-)
-
-// NewMetadata makes metadata of a map, a struct or a [MusicMetadata]; nil makes the empty object. It returns a
-// *ValidationError where v is no JSON object, or one that an engine could not hold.
-func NewMetadata(v any) (Metadata, error) { return storagedb.NewMetadata(v) }
-
-// DecodeMetadata decodes m into a new T, such as a [MusicMetadata], as encoding/json does.
-func DecodeMetadata[T any](m Metadata) (T, error) { return storagedb.DecodeMetadata[T](m) }
-
 // Options of [Open]. The zero value opens $DATABASE_URL or sqlite:data/generations.db.
 type Options struct {
-	// URL of the database: "sqlite:data/generations.db" is a relative path, "sqlite:///var/lib/generations.db" an
-	// absolute one, "sqlite::memory:" a throwaway; "postgres://user:password@host/database" takes every parameter of
-	// pgx. Empty means $DATABASE_URL, and where that is empty too, sqlite:data/generations.db.
+	// URL is the database: "sqlite:data/generations.db" is a relative path, "sqlite:///var/lib/generations.db" an absolute
+	// one, "sqlite::memory:" a database that ends with the store. "postgres://user:password@host/database" takes every
+	// parameter of pgx. If empty, $DATABASE_URL; if that is empty too, sqlite:data/generations.db.
 	URL string
 
-	// ReplicaURLs are PostgreSQL read replicas. Lists, searches, counts, statistics and usage then come from them in turn,
-	// and may lag behind by as much as the replicas do; whatever gets one row by its key, the queue and
-	// transactions stay with the primary. A replica that does not answer is passed over.
+	// ReplicaURLs are PostgreSQL read replicas. Lists, searches, counts, statistics and usage are read from them in turn, and
+	// may lag as far as the replicas do. Reads of one row by its key, the queue and transactions use the primary. A replica
+	// that does not answer is not asked for 30 seconds.
 	ReplicaURLs []string
 
 	// Migrate applies pending migrations before Open returns, as [Migrate] does.
 	Migrate bool
 
-	// MaxConns is the size of the connection pool, at most 10,000. On PostgreSQL it counts the connections to one server,
-	// but for the one that listens where this process waits for work; default 10, or pool_max_conns of the URL. On
-	// SQLite it counts the readers beside the one writer; default the number of processors, at least 4.
+	// MaxConns is the size of the connection pool, at most 10,000. On PostgreSQL it is the number of connections to each
+	// server, without the one that listens while this process waits for work; if zero, pool_max_conns of the URL, or 10. On
+	// SQLite it is the number of readers beside the one writer; if zero, the number of processors, at least 4.
 	MaxConns int
 
-	// BusyTimeout is how long a call may wait for the writer, for a lock or for a connection before it returns ErrBusy;
-	// default 10 seconds, at least a millisecond. On PostgreSQL the wait for a connection and that for a lock count apart.
+	// BusyTimeout is how long a call waits for the writer, a lock or a connection before it returns ErrBusy, at least a
+	// millisecond. If zero, 10 seconds. On PostgreSQL the wait for a connection and the wait for a lock count separately.
 	BusyTimeout time.Duration
 
-	// Now is the store's clock, for tests. Default: the machine's clock, on PostgreSQL set by the server's at Open and
-	// every minute, so that workers whose clocks disagree agree about times.
+	// Now is the store's clock, for tests. If nil, the machine's clock. On PostgreSQL that is set by the server's clock at
+	// Open and every minute, so that workers on machines with different clocks agree about times.
 	Now func() time.Time
 
-	// Logger gets each statement at debug level with its query name and duration, and at warn level where it took
-	// 200 ms or longer; and at warn and error level what goes wrong in [Store.Work] and behind wake-ups, of which no
-	// caller hears; never values. nil logs nothing.
+	// Logger gets each statement at debug level, with its query name and duration, and at warn level if it took 200 ms or
+	// longer. It also gets background errors that no caller sees, at warn and error level. Query values are never logged. If
+	// nil, nothing is logged.
 	Logger *slog.Logger
-
-	// The source of a Transfer: nothing of a SQLite file is changed, not even its journal mode.
-	readOnly bool
 }
 
 const (
 	defaultBusyTimeout = 10 * time.Second
-	maxBusyTimeout     = math.MaxInt32 * time.Millisecond // what the engines hold: 24 days
 	maxMaxConns        = 10000
 	clockInterval      = time.Minute
 )
 
-// Store is an open database. All its methods may be called by many goroutines at once.
+// Store is an open database. Any number of goroutines may call its methods at once.
 type Store struct {
 	operations
-	engine    engine
+	engine    engine.Engine
 	closing   sync.Once
 	logger    *slog.Logger
 	stopClock context.CancelFunc
@@ -109,80 +125,84 @@ type Store struct {
 
 // Open opens the database and checks that its schema is the one that this program was built for.
 //
-// It returns ErrSchemaOutdated where the database is behind, with the command that mends it, or ahead, or not there at
-// all; a *ValidationError for options that make no sense; ErrBusy where another process kept the database to itself.
-// With Options.Migrate any number of processes may start at once: one migrates, the others wait.
+// It returns ErrSchemaOutdated if the database does not exist, or if its schema is behind or ahead; the text names the remedy.
+// It returns a *ValidationError for bad options, and ErrBusy if another process locks the database. With Options.Migrate any
+// number of processes may open a database at once: one migrates, the others wait.
 func Open(ctx context.Context, opts Options) (*Store, error) {
+	return open(ctx, opts, false)
+}
+
+// open opens a database. If readOnly is set, it changes nothing in a SQLite file, not even the journal mode.
+func open(ctx context.Context, opts Options, readOnly bool) (*Store, error) {
 	if opts.BusyTimeout < 0 {
-		return nil, invalid("BusyTimeout", "is negative")
+		return nil, dberr.Invalid("BusyTimeout", "is negative")
 	}
-	opts.BusyTimeout = min(max(cmp.Or(opts.BusyTimeout, defaultBusyTimeout), time.Millisecond), maxBusyTimeout)
+	opts.BusyTimeout = min(max(cmp.Or(opts.BusyTimeout, defaultBusyTimeout), time.Millisecond), sqliteconn.MaxWaitTimeout)
 	if opts.MaxConns < 0 || opts.MaxConns > maxMaxConns {
-		return nil, invalid("MaxConns", fmt.Sprintf("is not between 0 and %d", maxMaxConns))
+		return nil, dberr.Invalid("MaxConns", fmt.Sprintf("is not between 0 and %d", maxMaxConns))
 	}
-	t, err := parseURL(opts.URL)
+	t, err := dburl.Parse(opts.URL)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{logger: opts.Logger, stopClock: func() {}}
-	clock := &clock{now: opts.Now}
-	if clock.now == nil {
-		clock.now = time.Now
-	}
-	switch t.engine {
+	clock := newClock(opts.Now)
+	switch t.Engine {
 	case "sqlite":
-		err = s.openSQLite(ctx, t, opts)
+		err = s.openSQLite(ctx, t, opts, clock, readOnly)
 	case "postgres":
 		err = s.openPostgres(ctx, t, opts, clock)
 	}
 	if err != nil {
 		if s.engine != nil {
-			s.engine.close()
+			s.engine.Close()
 		}
-		return nil, err
+		return nil, describe("open", err)
 	}
-	s.operations = operations{session: s.engine, dialect: s.engine, clock: clock}
+	s.operations = operations{session: s.engine, clock: clock}
 	return s, nil
 }
 
-func (s *Store) openSQLite(ctx context.Context, t target, opts Options) error {
+func (s *Store) openSQLite(ctx context.Context, t dburl.Target, opts Options, clock *clock, readOnly bool) error {
 	if len(opts.ReplicaURLs) > 0 {
-		return invalid("ReplicaURLs", "are for PostgreSQL alone")
+		return dberr.Invalid("ReplicaURLs", "are for PostgreSQL only")
 	}
-	if t.memory == "" {
-		if _, err := prepareSQLiteFile(t.path, opts.Migrate); err != nil {
+	if t.Memory == "" {
+		if _, err := sqlitefile.Prepare(t.Path, opts.Migrate); err != nil {
 			return err
 		}
 	}
-	engine, err := newSQLiteEngine(ctx, t, opts)
+	options := engine.Options{MaxConns: opts.MaxConns, BusyTimeout: opts.BusyTimeout, ReadOnly: readOnly}
+	lite, err := sqlite.New(ctx, t, options, clock.Now, opts.Logger)
 	if err != nil {
 		return err
 	}
-	s.engine = engine
-	// The schema first: a file that is not for us must stay as it is, and the writer brings it into WAL mode.
-	if err := bringSchemaInOrder(ctx, t, opts); err != nil {
+	s.engine = lite
+	// The schema comes first: a file that is not the store's must stay as it is, and the writer brings it into WAL mode.
+	if err := checkSchema(ctx, t, opts); err != nil || readOnly {
 		return err
 	}
-	if opts.readOnly {
-		return nil
+	if err := lite.OpenWriter(ctx); err != nil {
+		return fmt.Errorf("open %s: %w", t.Path, err)
 	}
-	return describe("open "+t.path, engine.openWriter(ctx))
+	return nil
 }
 
-func (s *Store) openPostgres(ctx context.Context, t target, opts Options, clock *clock) error {
-	engine, err := newPostgresEngine(ctx, t, opts)
+func (s *Store) openPostgres(ctx context.Context, t dburl.Target, opts Options, clock *clock) error {
+	options := engine.Options{MaxConns: opts.MaxConns, BusyTimeout: opts.BusyTimeout, ReplicaURLs: opts.ReplicaURLs}
+	server, err := postgres.New(ctx, t, options, clock.Now, opts.Logger)
 	if err != nil {
 		return err
 	}
-	s.engine = engine
-	if err := bringSchemaInOrder(ctx, t, opts); err != nil {
+	s.engine = server
+	if err := checkSchema(ctx, t, opts); err != nil {
 		return err
 	}
 	if opts.Now != nil {
 		return nil
 	}
-	if err := clock.follow(ctx, engine.serverNow); err != nil {
-		return describe("ask the server for the time", err)
+	if err := clock.follow(ctx, server.ServerNow); err != nil {
+		return fmt.Errorf("ask the server for the time: %w", err)
 	}
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopClock = stop
@@ -192,40 +212,52 @@ func (s *Store) openPostgres(ctx context.Context, t target, opts Options, clock 
 			case <-following.Done():
 				return
 			case <-time.After(clockInterval):
-				// A server that does not answer keeps the last offset; the next call will say what is wrong.
-				_ = clock.follow(following, engine.serverNow)
+				// If the server does not answer, the last offset stays; the next call returns the error.
+				_ = clock.follow(following, server.ServerNow)
 			}
 		}
 	})
 	return nil
 }
 
-// Close waits for the calls that are running, and closes the connections. Calls that come later return ErrClosed, but
-// for Close itself, which does nothing a second time. It would wait for ever inside InTx, and for a result of DB().Query
-// that nobody closes.
+// checkSchema migrates if asked to, and checks that the schema is the one that this program knows.
+func checkSchema(ctx context.Context, t dburl.Target, opts Options) error {
+	if opts.Migrate {
+		if err := migrateOrAdopt(ctx, t, opts.BusyTimeout); err != nil {
+			return err
+		}
+	}
+	migrations, err := migrate.Inspect(ctx, t, opts.BusyTimeout)
+	if err != nil {
+		return err
+	}
+	return migrate.CheckFits(migrations)
+}
+
+// Close waits for running calls and closes the connections. From the moment it begins, new calls return ErrClosed; another
+// Close does nothing. Inside InTx, or while a result of DB().Query is open, Close waits for ever.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.stopClock()
 		s.running.Wait()
-		s.engine.close()
+		s.engine.Close()
 	})
 	return nil
 }
 
-// Ping tells whether the database answers.
+// Ping returns an error if the database does not answer.
 func (s *Store) Ping(ctx context.Context) error {
-	return describe("ping", s.engine.ping(ctx))
+	return describe("ping", s.engine.Ping(ctx))
 }
 
-// DB is for queries of your own: sqlc's New takes it. Each statement runs and commits by itself, on a connection that is
-// borrowed until its result is closed or scanned, so do either; see [Tx.DB] for several together. Their errors are the
-// driver's own, but for ErrBusy and ErrClosed where no connection was to be had. On SQLite all run on the one writer,
-// since sqlc sends INSERT ... RETURNING through QueryRow; while a result is open, writers wait.
-func (s *Store) DB() storagedb.DBTX { return s.engine.db() }
+// DB is for queries of your own: sqlc's New takes it. Each statement runs and commits by itself, on a connection that it
+// borrows until its result is closed or its row scanned; see [Tx.DB] for several statements together. Errors are the
+// driver's own, except ErrBusy and ErrClosed if there is no connection. On SQLite all statements run on the one writer, since
+// sqlc sends INSERT ... RETURNING through QueryRow. While a result is open, writers wait.
+func (s *Store) DB() storagedb.DBTX { return s.engine.DB() }
 
-// operations are the methods of Store and Tx alike.
+// operations are the methods of both Store and Tx.
 type operations struct {
-	session session
-	dialect dialect
+	session engine.Session
 	clock   *clock
 }

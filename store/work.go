@@ -13,17 +13,27 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/dgx-music/storage/internal/dberr"
 )
 
-// WorkOptions are those of [Store.Work]. The zero value is a worker that does one generation after the other.
+// WorkOptions of [Store.Work]. The zero value is a worker that runs one generation after the other.
 type WorkOptions struct {
-	Worker          string        // who works, for people to read; at most 255 bytes; "": host name, process ID and a random part
-	Concurrency     int           // how many handlers run at once; 0: 1, for a GPU that takes one job at a time
-	Lease           time.Duration // after how long others may take what a killed process was at; a second to a day; 0: a minute
-	PollInterval    time.Duration // how long to wait before looking without a wake-up; 0: a second
-	RescueInterval  time.Duration // how often to look for expired leases of any worker; 0: 15 seconds
-	ShutdownTimeout time.Duration // how long handlers may go on once the context has ended; 0: 30 seconds
-	ModelNames      []string      // the models that the handler can run; none: any
+	// Worker is the worker's name, for people to read, of at most 255 bytes. If empty, the host name, the process ID and a random
+	// part.
+	Worker string
+	// Concurrency is how many handlers run at once. If zero, 1, for a GPU that runs one job at a time.
+	Concurrency int
+	// Lease is the time after which others may take the job of a killed process, a second to a day. If zero, a minute.
+	Lease time.Duration
+	// PollInterval is how long to wait without a wake-up before reading the database. If zero, a second.
+	PollInterval time.Duration
+	// RescueInterval is how often to look for expired leases of any worker. If zero, 15 seconds.
+	RescueInterval time.Duration
+	// ShutdownTimeout is how long handlers may go on after the context has ended. If zero, 30 seconds.
+	ShutdownTimeout time.Duration
+	// ModelNames are the models that the handler runs. If empty, any.
+	ModelNames []string
 }
 
 const (
@@ -32,63 +42,64 @@ const (
 	defaultShutdownTimeout = 30 * time.Second
 
 	rescueBatch  = 100
-	handlerGrace = time.Second      // how long a handler whose context has ended at the shutdown may take to return
+	handlerGrace = time.Second      // how long a handler may take to return after its context has ended at the shutdown
 	storeGrace   = 5 * time.Second  // how long the database may take to answer at the shutdown
 	maxTry       = 10 * time.Second // how long a call may take before it is tried again
-	maxClaim     = time.Minute      // the same for a claim, which is better late than lost: that costs an attempt
-	maxOutage    = 5 * time.Minute  // how long Work puts up with a database that fails
+	maxClaim     = time.Minute      // the same for a claim: a lost one costs an attempt
+	maxOutage    = 5 * time.Minute  // how long Work tolerates a failing database
 
-	// Pauses between tries, from and to, where the database fails; and where there was something due, but others got it.
+	// The shortest and the longest pause while the database fails, and the first pause after other workers were faster.
 	minOutagePause    = 250 * time.Millisecond
 	maxOutagePause    = 5 * time.Second
 	minContendedPause = 50 * time.Millisecond
 )
 
-// A panic in a handler says where; more of the stack than this helps nobody.
+// maxStackBytes is how much of the stack of a handler's panic is kept.
 const maxStackBytes = 16 << 10
 
 var errShutdown = errors.New("the worker shuts down")
 
-// Work claims generations and runs the handler on each, until ctx ends. It then claims no more, lets the handlers finish,
-// ends the context of those that have not after ShutdownTimeout and releases their generations, and returns nil.
+// Work claims generations and runs the handler on each, until ctx ends. Then it claims no more and lets the handlers finish.
+// After ShutdownTimeout it ends the contexts of the rest, releases their generations, and returns nil.
 //
-//   - What the handler returns completes the generation; an Attempt is filled in. Its error fails the attempt with that
-//     text, and so does a panic. Where FailGeneration's RetryAfter or NoRetry is wanted, the handler calls that itself,
-//     with g.Attempt, and then returns any error.
-//   - The lease is extended at each third of its length, for as long as the handler runs and nobody wants it stopped.
-//   - The handler's context ends, with the cause ErrLeaseLost, where the lease was lost, as after a pause of the whole
-//     machine, and with ErrCancelRequested where somebody wants the generation stopped. A handler that then returns an
-//     error makes it cancelled; one that returns none has completed it. It ends with ErrClosed where the store was closed
-//     under it. The context does not end with ctx, but with the cause "the worker shuts down" after ShutdownTimeout.
-//   - A handler that does not heed its context keeps its place until it returns, as it keeps its GPU. At the shutdown it is
-//     left behind a second after ShutdownTimeout, and whatever it returns is dropped.
-//   - Expired leases are rescued, those of other workers too.
+//   - The handler's result completes the generation; Work fills in the Attempt. Its error fails the attempt with that text, and
+//     so does a panic. For a RetryAfter or NoRetry, the handler calls FailGeneration itself, with g.Attempt, and then returns
+//     any error.
+//   - Work extends the lease at each third of its length while the handler runs, unless a caller wants the generation stopped.
+//   - The handler's context ends with the cause ErrLeaseLost if the lease is lost, as after a pause of the machine; with
+//     ErrCancelRequested if a caller wants the generation stopped; with ErrClosed if the store is closed. It does not end with
+//     ctx, but ShutdownTimeout later, with the cause "the worker shuts down".
+//   - After ErrCancelRequested, a handler that returns an error makes the generation cancelled; one that returns none has
+//     completed it.
+//   - A handler that ignores its context keeps its place until it returns, as it keeps its GPU. At the shutdown Work abandons it
+//     a second after ShutdownTimeout, and drops whatever it returns.
+//   - Work rescues expired leases, including those of other workers.
 //
-// A database that fails is tried again for five minutes, in which Options.Logger hears of it at warn level; then Work shuts
-// down as above and returns the error. A result is kept as long, and stored if nobody else has been given the generation
-// by then; one that is dropped is logged as an error. At the shutdown the database has five seconds to answer. Work returns a
-// *ValidationError for options that make no sense, and ErrClosed.
+// If the database fails, Work tries again for five minutes, and logs at warn level; then it shuts down as above and returns the
+// error. It keeps a result as long, and stores it if no other worker has claimed the generation by then. It logs a dropped
+// result as an error. At the shutdown the database has five seconds to answer. Work returns a *ValidationError for bad options,
+// and ErrClosed.
 func (s *Store) Work(ctx context.Context, opts WorkOptions, handler func(ctx context.Context, g Generation) (CompleteGenerationParams, error)) error {
 	if handler == nil {
-		return describe("work", invalid("handler", "is nil"))
+		return describe("work", dberr.Invalid("handler", "is nil"))
 	}
-	opts, err := opts.checked()
+	opts, err := opts.normalized()
 	if err != nil {
 		return describe("work", err)
 	}
-	w := &worker{Store: s, WorkOptions: opts, handler: handler, slots: make(chan struct{}, opts.Concurrency)}
+	w := &worker{store: s, WorkOptions: opts, handler: handler, slots: make(chan struct{}, opts.Concurrency)}
 	return describe("work", w.work(ctx))
 }
 
-func (o WorkOptions) checked() (WorkOptions, error) {
+func (o WorkOptions) normalized() (WorkOptions, error) {
 	if o.Concurrency < 0 {
-		return o, invalid("Concurrency", "is negative")
+		return o, dberr.Invalid("Concurrency", "is negative")
 	}
 	for field, given := range map[string]time.Duration{
 		"PollInterval": o.PollInterval, "RescueInterval": o.RescueInterval, "ShutdownTimeout": o.ShutdownTimeout,
 	} {
 		if given < 0 {
-			return o, invalid(field, "is negative")
+			return o, dberr.Invalid(field, "is negative")
 		}
 	}
 	o.Worker = cmp.Or(o.Worker, thisProcess())
@@ -97,15 +108,15 @@ func (o WorkOptions) checked() (WorkOptions, error) {
 	o.PollInterval = cmp.Or(o.PollInterval, waitPollInterval)
 	o.RescueInterval = cmp.Or(o.RescueInterval, defaultRescueInterval)
 	o.ShutdownTimeout = cmp.Or(o.ShutdownTimeout, defaultShutdownTimeout)
-	return o, o.claim(o.Concurrency).checked()
+	return o, o.claim(o.Concurrency).validate()
 }
 
-// claim is what the worker claims.
+// claim returns the parameters of the worker's claims.
 func (o WorkOptions) claim(limit int) ClaimParams {
 	return ClaimParams{Worker: o.Worker, Limit: limit, Lease: o.Lease, ModelNames: o.ModelNames}
 }
 
-// thisProcess names a worker so that people find the process, and no two have the same name.
+// thisProcess returns a name by which people find the process, and which no other worker has.
 var thisProcess = sync.OnceValue(func() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -114,18 +125,18 @@ var thisProcess = sync.OnceValue(func() string {
 	return fmt.Sprintf("%.200s-%d-%s", storable(host), os.Getpid(), rand.Text()[:6])
 })
 
-// worker is a running Work. These goroutines belong to it, and end before Work returns: the caller's own, which claims; one
-// that rescues; and two for each claimed generation, of which one extends the lease and the other stores the result. The
-// handler runs in a further one, so that it can be left behind.
+// worker is a running Work. It owns these goroutines, which end before Work returns: the caller's, which claims; one that
+// rescues; and two for each claimed generation, of which one extends the lease and the other stores the result. The handler runs
+// in another one, so that it can be abandoned.
 type worker struct {
-	*Store
+	store *Store
 	WorkOptions
 	handler func(ctx context.Context, g Generation) (CompleteGenerationParams, error)
-	slots   chan struct{}  // holds a token for each generation that is worked on
-	jobs    sync.WaitGroup // the goroutines of those
+	slots   chan struct{}  // holds a token for each generation under work
+	jobs    sync.WaitGroup // their goroutines
 
-	overdue context.Context // ends when handlers must have finished
-	storing context.Context // ends when the database must have answered, too
+	overdue context.Context // ends when the handlers must have finished
+	storing context.Context // ends when the database must have answered
 }
 
 func (w *worker) work(ctx context.Context) error {
@@ -145,7 +156,7 @@ func (w *worker) work(ctx context.Context) error {
 	return err
 }
 
-// lingering is a context that ends some time after ctx does.
+// lingering returns a context that ends some time after ctx does.
 func lingering(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
 	later, end := context.WithCancel(context.WithoutCancel(ctx))
 	timer := time.AfterFunc(math.MaxInt64, end)
@@ -164,10 +175,10 @@ func (w *worker) claimAll(ctx context.Context) error {
 	var contended time.Duration
 	found := true
 	for w.waitForSlot(ctx) {
-		announced := w.session.announced() // before the look: what comes after the look rings
+		notified := w.store.session.Notified() // before the read, so that later work is not missed
 		pause := w.PollInterval
-		// Where nothing was to be had a moment ago it looks first, since a look does not write; and where a claim passes
-		// over what waits for other models.
+		// It reads before it claims if the last claim found nothing, since a read takes no lock; and if it claims by model, since
+		// such a claim also reads the generations of others.
 		due, claimed, err := w.claimSome(ctx, !found || len(w.ModelNames) > 0)
 		found = claimed > 0
 		switch {
@@ -180,18 +191,18 @@ func (w *worker) claimAll(ctx context.Context) error {
 				return err
 			}
 			w.log(slog.LevelWarn, "a worker cannot claim, and will try again", Generation{}, err)
-			announced, pause = nil, failing.pause()
+			notified, pause = nil, failing.pause()
 		case found:
 			failing, contended = outage{}, 0
 			continue
-		case due: // others were faster, or hold it: no hint tells when that is over
+		case due: // others were faster, or hold a lock: no notification tells when that ends
 			failing, contended = outage{}, longer(contended, minContendedPause, w.PollInterval)
-			announced, pause = nil, contended
+			notified, pause = nil, contended
 		default:
 			failing, contended = outage{}, 0
-			pause = w.untilScheduled(ctx, pause)
+			pause = w.store.untilScheduled(ctx, pause)
 		}
-		if waitForWord(ctx, announced, pause) != nil {
+		if waitForWakeUp(ctx, notified, pause) != nil {
 			return nil
 		}
 	}
@@ -216,37 +227,37 @@ func (o *outage) pause() time.Duration {
 	return o.wait
 }
 
-// longer is the pause behind one that was in vain: twice as long, from and to the given ones.
+// longer returns the pause after another one: twice as long, between the given limits.
 func longer(pause, from, to time.Duration) time.Duration {
 	return min(max(2*pause, from), to)
 }
 
-// waitForSlot waits until another generation may be worked on, and tells whether it may: not once ctx has ended.
+// waitForSlot waits until a slot is free, and reports whether one is: not after ctx has ended.
 func (w *worker) waitForSlot(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
 		return false
 	case w.slots <- struct{}{}:
-		<-w.slots // only this goroutine takes them, so it stays free
+		<-w.slots // only this goroutine fills slots, so this one stays free
 		return ctx.Err() == nil
 	}
 }
 
-// claimSome claims for the free slots, after a look where that is wanted, and sets to work.
+// claimSome claims generations for the free slots and starts to work on them. With look, it first reads whether any is due.
 func (w *worker) claimSome(ctx context.Context, look bool) (due bool, claimed int, err error) {
 	if look {
 		looking, cancel := context.WithTimeout(ctx, maxTry)
 		defer cancel()
-		if due, err = w.hasDueGenerations(looking, w.ModelNames); err != nil || !due {
+		if due, err = w.store.hasDueGenerations(looking, w.ModelNames); err != nil || !due {
 			return due, 0, err
 		}
 	}
-	// Not to be cut off by the end of ctx: what is claimed must be worked on, or released.
+	// Not cut off by the end of ctx: a claimed generation must be worked on, or released.
 	claiming, release := lingering(ctx, storeGrace)
 	defer release()
 	claiming, cancel := context.WithTimeout(claiming, min(w.Lease, maxClaim))
 	defer cancel()
-	generations, err := w.ClaimGenerations(claiming, w.claim(cap(w.slots)-len(w.slots)))
+	generations, err := w.store.ClaimGenerations(claiming, w.claim(cap(w.slots)-len(w.slots)))
 	for _, g := range generations {
 		w.slots <- struct{}{}
 		w.jobs.Go(func() {
@@ -264,7 +275,7 @@ func (w *worker) claimSome(ctx context.Context, look bool) (due bool, claimed in
 func (w *worker) rescueAll(ctx context.Context) {
 	for {
 		rescuing, cancel := context.WithTimeout(ctx, maxTry)
-		rescued, err := w.RescueGenerations(rescuing, rescueBatch)
+		rescued, err := w.store.RescueGenerations(rescuing, rescueBatch)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			w.log(slog.LevelWarn, "a worker cannot rescue, and will try again", Generation{}, err)
@@ -300,14 +311,14 @@ func (w *worker) do(g Generation) {
 		select {
 		case r = <-returned:
 		case <-time.After(handlerGrace):
-			w.log(slog.LevelError, "a handler does not heed its context and is left behind", g, nil)
+			w.log(slog.LevelError, "a handler ignores its context and is abandoned", g, nil)
 		}
 	}
 	ended()
-	w.store(g, r, context.Cause(handling))
+	w.storeResult(g, r, context.Cause(handling))
 }
 
-// extendUntil extends the lease at each third of its length until ctx ends. Where the lease is lost, or somebody wants the
+// extendUntil extends the lease at each third of its length until ctx ends. If the lease is lost, or a caller wants the
 // generation stopped, it ends the handler's context.
 func (w *worker) extendUntil(ctx context.Context, g Generation, stop context.CancelCauseFunc) {
 	every := time.NewTicker(w.Lease / 3)
@@ -337,7 +348,7 @@ func (w *worker) extendUntil(ctx context.Context, g Generation, stop context.Can
 	}
 }
 
-// result is what a handler returned. Whatever calls its error's methods has done so before, where a panic is recovered.
+// result is what a handler returned. The methods of its error were called before, where a panic is recovered.
 type result struct {
 	params    CompleteGenerationParams
 	failed    bool
@@ -345,7 +356,7 @@ type result struct {
 	cancelled bool // the error is an ErrCancelRequested, as ReportProgress may have returned
 }
 
-// handle runs the handler, and makes a failure of its panic. It sends in any case, also when the handler ends its goroutine.
+// handle runs the handler, and turns a panic into a failure. It always sends, also if the handler ends its goroutine.
 func (w *worker) handle(ctx context.Context, g Generation, returned chan<- result) {
 	r := result{failed: true, message: "the handler ended its goroutine"}
 	defer func() {
@@ -362,24 +373,24 @@ func (w *worker) handle(ctx context.Context, g Generation, returned chan<- resul
 	r = result{failed: true, message: err.Error(), cancelled: errors.Is(err, ErrCancelRequested)}
 }
 
-// store brings the result to the database. cause is why the handler's context ended, nil where it did not.
-func (w *worker) store(g Generation, r result, cause error) {
+// storeResult stores the result. cause is why the handler's context ended, or nil.
+func (w *worker) storeResult(g Generation, r result, cause error) {
 	if errors.Is(cause, ErrLeaseLost) {
 		return
 	}
 	if !r.failed {
 		r.params.Attempt = g.Attempt
 		err := w.insist("complete", g, func(ctx context.Context) error {
-			_, err := w.CompleteGeneration(ctx, g.ID, r.params)
+			_, err := w.store.CompleteGeneration(ctx, g.ID, r.params)
 			return err
 		})
 		refused, ok := errors.AsType[*ValidationError](err)
 		if !ok {
 			return
 		}
-		r.message, cause = refused.Error(), nil // what the handler returned makes no sense, and that is a failure
+		r.message, cause = refused.Error(), nil // an invalid result is a failure
 	}
-	if r.cancelled && cause == nil { // if that is so: the handler alone has said it
+	if r.cancelled && cause == nil { // the handler says so; the database knows
 		cause = w.extend(w.storing, g)
 	}
 	if errors.Is(cause, errShutdown) || errors.Is(cause, ErrCancelRequested) {
@@ -387,7 +398,7 @@ func (w *worker) store(g Generation, r result, cause error) {
 		return
 	}
 	w.insist("fail", g, func(ctx context.Context) error {
-		_, err := w.FailGeneration(ctx, g.ID, FailGenerationParams{ErrorMessage: storable(r.message), Attempt: g.Attempt})
+		_, err := w.store.FailGeneration(ctx, g.ID, FailGenerationParams{ErrorMessage: storable(r.message), Attempt: g.Attempt})
 		return err
 	})
 }
@@ -395,24 +406,24 @@ func (w *worker) store(g Generation, r result, cause error) {
 func (w *worker) extend(ctx context.Context, g Generation) error {
 	ctx, cancel := context.WithTimeout(ctx, min(w.Lease/3, maxTry)) // so that there is time for another try
 	defer cancel()
-	_, err := w.ExtendLease(ctx, g.ID, g.Attempt, w.Lease)
+	_, err := w.store.ExtendLease(ctx, g.ID, g.Attempt, w.Lease)
 	return err
 }
 
 func (w *worker) release(g Generation) {
 	w.insist("release", g, func(ctx context.Context) error {
-		_, err := w.ReleaseGeneration(ctx, g.ID, g.Attempt)
+		_, err := w.store.ReleaseGeneration(ctx, g.ID, g.Attempt)
 		return err
 	})
 }
 
-// insist stores a result in spite of a database that fails for a while, at the shutdown for as long as that may take. A
-// lease that runs out meanwhile is none the worse, as long as nobody else is given the generation.
-func (w *worker) insist(doing string, g Generation, store func(context.Context) error) error {
+// insist tries to store a result until the database has failed for too long, or the shutdown ends. An expired lease does not
+// matter as long as no other worker claims the generation.
+func (w *worker) insist(doing string, g Generation, try func(context.Context) error) error {
 	var failing outage
 	for {
 		ctx, cancel := context.WithTimeout(w.storing, maxTry)
-		err := store(ctx)
+		err := try(ctx)
 		cancel()
 		_, invalid := errors.AsType[*ValidationError](err)
 		switch {
@@ -433,9 +444,9 @@ func (w *worker) insist(doing string, g Generation, store func(context.Context) 
 	}
 }
 
-// log says what goes wrong in a worker, of which nobody else hears.
+// log logs an error of the worker, which no caller sees.
 func (w *worker) log(level slog.Level, message string, g Generation, err error) {
-	if w.logger == nil {
+	if w.store.logger == nil {
 		return
 	}
 	attributes := []slog.Attr{slog.String("worker", w.Worker)}
@@ -443,16 +454,16 @@ func (w *worker) log(level slog.Level, message string, g Generation, err error) 
 		attributes = append(attributes, slog.String("generation", g.ID.String()), slog.Int64("attempt", g.Attempt))
 	}
 	if err != nil {
-		attributes = append(attributes, slog.String("error", errorCode(err)))
+		attributes = append(attributes, slog.String("error", dberr.Code(err)))
 	}
-	w.logger.LogAttrs(context.Background(), level, message, attributes...)
+	w.store.logger.LogAttrs(context.Background(), level, message, attributes...)
 }
 
-// storable makes of any text one that the store accepts as an error message.
+// storable turns any text into one that the store accepts as an error message.
 func storable(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 	if len(text) > MaxErrorMessageBytes {
-		text = strings.ToValidUTF8(text[:MaxErrorMessageBytes], "") // the cut may have gone through a character
+		text = strings.ToValidUTF8(text[:MaxErrorMessageBytes], "") // the cut may have split a character
 	}
 	return text
 }

@@ -1,0 +1,379 @@
+package migrate
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/amacneil/dbmate/v2/pkg/dbmate"
+	"github.com/amacneil/dbmate/v2/pkg/dbutil"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"modernc.org/sqlite"
+
+	"github.com/dgx-music/storage/db"
+	"github.com/dgx-music/storage/internal/dberr"
+	"github.com/dgx-music/storage/internal/dburl"
+	"github.com/dgx-music/storage/internal/sqliteconn"
+)
+
+// dbmate's library finds its driver by the URL's scheme, in a table that is filled at start-up. Ours has one scheme of
+// its own, so that it does not get in the way of a program that uses dbmate's drivers; the rest of the URL is the key of
+// the connection that a migration runs on.
+const dbmateScheme = "dgx-music-store"
+
+var migrationConns sync.Map // key to *Conn
+
+func init() {
+	dbmate.RegisterDriver(func(config dbmate.DriverConfig) dbmate.Driver {
+		conn, _ := migrationConns.Load(config.DatabaseURL.Host)
+		return conn.(*Conn)
+	}, dbmateScheme)
+}
+
+// underLock runs fn while no other process migrates the same database. It refuses a database that this program must not
+// change.
+func underLock(ctx context.Context, t dburl.Target, fn func(*dbmate.DB) error) error {
+	return Locked(ctx, t, "EXCLUSIVE", sqliteconn.DurableSettings, func(conn *Conn, m *dbmate.DB) error {
+		// Once more: another process may have changed something before it let go of the lock.
+		if _, err := conn.Inspect(); err != nil {
+			return err
+		}
+		return fn(m)
+	})
+}
+
+// Locked runs fn while no other process migrates the same database. On SQLite the lock is a transaction of the given kind:
+// after BEGIN IMMEDIATE others may read, after BEGIN EXCLUSIVE they may not. The connection has the given settings.
+func Locked(ctx context.Context, t dburl.Target, kind string, settings []string, fn func(*Conn, *dbmate.DB) error) error {
+	files, err := db.Migrations(t.Engine)
+	if err != nil {
+		return err
+	}
+	// Foreign keys are off, as in the dbmate CLI: with them, dropping a table deletes the rows that refer to it.
+	conn, err := openConn(ctx, t, sqliteconn.MaxWaitTimeout, append([]string{"foreign_keys(OFF)"}, settings...)...)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	key := uuid.NewString()
+	migrationConns.Store(key, conn)
+	defer migrationConns.Delete(key)
+	if err := conn.lock(kind); err != nil {
+		return err
+	}
+	m := dbmate.New(&url.URL{Scheme: dbmateScheme, Host: key})
+	m.FS = files
+	m.MigrationsDir = []string{"."}
+	m.AutoDumpSchema = false
+	m.Log = io.Discard
+	err = fn(conn, m)
+	if unlockErr := conn.unlock(err == nil); err == nil {
+		err = unlockErr
+	}
+	return err
+}
+
+// Conn is the one connection on which a migration runs, and dbmate's driver for it. dbmate opens and closes a database for
+// every step. Here each of those is this connection, because the lock belongs to it.
+type Conn struct {
+	ctx    context.Context // of the one call that this connection serves; dbmate passes none
+	engine string
+	conn   driver.Conn
+	sqlite *sqliteconn.Conn // what conn belongs to, on SQLite
+	inTx   bool             // SQLite: whether the transaction that is the lock is open
+}
+
+// SQLite returns the connection, or nil on PostgreSQL.
+func (m *Conn) SQLite() *sqliteconn.Conn { return m.sqlite }
+
+// openConn opens a connection. On SQLite it has the given settings, and while another process locks the file it tries again
+// for waitTimeout.
+func openConn(ctx context.Context, t dburl.Target, waitTimeout time.Duration, settings ...string) (*Conn, error) {
+	m := &Conn{ctx: ctx, engine: t.Engine}
+	if t.Engine == "postgres" {
+		// As the pool parses it: pgx alone would hand the pool's own parameters, such as pool_max_conns, to the server.
+		pool, parseErr := pgxpool.ParseConfig(t.URL)
+		if parseErr != nil {
+			return nil, dburl.ErrUnparsablePostgres
+		}
+		config := pool.ConnConfig
+		// A migration takes as long as it takes, and so does the wait for another's, whatever the URL says of statements.
+		config.RuntimeParams["lock_timeout"] = "0"
+		config.RuntimeParams["statement_timeout"] = "0"
+		var err error
+		if m.conn, err = stdlib.GetConnector(*config).Connect(ctx); err != nil {
+			return nil, fmt.Errorf("connect: %w", err)
+		}
+		return m, nil
+	}
+	conn, err := sqliteconn.OpenWhenFree(ctx, time.Now().Add(waitTimeout), sqliteconn.DSN(t, settings...), waitTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", t.Path, sqliteconn.Classify(err))
+	}
+	m.sqlite, m.conn = conn, conn.Raw()
+	return m, nil
+}
+
+// Close closes the connection. An error would be that of a connection that is not used again.
+func (m *Conn) Close() {
+	if m.sqlite != nil {
+		m.sqlite.Close()
+		return
+	}
+	m.conn.Close()
+}
+
+// migrationLock is the key of PostgreSQL's advisory lock, which belongs to one database: the first eight bytes of
+// SHA-256("github.com/dgx-music/storage migrations").
+const migrationLock = 0x66b1ef3aa080f3ca
+
+// lock waits for other processes that migrate, until the context ends. On SQLite the lock is a transaction around all
+// that follows; dbmate's own transactions are savepoints in it.
+func (m *Conn) lock(kind string) error {
+	if m.engine == "postgres" {
+		_, err := m.exec(fmt.Sprintf("SELECT pg_advisory_lock(%d)", migrationLock))
+		return err
+	}
+	for {
+		_, err := m.exec("BEGIN " + kind)
+		if err == nil || !errors.Is(sqliteconn.Classify(err), dberr.ErrBusy) {
+			m.inTx = err == nil
+			return err
+		}
+		if err := m.ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// unlock commits what was done on SQLite, where it succeeded. On PostgreSQL it was committed step by step, and the lock
+// ends with the connection.
+func (m *Conn) unlock(succeeded bool) error {
+	if !m.inTx {
+		return nil
+	}
+	m.inTx = false
+	if succeeded {
+		if err := m.checkForeignKeys(); err != nil {
+			m.exec("ROLLBACK")
+			return err
+		}
+		err := m.commit()
+		if err != nil {
+			m.exec("ROLLBACK") // as below
+		}
+		return err
+	}
+	// Closing the connection would roll back as well, so an error here changes nothing.
+	m.exec("ROLLBACK")
+	return nil
+}
+
+// commit is not to be cut off half way: an error must mean that nothing was changed. Where others read without a log it waits for
+// them, a moment at a time, as long as the context lasts.
+func (m *Conn) commit() error {
+	if _, err := m.exec("PRAGMA busy_timeout(100)"); err != nil {
+		return err
+	}
+	for {
+		_, err := m.conn.(driver.ExecerContext).ExecContext(context.WithoutCancel(m.ctx), "COMMIT", nil)
+		if err == nil || !errors.Is(sqliteconn.Classify(err), dberr.ErrBusy) {
+			return err
+		}
+		if err := m.ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+func (m *Conn) checkForeignKeys() error {
+	violations, err := m.QueryColumn(`SELECT "table" || ' row ' || coalesce(rowid, '') FROM pragma_foreign_key_check LIMIT 10`)
+	if err != nil {
+		return err
+	}
+	if len(violations) > 0 {
+		return fmt.Errorf("the migration leaves rows that refer to nothing, so it was taken back: %v", violations)
+	}
+	return nil
+}
+
+func (m *Conn) exec(statement string) (driver.Result, error) {
+	return m.conn.(driver.ExecerContext).ExecContext(m.ctx, statement, nil)
+}
+
+// TableExists reports whether the database has the table, in the schema that dbmate would look in.
+func (m *Conn) TableExists(table string) (bool, error) {
+	found, err := m.QueryColumn(TableQuery(m.engine, table))
+	return len(found) > 0, err
+}
+
+// QueryColumn returns the first column of a query's rows.
+func (m *Conn) QueryColumn(query string, args ...any) ([]string, error) {
+	database := m.Database()
+	defer database.Close()
+	return dbutil.QueryColumn(database, query, args...)
+}
+
+func (m *Conn) appliedVersions() (map[string]bool, error) {
+	database := m.Database()
+	defer database.Close()
+	exists, err := m.MigrationsTableExists(database)
+	if err != nil || !exists {
+		return nil, err
+	}
+	return m.SelectMigrations(database, -1)
+}
+
+// Migrations lists what this program knows and what the database has, oldest first.
+func (m *Conn) Migrations() ([]Migration, error) {
+	known, err := Known(m.engine)
+	if err != nil {
+		return nil, err
+	}
+	applied, err := m.appliedVersions()
+	return withApplied(known, applied), err
+}
+
+// Inspect lists what this program knows and what the database has. It refuses a database that a newer program made, or one
+// that keeps no versions. It looks for the tables first: another process that migrates commits the version with them.
+func (m *Conn) Inspect() ([]Migration, error) {
+	exists := false
+	for _, table := range []string{"generations", "prompts"} {
+		found, err := m.TableExists(table)
+		if err != nil {
+			return nil, err
+		}
+		exists = exists || found
+	}
+	migrations, err := m.Migrations()
+	if err != nil {
+		return nil, err
+	}
+	if exists && !slices.ContainsFunc(migrations, func(m Migration) bool { return m.Applied }) {
+		if m.engine == "sqlite" {
+			return nil, dberr.ErrPythonDatabase
+		}
+		return nil, errNotOurs
+	}
+	return migrations, checkNotAhead(migrations)
+}
+
+var errNotOurs = errors.New("the database has a table generations or prompts, but no version in schema_migrations: somebody else made it, and it was left as it is; use a database, or a schema by search_path, of its own")
+
+// The rest is dbmate.Driver. The statements are those of dbmate's own drivers, so that its CLI agrees.
+
+// Database returns the connection as a *sql.DB. Closing that leaves the connection open.
+func (m *Conn) Database() *sql.DB { return sql.OpenDB(connector{m}) }
+
+func (m *Conn) Open() (*sql.DB, error)        { return m.Database(), nil }
+func (m *Conn) DatabaseExists() (bool, error) { return true, nil }
+func (m *Conn) CreateDatabase() error         { return errors.ErrUnsupported }
+func (m *Conn) DropDatabase() error           { return errors.ErrUnsupported }
+func (m *Conn) Ping() error                   { return nil }
+
+func (m *Conn) DumpSchema(*sql.DB) ([]byte, error) { return nil, errors.ErrUnsupported }
+
+func (m *Conn) QueryError(query string, err error) error {
+	return &migrationError{dbmate.QueryError{Err: err, Query: query}}
+}
+
+// migrationError keeps the driver's error reachable, which dbmate's type does not.
+type migrationError struct{ dbmate.QueryError }
+
+func (e *migrationError) Error() string { return e.QueryError.Error() }
+func (e *migrationError) Unwrap() error { return e.Err }
+
+func (m *Conn) MigrationsTableExists(database *sql.DB) (bool, error) {
+	found, err := dbutil.QueryColumn(database, TableQuery(m.engine, "schema_migrations"))
+	return len(found) > 0, err
+}
+
+func (m *Conn) CreateMigrationsTable(database *sql.DB) error {
+	statement := "create table if not exists schema_migrations (version varchar primary key)"
+	if m.engine == "sqlite" {
+		statement = `create table if not exists "schema_migrations" (version varchar(128) primary key)`
+	}
+	_, err := database.Exec(statement)
+	return err
+}
+
+func (m *Conn) SelectMigrations(database *sql.DB, limit int) (map[string]bool, error) {
+	versions, err := dbutil.QueryColumn(database, "select version from schema_migrations order by version desc")
+	if err != nil {
+		return nil, err
+	}
+	applied := make(map[string]bool)
+	for i, version := range versions {
+		if limit < 0 || i < limit {
+			applied[version] = true
+		}
+	}
+	return applied, nil
+}
+
+func (m *Conn) InsertMigration(tx dbutil.Transaction, version string) error {
+	_, err := tx.Exec("insert into schema_migrations (version) values ($1)", version)
+	return err
+}
+
+func (m *Conn) DeleteMigration(tx dbutil.Transaction, version string) error {
+	_, err := tx.Exec("delete from schema_migrations where version = $1", version)
+	return err
+}
+
+// connector hands out the one connection, again and again, and keeps it open when database/sql closes it.
+type connector struct{ m *Conn }
+
+func (c connector) Connect(context.Context) (driver.Conn, error) {
+	return sharedConn(c), nil
+}
+func (c connector) Driver() driver.Driver { return &sqlite.Driver{} }
+
+// sharedConn runs everything with the context of the migration, which dbmate does not know of.
+type sharedConn struct{ m *Conn }
+
+func (c sharedConn) Close() error { return nil }
+
+func (c sharedConn) Prepare(query string) (driver.Stmt, error) {
+	return c.m.conn.(driver.ConnPrepareContext).PrepareContext(c.m.ctx, query)
+}
+
+func (c sharedConn) ExecContext(_ context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return c.m.conn.(driver.ExecerContext).ExecContext(c.m.ctx, query, args)
+}
+
+func (c sharedConn) QueryContext(_ context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return c.m.conn.(driver.QueryerContext).QueryContext(c.m.ctx, query, args)
+}
+
+func (c sharedConn) Begin() (driver.Tx, error) {
+	if c.m.inTx {
+		_, err := c.m.exec("SAVEPOINT migration")
+		return savepointTx(c), err
+	}
+	return c.m.conn.(driver.ConnBeginTx).BeginTx(c.m.ctx, driver.TxOptions{})
+}
+
+// savepointTx is a transaction within the one that is SQLite's lock.
+type savepointTx struct{ m *Conn }
+
+func (t savepointTx) Commit() error {
+	_, err := t.m.exec("RELEASE migration")
+	return err
+}
+
+func (t savepointTx) Rollback() error {
+	if _, err := t.m.exec("ROLLBACK TO migration"); err != nil {
+		return err
+	}
+	return t.Commit()
+}

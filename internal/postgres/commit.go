@@ -1,0 +1,334 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/dgx-music/storage/internal/commit"
+	"github.com/dgx-music/storage/internal/dbtx"
+	"github.com/dgx-music/storage/internal/engine"
+	"github.com/dgx-music/storage/storagedb"
+	"github.com/dgx-music/storage/storagedb/pgdb"
+)
+
+// maxBatches is how many batches of a kind may be under way at once: while one commits, another is executed. More of them
+// would be smaller ones.
+const maxBatches = 2
+
+// queues has one group commit for each kind of write, since one statement makes a whole batch.
+type queues struct {
+	creations   *commit.Queue[engine.Creation, storagedb.Generation]
+	uses        *commit.Queue[string, storagedb.Prompt]
+	completions *commit.Queue[engine.Completion, storagedb.Generation]
+	failures    *commit.Queue[engine.Failure, storagedb.Generation]
+	extensions  *commit.Queue[engine.Extension, storagedb.Generation]
+	reports     *commit.Queue[engine.Report, uuid.UUID]
+}
+
+func (e *Engine) newQueues() queues {
+	return queues{
+		creations: newQueue(e, (*dialect).createBatch),
+		uses:      newQueue(e, (*dialect).trackBatch),
+		completions: newQueue(e, changeBatch(func(c engine.Completion) uuid.UUID { return c.ID }, idOf,
+			(*dialect).completeUnlocked)),
+		failures: newQueue(e, changeBatch(func(f engine.Failure) uuid.UUID { return f.ID }, idOf,
+			(*dialect).failUnlocked)),
+		extensions: newQueue(e, changeBatch(func(x engine.Extension) uuid.UUID { return x.ID }, idOf,
+			(*dialect).extendUnlocked)),
+		reports: newQueue(e, changeBatch(func(r engine.Report) uuid.UUID { return r.ID }, func(id uuid.UUID) uuid.UUID { return id },
+			(*dialect).reportUnlocked)),
+	}
+}
+
+func idOf(g storagedb.Generation) uuid.UUID { return g.ID }
+
+// batchStatement makes the writes of a batch by one statement, at a time. It sets the result of each and marks it as done. A
+// write that it leaves runs alone.
+type batchStatement[T, R any] func(d *dialect, ctx context.Context, batch []*commit.Write[T, R], now time.Time) error
+
+func newQueue[T, R any](e *Engine, statement batchStatement[T, R]) *commit.Queue[T, R] {
+	options := commit.Options{Batches: maxBatches, AbandonOnCancel: true}
+	return commit.New(e.waitTimeout, options, func(ctx context.Context, deadline time.Time) (commit.Run[T, R], error) {
+		conn, err := e.acquire(ctx, e.pool, time.Until(deadline))
+		if err != nil {
+			return nil, err
+		}
+		return func(b *commit.Batch[T, R]) { runBatch(e, conn, b.Writes, statement) }, nil
+	})
+}
+
+// errRunAlone tells a caller to run its write itself.
+var errRunAlone = errors.New("not together with others")
+
+// runBatch runs the writes by one statement. A single write runs so, too: waiting for a lock here would hold up the next
+// batch. Writes that the statement leaves, and all of them if the server refuses it, are left to their callers: each then
+// waits only for what its own write waits for. If the outcome is not known, nothing runs again.
+func runBatch[T, R any](e *Engine, conn *pgxpool.Conn, batch []*commit.Write[T, R], statement batchStatement[T, R]) {
+	var wanted []*commit.Write[T, R]
+	for _, w := range batch {
+		if w.Err = w.Ctx.Err(); w.Err == nil {
+			wanted = append(wanted, w)
+		}
+	}
+	err := e.releasing(conn, func(conn *pgxpool.Conn) error {
+		if len(wanted) == 0 {
+			return nil
+		}
+		ctx, cancel := whileAnyLasts(wanted)
+		defer cancel()
+		return statement(newDialect(dbtx.Logged(conn, e.logger)), ctx, wanted, e.now())
+	})
+	for _, w := range wanted {
+		switch {
+		case w.Done:
+		case err == nil || changedNothing(err):
+			w.Err = errRunAlone
+		case w.Ctx.Err() != nil: // possibly the cause: the statement is cut off when all contexts have ended
+			w.Err = w.Ctx.Err()
+		default:
+			w.Err = err
+		}
+		w.Done = true
+	}
+}
+
+// changedNothing reports whether a statement was not sent, or was refused by the server. Any other error may have come after
+// its commit.
+func changedNothing(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return pgconn.SafeToRetry(err) || ok && refused.SeverityUnlocalized == "ERROR"
+}
+
+// whileAnyLasts returns a context that ends when the contexts of all writes have ended.
+func whileAnyLasts[T, R any](batch []*commit.Write[T, R]) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(batch[0].Ctx))
+	var lasting atomic.Int64
+	lasting.Store(int64(len(batch)))
+	stops := make([]func() bool, len(batch))
+	for i, w := range batch {
+		if w.Ctx.Done() == nil {
+			continue
+		}
+		stops[i] = context.AfterFunc(w.Ctx, func() {
+			if lasting.Add(-1) == 0 {
+				cancel()
+			}
+		})
+	}
+	return ctx, func() {
+		for _, stop := range stops {
+			if stop != nil {
+				stop()
+			}
+		}
+		cancel()
+	}
+}
+
+// CreateGeneration creates a generation together with those of other callers.
+func (e *Engine) CreateGeneration(ctx context.Context, creation engine.Creation) (storagedb.Generation, error) {
+	g, err := e.queues.creations.Do(ctx, creation)
+	if errors.Is(err, errRunAlone) {
+		return e.single.CreateGeneration(ctx, creation)
+	}
+	return g, err
+}
+
+// TrackPrompt counts a use together with those of other callers.
+func (e *Engine) TrackPrompt(ctx context.Context, text string) (storagedb.Prompt, error) {
+	p, err := e.queues.uses.Do(ctx, text)
+	if errors.Is(err, errRunAlone) {
+		return e.single.TrackPrompt(ctx, text)
+	}
+	return p, err
+}
+
+// CompleteGeneration completes a generation together with those of other callers.
+func (e *Engine) CompleteGeneration(ctx context.Context, completion engine.Completion) (storagedb.Generation, error) {
+	g, err := e.queues.completions.Do(ctx, completion)
+	if errors.Is(err, errRunAlone) {
+		return e.single.CompleteGeneration(ctx, completion)
+	}
+	return g, err
+}
+
+// FailGeneration ends an attempt together with those of other callers.
+func (e *Engine) FailGeneration(ctx context.Context, failure engine.Failure) (storagedb.Generation, error) {
+	g, err := e.queues.failures.Do(ctx, failure)
+	if errors.Is(err, errRunAlone) {
+		return e.single.FailGeneration(ctx, failure)
+	}
+	return g, err
+}
+
+// ExtendLease extends a lease together with those of other callers.
+func (e *Engine) ExtendLease(ctx context.Context, extension engine.Extension) (storagedb.Generation, error) {
+	g, err := e.queues.extensions.Do(ctx, extension)
+	if errors.Is(err, errRunAlone) {
+		return e.single.ExtendLease(ctx, extension)
+	}
+	return g, err
+}
+
+// ReportProgress stores progress together with that of other callers.
+func (e *Engine) ReportProgress(ctx context.Context, report engine.Report) error {
+	_, err := e.queues.reports.Do(ctx, report)
+	if errors.Is(err, errRunAlone) {
+		return e.single.ReportProgress(ctx, report)
+	}
+	return err
+}
+
+func (d *dialect) createBatch(ctx context.Context, batch []*commit.Write[engine.Creation, storagedb.Generation], now time.Time) error {
+	creations := make([]engine.Creation, len(batch))
+	for i, w := range batch {
+		creations[i] = w.Op
+	}
+	created, err := d.CreateGenerations(ctx, creations, now)
+	if err != nil {
+		return err
+	}
+	for i, w := range batch {
+		w.Result, w.Done = created[i], true // the statement has committed
+	}
+	return nil
+}
+
+func (d *dialect) trackBatch(ctx context.Context, batch []*commit.Write[string, storagedb.Prompt], now time.Time) error {
+	params := pgdb.TrackPromptsParams{UsedAt: now}
+	for _, w := range batch {
+		params.Texts = append(params.Texts, w.Op)
+	}
+	tracked, err := d.own.TrackPrompts(ctx, params)
+	if err != nil {
+		return err
+	}
+	byText := make(map[string]storagedb.Prompt, len(tracked))
+	for _, prompt := range tracked {
+		byText[prompt.Text] = storagedb.Prompt(prompt)
+	}
+	for _, w := range slices.Backward(batch) { // as if one use had come after the other
+		prompt := byText[w.Op]
+		w.Result, w.Done = prompt, true
+		prompt.UsedCount--
+		byText[prompt.Text] = prompt
+	}
+	return nil
+}
+
+// changeBatch returns a statement that changes existing generations, each once. It leaves the second change of a generation,
+// and those that change does not return: they are not allowed, or another transaction has locked the generation. So a batch
+// waits for nobody while it holds locks.
+func changeBatch[T, R any](idOfOp func(T) uuid.UUID, idOfRow func(R) uuid.UUID,
+	change func(d *dialect, ctx context.Context, ops []T, now time.Time) ([]R, error)) batchStatement[T, R] {
+	return func(d *dialect, ctx context.Context, batch []*commit.Write[T, R], now time.Time) error {
+		ops, byID := make([]T, 0, len(batch)), make(map[uuid.UUID]*commit.Write[T, R], len(batch))
+		for _, w := range batch {
+			if id := idOfOp(w.Op); byID[id] == nil {
+				byID[id] = w
+				ops = append(ops, w.Op)
+			}
+		}
+		changed, err := change(d, ctx, ops, now)
+		if err != nil {
+			return err
+		}
+		for _, row := range changed {
+			w := byID[idOfRow(row)]
+			w.Result, w.Done = row, true
+		}
+		return nil
+	}
+}
+
+// completeUnlocked completes the generations that no other transaction has locked.
+func (d *dialect) completeUnlocked(ctx context.Context, completions []engine.Completion, now time.Time) ([]storagedb.Generation, error) {
+	params := pgdb.CompleteGenerationsParams{CompletedAt: now}
+	for _, c := range completions {
+		params.Ids = append(params.Ids, c.ID)
+		params.GenerationTimesSeconds = append(params.GenerationTimesSeconds, c.GenerationTimeSeconds)
+		params.FileSizesBytes = append(params.FileSizesBytes, c.FileSizeBytes)
+		params.Metadata = append(params.Metadata, c.Metadata)
+		params.Attempts = append(params.Attempts, c.Attempt)
+	}
+	completed, err := d.own.CompleteGenerations(ctx, params)
+	return generations(completed), err
+}
+
+// failUnlocked ends attempts of the generations that no other transaction has locked.
+func (d *dialect) failUnlocked(ctx context.Context, failures []engine.Failure, now time.Time) ([]storagedb.Generation, error) {
+	var backingOff []uuid.UUID
+	for _, f := range failures {
+		if f.BacksOff() {
+			backingOff = append(backingOff, f.ID)
+		}
+	}
+	before := make(map[uuid.UUID]int64)
+	if len(backingOff) > 0 {
+		counted, err := d.own.CountErrorsOfGenerations(ctx, backingOff)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range counted {
+			before[row.GenerationID] = row.Failures
+		}
+	}
+	params := pgdb.FailGenerationsParams{Now: now}
+	for _, f := range failures {
+		params.Ids = append(params.Ids, f.ID)
+		params.Attempts = append(params.Attempts, f.Attempt)
+		params.Finals = append(params.Finals, f.Final)
+		params.RetryAts = append(params.RetryAts, f.RetryAt(now, before[f.ID]))
+		params.Errors = append(params.Errors, f.Error)
+	}
+	failed, err := d.own.FailGenerations(ctx, params)
+	return generations(failed), err
+}
+
+func (d *dialect) extendUnlocked(ctx context.Context, extensions []engine.Extension, now time.Time) ([]storagedb.Generation, error) {
+	var params pgdb.ExtendLeasesParams
+	for _, x := range extensions {
+		params.Ids = append(params.Ids, x.ID)
+		params.Attempts = append(params.Attempts, x.Attempt)
+		params.LeaseExpiresAts = append(params.LeaseExpiresAts, x.Expires(now))
+	}
+	extended, err := d.own.ExtendLeases(ctx, params)
+	return generations(extended), err
+}
+
+func (d *dialect) reportUnlocked(ctx context.Context, reports []engine.Report, _ time.Time) ([]uuid.UUID, error) {
+	var params pgdb.ReportProgressesParams
+	for _, r := range reports {
+		params.Ids = append(params.Ids, r.ID)
+		params.Attempts = append(params.Attempts, r.Attempt)
+		params.ProgressSteps = append(params.ProgressSteps, r.Step)
+		params.ProgressFractions = append(params.ProgressFractions, r.Fraction)
+	}
+	return d.own.ReportProgresses(ctx, params)
+}
+
+// FailGeneration also waits for a locked generation, which the statement of a batch leaves.
+func (d *dialect) FailGeneration(ctx context.Context, f engine.Failure, now time.Time) (storagedb.Generation, error) {
+	failures := []engine.Failure{f}
+	failed, err := d.failUnlocked(ctx, failures, now)
+	if err == nil && len(failed) == 0 {
+		if err = d.own.LockGenerations(ctx, []uuid.UUID{f.ID}); err == nil {
+			failed, err = d.failUnlocked(ctx, failures, now)
+		}
+	}
+	switch {
+	case err != nil:
+		return storagedb.Generation{}, err
+	case len(failed) == 0:
+		return storagedb.Generation{}, pgx.ErrNoRows
+	}
+	return failed[0], nil
+}

@@ -1,0 +1,170 @@
+// Package sqliteconn is a modernc connection to SQLite that speaks pgx's DBTX, so that one generated package runs on both
+// engines.
+package sqliteconn
+
+import (
+	"context"
+	"database/sql/driver"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+)
+
+// Conn gives one modernc connection the DBTX interface of the generated code, which is pgx's. It works on the driver
+// itself: database/sql would add a pool, a lock and a conversion to every call, and would prepare a statement per call.
+//
+// A Conn belongs to one goroutine at a time.
+type Conn struct {
+	conn       driver.Conn
+	statements map[string]*statement
+	ended      int // the number of transactions that have ended
+}
+
+var prepared atomic.Int64
+
+// Prepared returns the number of statements that all connections have prepared. A test counts them.
+func Prepared() int64 { return prepared.Load() }
+
+// maxStatements bounds the cache. The store has fewer than a hundred queries; the rest is for a user's own.
+const maxStatements = 256
+
+type statement struct {
+	driver.Stmt
+	inUse  bool // a result is open on it
+	cached bool
+}
+
+// sqliteDriver is a driver of our own, so that its functions do not get in the way of another program's.
+var sqliteDriver = &sqlite.Driver{}
+
+// RegisterFunction makes a deterministic SQL function known to the connections that are opened from now on.
+func RegisterFunction(name string, args int32, fn func(args []driver.Value) (driver.Value, error)) error {
+	return sqliteDriver.RegisterDeterministicScalarFunction(name, args, func(_ *sqlite.FunctionContext, values []driver.Value) (driver.Value, error) {
+		return fn(values)
+	})
+}
+
+// Open opens a connection once. [OpenWhenFree] also waits for another process.
+func Open(dsn string) (*Conn, error) {
+	conn, err := sqliteDriver.Open(dsn)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{conn: conn, statements: make(map[string]*statement)}
+	hooks := conn.(sqlite.HookRegisterer)
+	hooks.RegisterCommitHook(func() int32 { c.ended++; return 0 })
+	hooks.RegisterRollbackHook(func() { c.ended++ })
+	return c, nil
+}
+
+// Raw returns modernc's connection, for what it does besides statements: backups and page counts.
+func (c *Conn) Raw() driver.Conn { return c.conn }
+
+// Ended returns the number of transactions that have ended on the connection, including those that SQLite itself has
+// rolled back, as it does if a disk is full.
+func (c *Conn) Ended() int { return c.ended }
+
+// Close closes the connection, which rolls back an open transaction.
+func (c *Conn) Close() error {
+	c.dropStatements()
+	hooks := c.conn.(sqlite.HookRegisterer) // modernc keeps them in a global table
+	hooks.RegisterCommitHook(nil)
+	hooks.RegisterRollbackHook(nil)
+	return c.conn.Close()
+}
+
+func (c *Conn) dropStatements() {
+	for text, statement := range c.statements {
+		statement.cached = false
+		if !statement.inUse {
+			statement.Close()
+		}
+		delete(c.statements, text)
+	}
+}
+
+// prepare returns the cached statement for text. If a result is still open on that one, as when a user's query runs inside
+// a loop over the same query, it prepares another for this use only.
+func (c *Conn) prepare(ctx context.Context, text string) (*statement, error) {
+	known := c.statements[text]
+	if known != nil && !known.inUse {
+		return known, nil
+	}
+	// modernc takes whatever follows a semicolon for a second statement, and then prepares both at every call.
+	single := strings.TrimRight(text, "; \t\r\n")
+	stmt, err := c.conn.(driver.ConnPrepareContext).PrepareContext(ctx, single)
+	if err != nil {
+		return nil, err
+	}
+	prepared.Add(1)
+	made := &statement{Stmt: stmt, cached: known == nil}
+	if made.cached {
+		if len(c.statements) >= maxStatements {
+			c.dropStatements()
+		}
+		c.statements[text] = made
+	}
+	return made, nil
+}
+
+// release returns a statement when its result is closed.
+func (s *statement) release() {
+	s.inUse = false
+	if !s.cached {
+		s.Close()
+	}
+}
+
+func (c *Conn) Exec(ctx context.Context, text string, args ...any) (pgconn.CommandTag, error) {
+	values, err := arguments(args)
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	statement, err := c.prepare(ctx, text)
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	statement.inUse = true
+	defer statement.release()
+	result, err := statement.Stmt.(driver.StmtExecContext).ExecContext(ctx, values)
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	affected, err := result.RowsAffected()
+	return pgconn.NewCommandTag("SQLITE " + strconv.FormatInt(affected, 10)), err
+}
+
+func (c *Conn) Query(ctx context.Context, text string, args ...any) (pgx.Rows, error) {
+	result, err := c.query(ctx, text, args)
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+func (c *Conn) QueryRow(ctx context.Context, text string, args ...any) pgx.Row {
+	result, err := c.query(ctx, text, args)
+	return row{result, err}
+}
+
+func (c *Conn) query(ctx context.Context, text string, args []any) (*rows, error) {
+	values, err := arguments(args)
+	if err != nil {
+		return nil, err
+	}
+	statement, err := c.prepare(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	statement.inUse = true
+	result, err := statement.Stmt.(driver.StmtQueryContext).QueryContext(ctx, values)
+	if err != nil {
+		statement.release()
+		return nil, err
+	}
+	return &rows{ctx: ctx, rows: result, statement: statement, values: make([]driver.Value, len(result.Columns()))}, nil
+}

@@ -1,0 +1,126 @@
+package sqliteconn
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// row is the row of a QueryRow.
+type row struct {
+	rows *rows
+	err  error
+}
+
+func (r row) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
+			return err
+		}
+		return pgx.ErrNoRows
+	}
+	if err := r.rows.Scan(dest...); err != nil {
+		return err
+	}
+	r.rows.Close() // its error is the statement's: SQLite commits when the statement is reset
+	return r.rows.Err()
+}
+
+// rows is pgx.Rows over a modernc result.
+type rows struct {
+	ctx       context.Context // modernc honours it for the first row only
+	rows      driver.Rows
+	statement *statement
+	values    []driver.Value
+	err       error
+	started   bool
+	closed    bool
+}
+
+func (r *rows) Next() bool {
+	if r.closed {
+		return false
+	}
+	// The first row has been read already, and what the statement changes has been changed.
+	if r.started {
+		if r.err = r.ctx.Err(); r.err != nil {
+			r.Close()
+			return false
+		}
+	}
+	r.started = true
+	if err := r.rows.Next(r.values); err != nil {
+		if !errors.Is(err, io.EOF) {
+			r.err = err
+		}
+		r.Close()
+		return false
+	}
+	return true
+}
+
+func (r *rows) Scan(dest ...any) error {
+	if len(dest) != len(r.values) {
+		return fmt.Errorf("store: scan of %d columns into %d destinations", len(r.values), len(dest))
+	}
+	for i, d := range dest {
+		if err := scanValue(r.values[i], d); err != nil {
+			return &ValueError{column: r.rows.Columns()[i], err: err}
+		}
+	}
+	return nil
+}
+
+// ValueError is a value that does not fit its column, as a broken file may hold.
+type ValueError struct {
+	column string
+	err    error
+}
+
+func (e *ValueError) Error() string {
+	return "store: scan column " + e.column + ": " + e.err.Error()
+}
+func (e *ValueError) Unwrap() error { return e.err }
+
+func (r *rows) Close() {
+	if r.closed {
+		return
+	}
+	r.closed = true
+	if err := r.rows.Close(); err != nil && r.err == nil {
+		r.err = err
+	}
+	r.statement.release()
+}
+
+func (r *rows) Err() error                    { return r.err }
+func (r *rows) CommandTag() pgconn.CommandTag { return pgconn.CommandTag{} }
+func (r *rows) Conn() *pgx.Conn               { return nil }
+func (r *rows) RawValues() [][]byte           { return nil }
+func (r *rows) TypeMap() *pgtype.Map          { return nil }
+
+func (r *rows) FieldDescriptions() []pgconn.FieldDescription {
+	fields := make([]pgconn.FieldDescription, len(r.values))
+	for i, name := range r.rows.Columns() {
+		fields[i].Name = name
+	}
+	return fields
+}
+
+func (r *rows) Values() ([]any, error) {
+	values := make([]any, len(r.values))
+	for i, value := range r.values {
+		values[i] = value
+	}
+	return values, nil
+}
