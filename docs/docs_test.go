@@ -86,6 +86,20 @@ func anchors(text string) map[string]bool {
 	return found
 }
 
+// TestPaths checks that each path of the repository that a document names in code exists.
+func TestPaths(t *testing.T) {
+	path := regexp.MustCompile("^`((?:internal|store|storagedb|db|docs|cmd|examples|bench|tools)/[\\w./-]+)`$")
+	for name, text := range documents(t) {
+		for _, code := range inlineCode.FindAllString(fenced.ReplaceAllString(text, ""), -1) {
+			if found := path.FindStringSubmatch(code); found != nil {
+				if _, err := os.Stat(filepath.Join(root, found[1])); err != nil {
+					t.Errorf("%s names %s, which does not exist", name, found[1])
+				}
+			}
+		}
+	}
+}
+
 // TestMakeTargets checks that each make target that a document names exists.
 func TestMakeTargets(t *testing.T) {
 	is := is.New(t)
