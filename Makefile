@@ -100,11 +100,11 @@ generate: $(DBMATE) ## make the Go code from db/queries, and the schema dumps fr
 	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test ./db -run TestSchemaDumps -update
 
 .PHONY: verify
-verify: $(DBMATE) ## fail where generated code, schema dumps or go.mod are stale, or a shared query compiles on one engine alone
+verify: $(DBMATE) ## fail if generated code, schema dumps, docs/schema.md or go.mod are stale, or a shared query compiles on one engine only
 	@if LC_ALL=C grep -rn --include='*.sql' '[^ -~	]' db; then echo "the lines above are not ASCII: sqlc would cut the query short"; exit 1; fi
 	$(TOOL) sqlc compile
 	$(TOOL) sqlc diff
-	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 -run 'TestSchemaDumps|TestEveryStatement' ./db ./storagedb
+	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 -run 'TestSchemaDumps|TestSchemaDoc|TestEveryStatement' ./db ./storagedb
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
 	cd bench && go mod tidy -diff
