@@ -94,10 +94,10 @@ lint: ## gofmt, go vet and staticcheck
 	cd cmd && go tool -modfile=../tools/go.mod staticcheck ./...
 
 .PHONY: generate
-generate: $(DBMATE) ## make the Go code from db/queries, and the schema dumps from db/migrations
+generate: $(DBMATE) ## make the schema dumps from db/migrations, and the Go code from db/queries
+	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 ./db -run TestSchemaDumps -update
 	$(TOOL) sqlc generate
 	cd bench && go generate ./...
-	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test ./db -run TestSchemaDumps -update
 
 .PHONY: verify
 verify: $(DBMATE) ## fail where generated code, schema dumps or go.mod are stale, or a shared query compiles on one engine alone
