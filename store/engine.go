@@ -154,19 +154,6 @@ type engine interface {
 	close()
 }
 
-// hitsOf are an engine's rows as prompts that were found, without their snippets.
-func hitsOf[Row pgdb.SearchPromptsRow | sqlitedb.SearchPromptsRow](rows []Row) []PromptHit {
-	hits := make([]PromptHit, len(rows))
-	for i, row := range rows {
-		row := pgdb.SearchPromptsRow(row)
-		hits[i] = PromptHit{
-			Prompt: Prompt{ID: row.ID, Text: row.Text, UsedCount: row.UsedCount, FirstUsedAt: row.FirstUsedAt, LastUsedAt: row.LastUsedAt},
-			Rank:   row.Score,
-		}
-	}
-	return hits
-}
-
 // generationsOf are an engine's rows as those of the shared queries.
 func generationsOf[Row pgdb.Generation | sqlitedb.Generation](rows []Row) []Generation {
 	generations := make([]Generation, len(rows))

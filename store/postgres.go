@@ -456,5 +456,9 @@ func (e *postgresEngine) searchPrompts(ctx context.Context, db storagedb.DBTX, s
 	params.Wanted, params.WantedPrefixes = asArrays(search.query.wanted)
 	params.Excluded, params.ExcludedPrefixes = asArrays(search.query.excluded)
 	rows, err := pgdb.New(db).SearchPrompts(ctx, params)
-	return hitsOf(rows), err
+	hits := make([]PromptHit, len(rows))
+	for i, row := range rows {
+		hits[i] = PromptHit{Prompt: Prompt(row.Prompt), Rank: row.Score}
+	}
+	return hits, err
 }

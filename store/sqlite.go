@@ -554,5 +554,9 @@ func (e *sqliteEngine) searchPrompts(ctx context.Context, db storagedb.DBTX, sea
 	rows, err := sqlitedb.New(db).SearchPrompts(ctx, sqlitedb.SearchPromptsParams{
 		Query: search.query.fts5(), UnusedToo: search.unusedToo, Status: string(search.status), RowLimit: search.limit,
 	})
-	return hitsOf(rows), err
+	hits := make([]PromptHit, len(rows))
+	for i, row := range rows {
+		hits[i] = PromptHit{Prompt: Prompt(row.Prompt), Rank: row.Score}
+	}
+	return hits, err
 }
