@@ -100,11 +100,12 @@ generate: $(DBMATE) ## make the schema dumps from db/migrations, and the Go code
 	cd bench && go generate ./...
 
 .PHONY: verify
-verify: $(DBMATE) ## fail where generated code, schema dumps or go.mod are stale, or a shared query compiles on one engine alone
+verify: $(DBMATE) ## fail if generated code, schema dumps, lists of columns or go.mod are stale, or a shared query compiles on one engine alone
 	@if LC_ALL=C grep -rn --include='*.sql' '[^ -~	]' db; then echo "the lines above are not ASCII: sqlc would cut the query short"; exit 1; fi
+	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 -run 'TestSchemaDumps|TestEveryColumn' ./db
 	$(TOOL) sqlc compile
-	$(TOOL) sqlc diff
-	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 -run 'TestSchemaDumps|TestEveryStatement' ./db ./storagedb
+	$(TOOL) sqlc diff || { echo "generated code is stale: run make generate"; exit 1; }
+	REQUIRE_POSTGRES=1 go test -count=1 -run 'TestEveryStatement|TestEveryColumn' ./storagedb ./store
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
 	cd bench && go mod tidy -diff

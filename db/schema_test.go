@@ -39,11 +39,13 @@ func TestSchemaDumpsAreCurrent(t *testing.T) {
 	}{
 		{
 			"sqlite", "sqlite:" + file, "sqlite3", "schema.sql", "sqlite", file,
-			"SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table' ORDER BY t.name, c.cid",
+			`SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
+			WHERE t.type = 'table' ORDER BY t.name, c.cid`,
 		},
 		{
 			"postgres", postgresURL + "&sslmode=disable", "pg_dump", "schema.postgres.sql", "pgx", postgresURL,
-			"SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, ordinal_position",
+			`SELECT table_name, column_name FROM information_schema.columns
+			WHERE table_schema = 'public' ORDER BY table_name, ordinal_position`,
 		},
 	} {
 		t.Run(engine.name, func(t *testing.T) {
@@ -77,8 +79,9 @@ func TestSchemaDumpsAreCurrent(t *testing.T) {
 	for _, table := range []string{"prompts", "generations", "generation_errors", "generation_queue"} {
 		sqlite, postgres := columns["sqlite"][table], columns["postgres"][table]
 		if !slices.Equal(sqlite, postgres) {
-			t.Errorf("%s differs between the engines: every column needs a migration in db/migrations/sqlite and in db/migrations/postgres, "+
-				"in the same order:\nsqlite:   %s\npostgres: %s", table, strings.Join(sqlite, " "), strings.Join(postgres, " "))
+			t.Errorf("%s differs between the engines: add every column in db/migrations/sqlite and in "+
+				"db/migrations/postgres, in the same order\nsqlite:   %s\npostgres: %s",
+				table, strings.Join(sqlite, " "), strings.Join(postgres, " "))
 		}
 	}
 }
