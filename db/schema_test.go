@@ -54,7 +54,8 @@ func TestSchemaDumpsAreCurrent(t *testing.T) {
 				t.Fatalf("dbmate dumps a schema with %s, which is not installed", engine.program)
 			}
 			file := filepath.Join(t.TempDir(), engine.file)
-			cmd := exec.Command(dbmate, "--url", engine.url, "--migrations-dir", "migrations/"+engine.name, "--schema-file", file, "up")
+			cmd := exec.Command(dbmate, "--url", engine.url,
+				"--migrations-dir", "migrations/"+engine.name, "--schema-file", file, "up")
 			if output, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("dbmate: %v: %s", err, output)
 			}

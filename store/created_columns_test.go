@@ -18,7 +18,9 @@ type copied struct {
 	row map[string]any
 }
 
-func (c *copied) CopyFrom(_ context.Context, _ pgx.Identifier, columns []string, source pgx.CopyFromSource) (int64, error) {
+func (c *copied) CopyFrom(
+	_ context.Context, _ pgx.Identifier, columns []string, source pgx.CopyFromSource,
+) (int64, error) {
 	c.row = make(map[string]any)
 	source.Next()
 	values, err := source.Values()
@@ -37,7 +39,8 @@ func TestEveryColumnOfACreationIsInserted(t *testing.T) {
 		value.Set(reflect.ValueOf(all[len(all)-1]))
 	}
 	db := &copied{}
-	created, err := copyCreated(t.Context(), db, []CreateGenerationParams{params}, map[string]int64{params.Prompt: 7}, time.Now())
+	rows, prompts := []CreateGenerationParams{params}, map[string]int64{params.Prompt: 7}
+	created, err := copyCreated(t.Context(), db, rows, prompts, time.Now())
 	is.NoErr(err)
 	row := reflect.ValueOf(created[0])
 	for field := range reflect.TypeFor[CreateGenerationParams]().Fields() {
