@@ -94,17 +94,18 @@ lint: ## gofmt, go vet and staticcheck
 	cd cmd && go tool -modfile=../tools/go.mod staticcheck ./...
 
 .PHONY: generate
-generate: $(DBMATE) ## make the Go code from db/queries, and the schema dumps from db/migrations
+generate: $(DBMATE) ## make the schema dumps from db/migrations, and the Go code from db/queries
+	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 ./db -run TestSchemaDumps -update
 	$(TOOL) sqlc generate
 	cd bench && go generate ./...
-	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test ./db -run TestSchemaDumps -update
 
 .PHONY: verify
-verify: $(DBMATE) ## fail if generated code, schema dumps, docs/schema.md or go.mod are stale, or a shared query compiles on one engine only
+verify: $(DBMATE) ## fail if generated code, schema dumps, docs/schema.md, lists of columns or go.mod are stale, or a shared query compiles on one engine only
 	@if LC_ALL=C grep -rn --include='*.sql' '[^ -~	]' db; then echo "the lines above are not ASCII: sqlc would cut the query short"; exit 1; fi
+	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 -run 'TestSchemaDumps|TestSchemaDoc|TestEveryColumn' ./db
 	$(TOOL) sqlc compile
-	$(TOOL) sqlc diff
-	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 -run 'TestSchemaDumps|TestSchemaDoc|TestEveryStatement' ./db ./storagedb
+	$(TOOL) sqlc diff || { echo "generated code is stale: run make generate"; exit 1; }
+	REQUIRE_POSTGRES=1 go test -count=1 -run 'TestEveryStatement|TestEveryColumn' ./storagedb ./internal/transfer ./internal/engine
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
 	cd bench && go mod tidy -diff

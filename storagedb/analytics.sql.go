@@ -102,12 +102,8 @@ type TrendingPromptsParams struct {
 }
 
 type TrendingPromptsRow struct {
-	ID          int64     `json:"id"`
-	Text        string    `json:"text"`
-	UsedCount   int64     `json:"used_count"`
-	FirstUsedAt time.Time `json:"first_used_at"`
-	LastUsedAt  time.Time `json:"last_used_at"`
-	Uses        int64     `json:"uses"`
+	Prompt Prompt `json:"prompt"`
+	Uses   int64  `json:"uses"`
 }
 
 // One range of idx_generations_created_at: as much as was asked for since then. The order, and a limit that is none, are
@@ -122,11 +118,11 @@ func (q *Queries) TrendingPrompts(ctx context.Context, arg TrendingPromptsParams
 	for rows.Next() {
 		var i TrendingPromptsRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Text,
-			&i.UsedCount,
-			&i.FirstUsedAt,
-			&i.LastUsedAt,
+			&i.Prompt.ID,
+			&i.Prompt.Text,
+			&i.Prompt.UsedCount,
+			&i.Prompt.FirstUsedAt,
+			&i.Prompt.LastUsedAt,
 			&i.Uses,
 		); err != nil {
 			return nil, err

@@ -160,10 +160,7 @@ func (o *operations) TrendingPrompts(ctx context.Context, since time.Time, limit
 	}
 	trending := make([]TrendingPrompt, len(rows))
 	for i, row := range rows {
-		trending[i] = TrendingPrompt{
-			Prompt: Prompt{ID: row.ID, Text: row.Text, UsedCount: row.UsedCount, FirstUsedAt: row.FirstUsedAt, LastUsedAt: row.LastUsedAt},
-			Uses:   row.Uses,
-		}
+		trending[i] = TrendingPrompt(row)
 	}
 	return trending, nil
 }

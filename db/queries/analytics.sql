@@ -28,7 +28,7 @@ GROUP BY g.model_name, g.model_version;
 -- name: TrendingPrompts :many
 -- One range of idx_generations_created_at: as much as was asked for since then. The order, and a limit that is none, are
 -- for SQLite: it takes any range for a quarter of the table, and would rather read all of another index.
-SELECT p.*, uses.uses
+SELECT sqlc.embed(p), uses.uses
 FROM (
 	SELECT recent.prompt_id, count(*) AS uses, max(recent.created_at) AS last_created_at
 	FROM (

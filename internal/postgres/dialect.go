@@ -149,10 +149,7 @@ func (d *dialect) SearchPrompts(ctx context.Context, search engine.PromptSearch)
 	params.Excluded, params.ExcludedPrefixes = listing.Arrays(search.Words.Excluded)
 	rows, err := d.own.SearchPrompts(ctx, params)
 	return engine.MapRows(rows, func(row pgdb.SearchPromptsRow) engine.PromptHit {
-		return engine.PromptHit{
-			Prompt: storagedb.Prompt{ID: row.ID, Text: row.Text, UsedCount: row.UsedCount, FirstUsedAt: row.FirstUsedAt, LastUsedAt: row.LastUsedAt},
-			Rank:   row.Score,
-		}
+		return engine.PromptHit{Prompt: storagedb.Prompt(row.Prompt), Rank: row.Score}
 	}), err
 }
 

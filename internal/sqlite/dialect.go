@@ -202,10 +202,7 @@ func (d *dialect) SearchPrompts(ctx context.Context, search engine.PromptSearch)
 		Query: search.Words.FTS5(), UnusedToo: search.UnusedToo, Status: string(search.Status), RowLimit: search.Limit,
 	})
 	return engine.MapRows(rows, func(row sqlitedb.SearchPromptsRow) engine.PromptHit {
-		return engine.PromptHit{
-			Prompt: storagedb.Prompt{ID: row.ID, Text: row.Text, UsedCount: row.UsedCount, FirstUsedAt: row.FirstUsedAt, LastUsedAt: row.LastUsedAt},
-			Rank:   row.Score,
-		}
+		return engine.PromptHit{Prompt: storagedb.Prompt(row.Prompt), Rank: row.Score}
 	}), err
 }
 

@@ -7,7 +7,6 @@ package pgdb
 
 import (
 	"context"
-	"time"
 )
 
 const searchPrompts = `-- name: SearchPrompts :many
@@ -36,12 +35,8 @@ type SearchPromptsParams struct {
 }
 
 type SearchPromptsRow struct {
-	ID          int64     `json:"id"`
-	Text        string    `json:"text"`
-	UsedCount   int64     `json:"used_count"`
-	FirstUsedAt time.Time `json:"first_used_at"`
-	LastUsedAt  time.Time `json:"last_used_at"`
-	Score       float64   `json:"score"`
+	Prompt Prompt  `json:"prompt"`
+	Score  float64 `json:"score"`
 }
 
 // Full-text search is each engine's own. Served by idx_prompts_search_words; all hits are ranked. Where only those are wanted
@@ -65,11 +60,11 @@ func (q *Queries) SearchPrompts(ctx context.Context, arg SearchPromptsParams) ([
 	for rows.Next() {
 		var i SearchPromptsRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Text,
-			&i.UsedCount,
-			&i.FirstUsedAt,
-			&i.LastUsedAt,
+			&i.Prompt.ID,
+			&i.Prompt.Text,
+			&i.Prompt.UsedCount,
+			&i.Prompt.FirstUsedAt,
+			&i.Prompt.LastUsedAt,
 			&i.Score,
 		); err != nil {
 			return nil, err

@@ -41,3 +41,11 @@ type Generation struct {
 	CancelRequestedAt     *time.Time         `json:"cancel_requested_at"`
 	Favorite              bool               `json:"favorite"`
 }
+
+type Prompt struct {
+	ID          int64     `json:"id"`
+	Text        string    `json:"text"`
+	UsedCount   int64     `json:"used_count"`
+	FirstUsedAt time.Time `json:"first_used_at"`
+	LastUsedAt  time.Time `json:"last_used_at"`
+}

@@ -7,7 +7,6 @@ package sqlitedb
 
 import (
 	"context"
-	"time"
 )
 
 const searchPrompts = `-- name: SearchPrompts :many
@@ -30,12 +29,8 @@ type SearchPromptsParams struct {
 }
 
 type SearchPromptsRow struct {
-	ID          int64     `json:"id"`
-	Text        string    `json:"text"`
-	UsedCount   int64     `json:"used_count"`
-	FirstUsedAt time.Time `json:"first_used_at"`
-	LastUsedAt  time.Time `json:"last_used_at"`
-	Score       float64   `json:"score"`
+	Prompt Prompt  `json:"prompt"`
+	Score  float64 `json:"score"`
 }
 
 // As PostgreSQL's, by FTS5. Its rank is better the lower it is.
@@ -54,11 +49,11 @@ func (q *Queries) SearchPrompts(ctx context.Context, arg SearchPromptsParams) ([
 	for rows.Next() {
 		var i SearchPromptsRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Text,
-			&i.UsedCount,
-			&i.FirstUsedAt,
-			&i.LastUsedAt,
+			&i.Prompt.ID,
+			&i.Prompt.Text,
+			&i.Prompt.UsedCount,
+			&i.Prompt.FirstUsedAt,
+			&i.Prompt.LastUsedAt,
 			&i.Score,
 		); err != nil {
 			return nil, err

@@ -65,13 +65,14 @@ func sqliteURL(path string) string {
 // themselves.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
-	return postgresServer(t).database(t, true)
+	s := postgresServer(t)
+	return s.Database(t, s.template)
 }
 
 // EmptyPostgresURL gives the URL of a PostgreSQL database without any table, for tests of migrations.
 func EmptyPostgresURL(t testing.TB) string {
 	t.Helper()
-	return postgresServer(t).database(t, false)
+	return postgresServer(t).Database(t, "")
 }
 
 func open(t testing.TB, url string, opts []store.Options) *store.Store {

@@ -5,7 +5,7 @@
 WITH typed AS MATERIALIZED (
 	SELECT search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[]) AS query
 )
-SELECT p.*, CAST(ts_rank(s.words, (SELECT typed.query FROM typed)) AS DOUBLE PRECISION) AS score
+SELECT sqlc.embed(p), CAST(ts_rank(s.words, (SELECT typed.query FROM typed)) AS DOUBLE PRECISION) AS score
 FROM prompts_search AS s
 JOIN prompts AS p ON p.id = s.prompt_id
 WHERE s.words @@ (SELECT typed.query FROM typed)

@@ -1,6 +1,6 @@
 -- name: SearchPrompts :many
 -- As PostgreSQL's, by FTS5. Its rank is better the lower it is.
-SELECT p.*, CAST(-prompts_search.rank AS REAL) AS score
+SELECT sqlc.embed(p), CAST(-prompts_search.rank AS REAL) AS score
 FROM prompts_search
 JOIN prompts AS p ON p.id = prompts_search.rowid
 WHERE prompts_search.text MATCH @query
