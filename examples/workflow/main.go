@@ -34,7 +34,7 @@ func main() {
 	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	err := run(ctx)
+	err := run(ctx, promptsFile)
 	if ctx.Err() != nil {
 		log.Fatal("interrupted; run it again to go on")
 	}
@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, prompts string) error {
 	s, err := store.Open(ctx, store.Options{Migrate: true})
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := askFor(ctx, s, promptsFile, batch, out); err != nil {
+	if err := askFor(ctx, s, prompts, batch, out); err != nil {
 		return err
 	}
 	if err := rollBack(ctx, s); err != nil {
