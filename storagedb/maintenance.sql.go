@@ -58,7 +58,7 @@ type ExpiredLeasesRow struct {
 
 // Index: idx_generations_status or idx_generations_status_model_name, all that is processing.
 //
-// That is as much as there are workers. An index on lease_expires_at would have to be kept at each extension of a
+// Only as many are processing as workers hold claims. An index on lease_expires_at would have to be kept at each extension of a
 // lease.
 func (q *Queries) ExpiredLeases(ctx context.Context, expiredBefore *time.Time) ([]ExpiredLeasesRow, error) {
 	rows, err := q.db.Query(ctx, expiredLeases, expiredBefore)
