@@ -1,6 +1,6 @@
 //go:build unix
 
-package store_test
+package sqlitefile_test
 
 import (
 	"io/fs"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
@@ -44,7 +45,7 @@ func TestSpecialFileIsNoDatabase(t *testing.T) {
 			}
 		}
 	}
-	wantInvalid(t, s.Backup(ctx, pipe), "path")
+	testkit.WantInvalid(t, s.Backup(ctx, pipe), "path")
 	info, err := os.Lstat(pipe)
 	is.NoErr(err)
 	is.Equal(info.Mode().Type(), fs.ModeNamedPipe)
