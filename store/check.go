@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 
-	"github.com/dgx-music/storage/internal/engine"
 	"github.com/dgx-music/storage/internal/maintain"
 )
 
@@ -21,25 +20,25 @@ const (
 	// FindingIntegrity is a broken file or index ("database", or the name of what could not be read); a prompt that the
 	// full-text index has wrong (its ID, or "prompts_search" for the whole index); or a generation whose metadata differs from
 	// its index, or whose prompt differs from its prompt's row (its ID).
-	FindingIntegrity FindingKind = engine.FindingIntegrity
+	FindingIntegrity FindingKind = "integrity"
 	// FindingForeignKey is a generation without its prompt, or errors without their generation (the generation's ID); or words
 	// without their prompt (the prompt's ID).
-	FindingForeignKey FindingKind = engine.FindingForeignKey
+	FindingForeignKey FindingKind = "foreign_key"
 	// FindingCounter is a wrong counter: a status, or "prompts".
-	FindingCounter FindingKind = engine.FindingCounter
+	FindingCounter FindingKind = "counter"
 	// FindingUsedCount is a prompt that more generations use than its used_count says: its ID.
-	FindingUsedCount FindingKind = engine.FindingUsedCount
+	FindingUsedCount FindingKind = "used_count"
 	// FindingStuckLease is a generation whose lease ran out over a minute ago, and that no worker has rescued: its ID.
-	FindingStuckLease FindingKind = engine.FindingStuckLease
+	FindingStuckLease FindingKind = "stuck_lease"
 	// FindingFilePath is a generation whose file path leads out of the root, and was not followed: its ID; or a directory that
 	// this user may not read, in which orphan files were not looked for: its path below the root.
-	FindingFilePath FindingKind = engine.FindingFilePath
+	FindingFilePath FindingKind = "file_path"
 	// FindingMissingFile is a completed generation whose audio file does not exist: its ID.
-	FindingMissingFile FindingKind = engine.FindingMissingFile
+	FindingMissingFile FindingKind = "missing_file"
 	// FindingFileSize is a completed generation whose file_size_bytes differs from its file: its ID.
-	FindingFileSize FindingKind = engine.FindingFileSize
+	FindingFileSize FindingKind = "file_size"
 	// FindingOrphanFile is a file that no generation names: its path below the root, with slashes.
-	FindingOrphanFile FindingKind = engine.FindingOrphanFile
+	FindingOrphanFile FindingKind = "orphan_file"
 )
 
 // Finding is something that is not as it should be. It never quotes a prompt.

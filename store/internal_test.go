@@ -11,6 +11,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/dberr"
 	"github.com/dgx-music/storage/internal/engine"
 )
 
@@ -137,4 +138,19 @@ func TestPausesGrowUpToTheirMaximumAndStayThere(t *testing.T) {
 		}
 		is.Equal(pause, to)
 	}
+}
+
+// The documented constants are literals, so that go doc shows their values. They are those of the inner rooms.
+func TestDocumentedConstantsAreThoseOfTheRooms(t *testing.T) {
+	is := is.New(t)
+	is.Equal([]int{MaxPromptBytes, MaxModelNameBytes, MaxModelVersionBytes, MaxFilePathBytes, MaxErrorMessageBytes},
+		[]int{dberr.MaxPromptBytes, dberr.MaxModelNameBytes, dberr.MaxModelVersionBytes, dberr.MaxFilePathBytes, dberr.MaxErrorMessageBytes})
+	is.Equal(StepQueued, engine.StepQueued)
+	is.Equal([]FindingKind{
+		FindingIntegrity, FindingForeignKey, FindingCounter, FindingUsedCount, FindingStuckLease, FindingFilePath, FindingMissingFile,
+		FindingFileSize, FindingOrphanFile,
+	}, []FindingKind{
+		engine.FindingIntegrity, engine.FindingForeignKey, engine.FindingCounter, engine.FindingUsedCount, engine.FindingStuckLease,
+		engine.FindingFilePath, engine.FindingMissingFile, engine.FindingFileSize, engine.FindingOrphanFile,
+	})
 }

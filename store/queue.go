@@ -14,7 +14,7 @@ import (
 // The steps of the Python service. A step may also be any other text. The store itself sets StepQueued when a generation is
 // created or becomes pending again, and StepCompleted or StepFailed when it ends.
 const (
-	StepQueued         = engine.StepQueued
+	StepQueued         = "queued"
 	StepLoadingModel   = "loading_model"
 	StepEncodingPrompt = "encoding_prompt"
 	StepGenerating     = "generating"

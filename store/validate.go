@@ -15,11 +15,11 @@ import (
 // The longest texts that the store accepts, in bytes. The schema's CHECK constraints state the same limits.
 const (
 	// MaxPromptBytes keeps a prompt within a row of a PostgreSQL B-tree, which holds 2,704 bytes.
-	MaxPromptBytes       = dberr.MaxPromptBytes
-	MaxModelNameBytes    = dberr.MaxModelNameBytes
-	MaxModelVersionBytes = dberr.MaxModelVersionBytes
-	MaxFilePathBytes     = dberr.MaxFilePathBytes
-	MaxErrorMessageBytes = dberr.MaxErrorMessageBytes
+	MaxPromptBytes       = 2000
+	MaxModelNameBytes    = 255
+	MaxModelVersionBytes = 255
+	MaxFilePathBytes     = 4096
+	MaxErrorMessageBytes = 1 << 20
 	MaxWorkerBytes       = 255
 	MaxProgressStepBytes = 255
 )

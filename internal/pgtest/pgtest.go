@@ -23,20 +23,17 @@ import (
 
 // Server is a PostgreSQL server on which tests make their databases.
 type Server struct {
-	URL *url.URL // of its administrative database
+	URL   *url.URL  // of its administrative database
+	leash io.Closer // of the watcher of a server that was started here, kept so that it is not let go before the end
 }
 
-// leash holds the watcher of a server that Find started. It lives as long as the process, since the server stops when it
-// is let go.
-var leash io.Closer
-
-// Find returns the server of $TEST_POSTGRES_URL. If that is empty, it starts one, which stops when the process ends. Call it
-// once in a process: a second server that it starts takes the first one's place.
+// Find returns the server of $TEST_POSTGRES_URL. If that is empty, it starts one, which stops when the process ends. The
+// Server must be kept as long as it is used.
 func Find(ctx context.Context) (*Server, error) {
-	text := os.Getenv("TEST_POSTGRES_URL")
+	text, leash := os.Getenv("TEST_POSTGRES_URL"), io.Closer(nil)
 	if text == "" {
 		var err error
-		if text, err = startServer(ctx); err != nil {
+		if text, leash, err = startServer(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -44,7 +41,7 @@ func Find(ctx context.Context) (*Server, error) {
 	if err != nil || !strings.HasPrefix(parsed.Scheme, "postgres") {
 		return nil, errors.New("TEST_POSTGRES_URL is no postgres:// URL")
 	}
-	return &Server{parsed}, nil
+	return &Server{parsed, leash}, nil
 }
 
 // Missing skips the test for want of a server. If REQUIRE_POSTGRES or TEST_POSTGRES_URL is set, it fails the test.
@@ -96,10 +93,10 @@ func (s *Server) URLOf(database string) string {
 }
 
 // startServer starts a server from the installed binaries, in a folder of its own.
-func startServer(ctx context.Context) (string, error) {
+func startServer(ctx context.Context) (text string, leash io.Closer, err error) {
 	bin, err := findBinaries()
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	parent := os.TempDir()
 	if len(parent) > 60 { // the path of a Unix socket holds some hundred bytes
@@ -107,12 +104,12 @@ func startServer(ctx context.Context) (string, error) {
 	}
 	folder, err := os.MkdirTemp(parent, "storetest-postgres-")
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	// This process may be killed at any time, so a child of its own stops the server once the pipe to it closes.
 	if leash, err = startWatcher(filepath.Join(bin, "pg_ctl"), folder); err != nil {
 		os.RemoveAll(folder)
-		return "", err
+		return "", nil, err
 	}
 	run := func(program string, args ...string) error {
 		cmd := exec.CommandContext(ctx, filepath.Join(bin, program), args...)
@@ -127,7 +124,7 @@ func startServer(ctx context.Context) (string, error) {
 	}
 	data := filepath.Join(folder, "data")
 	if err := run("initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync"); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	settings := []string{"listen_addresses=", "unix_socket_directories=" + folder, "max_connections=200"}
 	if os.Getenv("TEST_POSTGRES_DURABLE") == "" {
@@ -139,9 +136,9 @@ func startServer(ctx context.Context) (string, error) {
 	}
 	if err := run("pg_ctl", "start", "--wait", "--timeout", strconv.Itoa(int(time.Minute.Seconds())), "--pgdata", data, "--log", filepath.Join(folder, "log"), "--options", options); err != nil {
 		log, _ := os.ReadFile(filepath.Join(folder, "log")) // where there is none, err says enough
-		return "", fmt.Errorf("%w: %s", err, log)
+		return "", nil, fmt.Errorf("%w: %s", err, log)
 	}
-	return "postgres:///postgres?" + url.Values{"host": {folder}, "user": {"postgres"}}.Encode(), nil
+	return "postgres:///postgres?" + url.Values{"host": {folder}, "user": {"postgres"}}.Encode(), leash, nil
 }
 
 // findBinaries finds the folder of initdb and pg_ctl: that of $PATH, or the newest of those where Debian puts them.

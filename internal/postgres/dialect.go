@@ -15,18 +15,18 @@ import (
 
 // dialect runs PostgreSQL's own statements on one connection.
 type dialect struct {
-	shared *storagedb.Queries
-	own    *pgdb.Queries
+	shared storagedb.Queries
+	own    pgdb.Queries
 }
 
 func newDialect(db storagedb.DBTX) *dialect {
-	return &dialect{shared: storagedb.New(db), own: pgdb.New(db)}
+	return &dialect{shared: *storagedb.New(db), own: *pgdb.New(db)} // one allocation for both
 }
 
 // Queries returns the statements of one connection.
 func (e *Engine) Queries(db storagedb.DBTX) engine.Queries {
 	d := newDialect(db)
-	return engine.Queries{Queries: d.shared, Dialect: d, DB: db}
+	return engine.Queries{Queries: &d.shared, Dialect: d, DB: db}
 }
 
 func (d *dialect) CreateGenerations(ctx context.Context, creations []engine.Creation, now time.Time) ([]storagedb.Generation, error) {
@@ -84,7 +84,7 @@ func (d *dialect) copyGenerations(ctx context.Context, creations []engine.Creati
 	for _, prompt := range tracked {
 		prompts[prompt.Text] = prompt.ID
 	}
-	return engine.CopyCreations(ctx, d.shared, creations, prompts, now)
+	return engine.CopyCreations(ctx, &d.shared, creations, prompts, now)
 }
 
 func (d *dialect) CompleteGeneration(ctx context.Context, c engine.Completion, now time.Time) (storagedb.Generation, error) {

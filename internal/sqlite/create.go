@@ -18,7 +18,7 @@ func (d *dialect) CreateGenerations(ctx context.Context, creations []engine.Crea
 	if err != nil {
 		return nil, err
 	}
-	return engine.CopyCreations(ctx, d.shared, creations, prompts, now)
+	return engine.CopyCreations(ctx, &d.shared, creations, prompts, now)
 }
 
 // usePrompts counts the uses of the prompts, and returns the ID of each text.

@@ -44,14 +44,14 @@ var registerFunctions = sync.OnceValue(func() error {
 // dialect runs SQLite's own statements on one connection.
 type dialect struct {
 	db     storagedb.DBTX
-	shared *storagedb.Queries
-	own    *sqlitedb.Queries
+	shared storagedb.Queries
+	own    sqlitedb.Queries
 }
 
 // Queries returns the statements of one connection.
 func (e *Engine) Queries(db storagedb.DBTX) engine.Queries {
-	d := &dialect{db: db, shared: storagedb.New(db), own: sqlitedb.New(db)}
-	return engine.Queries{Queries: d.shared, Dialect: d, DB: db}
+	d := &dialect{db: db, shared: *storagedb.New(db), own: *sqlitedb.New(db)} // one allocation for all three
+	return engine.Queries{Queries: &d.shared, Dialect: d, DB: db}
 }
 
 func (d *dialect) CompleteGeneration(ctx context.Context, c engine.Completion, now time.Time) (storagedb.Generation, error) {
