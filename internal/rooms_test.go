@@ -44,6 +44,7 @@ var allowed = map[string]string{
 	// For tests only. Nothing but storetest imports pgtest, and nothing but tests testkit.
 	"internal/pgtest":  "",
 	"internal/testkit": "store store/storetest",
+	"internal/testrun": "pgtest", // the command of make test
 }
 
 // ownStoragedb are the rooms that may import an engine's own queries.
