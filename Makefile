@@ -7,9 +7,18 @@ endif
 export DATABASE_URL
 
 # sqlc and staticcheck run as Go tools, pinned in tools/go.mod, so that nobody who imports the module gets their
-# dependencies. dbmate needs a build tag for SQLite's full-text search, which go tool cannot pass, so it is built.
-TOOL   := go tool -modfile=tools/go.mod
-DBMATE := $(CURDIR)/.bin/dbmate
+# dependencies. go tool takes no -modfile beside go.work; staticcheck itself must see go.work, so go tool only says where it
+# is. dbmate needs a build tag for SQLite's full-text search, which go tool cannot pass, so it is built.
+TOOL        := GOWORK=off go tool -modfile=tools/go.mod
+STATICCHECK := "$$($(TOOL) -n staticcheck)"
+DBMATE      := $(CURDIR)/.bin/dbmate
+
+# The code that ent generates for the benchmark is not in the repository. client.go stands for all of it.
+ENT := bench/peers/ent/client.go
+
+# The modules that require this one. go.work has them use this directory, whichever version they require.
+STORAGE := github.com/dgx-music/storage
+MODULES := bench cmd examples
 
 # The tests compare the store with dbmate's CLI where that has been built; a newcomer need not build it to run them.
 WITH_DBMATE = DBMATE=$(wildcard $(DBMATE))
@@ -45,11 +54,13 @@ COVERED :=
 test: ## run the tests, on SQLite and on a PostgreSQL that they start themselves where it is installed
 	$(WITH_DBMATE) go test -timeout 30m -parallel 4 $(COVERED) ./...
 	cd cmd && go test ./...
+	cd examples && go test ./...
 
 .PHONY: test-race
 test-race: ## run the tests under the race detector, the longest of them shortened, and of dgxstore those with goroutines
 	$(WITH_DBMATE) go test -timeout 30m -parallel 4 -race -short ./...
 	cd cmd && go test -race -short -run 'Terminal|Interrupted' ./...
+	cd examples && go test -race -short ./...
 
 .PHONY: cover
 cover: COVERED := -coverpkg=./store,./storagedb -coverprofile=coverage.out
@@ -68,11 +79,11 @@ fuzz: ## look for metadata that breaks the reader, and for searches that are an 
 # mattn, which some of the others use, wants a C compiler, and a build tag for full-text search. The first time SQLite is
 # compiled once more, for the program in C.
 .PHONY: bench
-bench: ## let the store and its peers do the same work side by side, and write docs/benchmarks.md; takes some twenty minutes
+bench: $(ENT) ## let the store and its peers do the same work side by side, and write docs/benchmarks.md; takes some twenty minutes
 	cd bench && go run -tags sqlite_fts5 ./cmd/compare -out ../docs/benchmarks.md
 
 .PHONY: bench-store
-bench-store: ## measure the store's own parts: lists at a million, claims, wake-ups, what keeping counts and indexes costs
+bench-store: $(ENT) ## measure the store's own parts: lists at a million, claims, wake-ups, what keeping counts and indexes costs
 	cd bench && go test -run '^$$' -bench . -benchmem .
 
 .PHONY: seed
@@ -85,22 +96,21 @@ dgxstore: ## build .bin/dgxstore, the command line for whoever looks after a dat
 	cd cmd && CGO_ENABLED=0 go build -o $(CURDIR)/.bin/ ./dgxstore
 
 .PHONY: lint
-lint: ## gofmt, go vet and staticcheck
+lint: $(ENT) ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted"; exit 1; fi
 	go vet ./...
 	cd bench && go vet ./...
 	cd cmd && go vet ./...
-	$(TOOL) staticcheck ./...
-	cd cmd && go tool -modfile=../tools/go.mod staticcheck ./...
+	cd examples && go vet ./...
+	$(STATICCHECK) ./... ./cmd/... ./examples/...
 
 .PHONY: generate
 generate: $(DBMATE) ## make the schema dumps from db/migrations, and the Go code from db/queries
 	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 ./db -run TestSchemaDumps -update
 	$(TOOL) sqlc generate
-	cd bench && go generate ./...
 
 .PHONY: verify
-verify: $(DBMATE) ## fail if generated code, schema dumps, docs/schema.md, lists of columns or go.mod are stale, or a shared query compiles on one engine only
+verify: $(DBMATE) $(ENT) ## fail if generated code, schema dumps, docs/schema.md, lists of columns or go.mod are stale, or a shared query compiles on one engine only
 	@if LC_ALL=C grep -rn --include='*.sql' '[^ -~	]' db; then echo "the lines above are not ASCII: sqlc would cut the query short"; exit 1; fi
 	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 -run 'TestSchemaDumps|TestSchemaDoc|TestEveryColumn' ./db
 	$(TOOL) sqlc compile
@@ -108,8 +118,32 @@ verify: $(DBMATE) ## fail if generated code, schema dumps, docs/schema.md, lists
 	REQUIRE_POSTGRES=1 go test -count=1 -run 'TestEveryStatement|TestEveryColumn' ./storagedb ./internal/transfer ./internal/engine
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
-	cd bench && go mod tidy -diff
-	cd cmd && go mod tidy -diff
+	@$(call each_module,go mod tidy -diff -modfile="$$copy")
+
+# go mod tidy ignores go.work, and the version that a module requires may not be published. So it works on a copy of the
+# module's go.mod that has the storage module replaced by this directory.
+define each_module
+	for module in $(MODULES); do \
+		copy="$(CURDIR)/.bin/tidy/$$module.mod"; sum="$${copy%.mod}.sum"; \
+		mkdir -p .bin/tidy && cp $$module/go.mod "$$copy" && cp $$module/go.sum "$$sum" && \
+		go mod edit -replace="$(STORAGE)=$(CURDIR)" "$$copy" && \
+		(echo "$$module: go mod tidy"; cd $$module && GOWORK=off $(1)) || exit 1; \
+	done
+endef
+
+.PHONY: tidy
+tidy: $(ENT) ## bring each go.mod and go.sum in order
+	go mod tidy
+	cd tools && go mod tidy
+	@$(call each_module,go mod tidy -modfile="$$copy" && go mod edit -dropreplace=$(STORAGE) "$$copy" && cp "$$copy" go.mod && cp "$$sum" go.sum)
+
+# See README.md for what else a release takes.
+.PHONY: require
+require: ## have cmd, bench and examples require a version of the storage module: make require VERSION=v0.2.0
+	@echo '$(VERSION)' | grep -qE '^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$$' || { echo "name a version: make require VERSION=v0.2.0"; exit 1; }
+	@old=$$(sed -n 's|^replace $(STORAGE) \(v[^ ]*\) => .*|\1|p' go.work) && test -n "$$old" && \
+		go work edit -dropreplace="$(STORAGE)@$$old" -replace="$(STORAGE)@$(VERSION)=./" && \
+		for module in $(MODULES); do go mod edit -require="$(STORAGE)@$(VERSION)" $$module/go.mod || exit 1; done
 
 .PHONY: db-new
 db-new: $(DBMATE) ## begin a migration for both engines: make db-new NAME=add_favorites
@@ -153,5 +187,13 @@ db-folder:
 	esac
 
 $(DBMATE): tools/go.mod
-	CGO_ENABLED=1 go build -modfile=tools/go.mod -tags sqlite_fts5 -o $@ github.com/amacneil/dbmate/v2
+	CGO_ENABLED=1 GOWORK=off go build -modfile=tools/go.mod -tags sqlite_fts5 -o $@ github.com/amacneil/dbmate/v2
 	@touch $@
+
+$(ENT): bench/go.mod bench/peers/ent/generate.go $(wildcard bench/peers/ent/schema/*.go)
+	find bench/peers/ent -mindepth 1 -maxdepth 1 ! -name generate.go ! -name schema -exec rm -rf {} +
+	cd bench && go generate ./peers/ent
+	@touch $@
+
+# A generator that fails may have written some of it.
+.DELETE_ON_ERROR:

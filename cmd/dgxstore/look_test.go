@@ -75,7 +75,7 @@ func TestMigrateIntoMissingFolder(t *testing.T) {
 	url := "sqlite://" + filepath.ToSlash(folder) + "/generations.db"
 	r := dgxstore(t, "migrate", "--database", url)
 	is.Equal(r.code, exitError)
-	is.True(strings.Contains(r.stderr, "folder"))
+	is.True(strings.Contains(r.stderr, "directory"))
 	is.Equal(dgxstore(t, "migrate", "--json", "--database", url).code, exitError)
 	is.True(!isThere(folder))
 }

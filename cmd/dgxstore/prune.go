@@ -17,7 +17,7 @@ type pruned struct {
 	DryRun       bool        `json:"dry_run"`
 	DeletedFiles int64       `json:"deleted_files"` // with --delete-files, as the following
 	MissingFiles int64       `json:"missing_files"` // that were gone already
-	FileErrors   []fileError `json:"file_errors"`   // what is left of them
+	FileErrors   []fileError `json:"file_errors"`   // files that could not be deleted or were refused
 }
 
 func (a *app) pruneCommand() *cobra.Command {
@@ -30,7 +30,8 @@ func (a *app) pruneCommand() *cobra.Command {
 		Use:   "prune --older-than DURATION [flags]",
 		Short: "Delete generations that ended long ago; asks first",
 		Long: `Prune deletes generations that ended longer ago than --older-than, and asks first. It prints the paths of their audio
-files, which no generation names any more; --delete-files deletes these, too, below --files-root alone.`,
+files, which no generation names any more. --delete-files deletes these, too: regular files below --files-root that do
+not belong to the database. It reports the others and leaves them alone.`,
 		Example: `  dgxstore prune --older-than 30d --status failed,cancelled --dry-run
   dgxstore prune --older-than 365d --keep-favorites --delete-files --files-root /srv/music --yes`,
 		Args: cobra.NoArgs,
@@ -62,6 +63,11 @@ files, which no generation names any more; --delete-files deletes these, too, be
 				return err
 			}
 			defer s.Close()
+			if files != nil {
+				if err := files.spare(ctx, s, a.chosenURL()); err != nil {
+					return err
+				}
+			}
 			return a.prune(ctx, s, params, files)
 		}),
 	}

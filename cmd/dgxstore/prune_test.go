@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,78 @@ func TestPruneFiles(t *testing.T) {
 	is.Equal(len(report.FileErrors), 4)
 	is.True(!isThere(relative) && !isThere(absolute))
 	is.True(isThere(secret) && isThere(linked) && isThere(kept))
+}
+
+// The database's own files are refused, whatever the path that names them.
+func TestPruneSparesTheDatabase(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	root, outside := t.TempDir(), t.TempDir()
+	is.NoErr(os.Mkdir(filepath.Join(root, "data"), 0o755))
+	database := filepath.Join(root, "data", "generations.db")
+	url := "sqlite:" + filepath.ToSlash(database)
+	is.NoErr(store.Migrate(t.Context(), url))
+	past := openAt(t, url, time.Now().AddDate(0, -4, 0)) // stays open, so that there is a log
+	is.NoErr(past.Backup(t.Context(), filepath.Join(root, "backup.wav")))
+
+	data := func(name string) string { return filepath.Join(root, "data", name) }
+	kept := []string{
+		"data/generations.db", "data/generations.db-wal", "data/generations.db-shm",
+		"data/generations.db.before-v2", "data/generations.db.before-v2-2",
+		"data/generations.db.before-v2.whole.unfinished", "data/generations.db.123.unfinished", "backup.wav",
+		"./data/../data/generations.db", database, "hardlink.wav", "link.wav", "folder/generations.db",
+		filepath.ToSlash(filepath.Join(outside, "root", "data", "generations.db")),
+	}
+	for _, name := range []string{".before-v2", ".before-v2-2", ".before-v2.whole.unfinished", ".123.unfinished"} {
+		is.NoErr(os.WriteFile(data("generations.db"+name), []byte("a copy"), 0o600))
+	}
+	is.NoErr(os.Link(database, filepath.Join(root, "hardlink.wav")))
+	is.NoErr(os.Symlink(database, filepath.Join(root, "link.wav")))
+	is.NoErr(os.Symlink("data", filepath.Join(root, "folder")))
+	is.NoErr(os.Symlink(root, filepath.Join(outside, "root")))
+	deleted := []string{"data/generations.db.wav", filepath.ToSlash(filepath.Join(outside, "root", "audio.wav"))}
+	is.NoErr(os.WriteFile(data("generations.db.wav"), []byte("RIFF"), 0o600))
+	is.NoErr(os.WriteFile(filepath.Join(root, "audio.wav"), nil, 0o600))
+	for _, path := range slices.Concat(kept, deleted) {
+		params := beat("old")
+		params.FilePath = path
+		createCompleted(t, past, params)
+	}
+
+	// The URL and the root are relative, as in the directory of a service.
+	cmd := command(t, "prune", "--older-than", "90d", "--delete-files", "--files-root", ".", "--yes", "--json")
+	cmd.Dir, cmd.Env = root, append(cmd.Env, "DATABASE_URL=sqlite:data/generations.db")
+	r := finished(t, cmd)
+	is.Equal(r.code, exitError)
+	var report pruned
+	r.decode(t, &report)
+	is.Equal(report.Generations, int64(len(kept)+len(deleted)))
+	is.Equal(report.DeletedFiles, int64(len(deleted)))
+	is.Equal(report.MissingFiles, int64(0))
+	refused := map[string]string{}
+	for _, failed := range report.FileErrors {
+		refused[failed.Path] = failed.Error
+	}
+	is.Equal(len(refused), len(kept))
+	for _, path := range kept {
+		is.True(strings.HasSuffix(refused[path], ", and was left alone")) // the path is among them
+		is.True(isThere(filepath.Join(root, path)) || isThere(path))
+	}
+	for _, path := range deleted {
+		is.True(!isThere(filepath.Join(root, path)) && !isThere(path))
+	}
+	is.Equal(dgxstore(t, "check", "--database", url).code, exitDone)
+
+	// The URL leads through a link.
+	is.NoErr(os.Symlink(database, filepath.Join(outside, "link.db")))
+	params := beat("old")
+	params.FilePath = "data/generations.db"
+	createCompleted(t, past, params)
+	r = dgxstore(t, "prune", "--older-than", "90d", "--delete-files", "--files-root", root, "--yes",
+		"--database", "sqlite:"+filepath.ToSlash(filepath.Join(outside, "link.db")))
+	is.Equal(r.code, exitError)
+	is.True(strings.Contains(r.stdout, "\ndata/generations.db: it belongs to the database itself, and was left alone\n"))
+	is.True(isThere(database))
 }
 
 // What a signal has cut off says how to go on, and does go on.

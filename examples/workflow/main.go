@@ -1,6 +1,9 @@
-// Command workflow is the service's main job from end to end: people ask for music, workers make it, and the store knows
-// everything about it. It runs on $DATABASE_URL, SQLite in data/generations.db where that is not set, and writes
-// the audio to the folder $OUTPUTS, or outputs. Running it again goes on with the same database.
+// Command workflow is the service's main job from end to end: people ask for music, workers make it, and the store
+// knows everything about it.
+//
+// It runs on $DATABASE_URL; if that is not set, on SQLite in data/generations.db. Each run asks for music as a batch of
+// its own, under a model name of its own, and writes the audio to a folder of its own below $OUTPUTS, or outputs. So it
+// touches nobody else's jobs or files. Running it again uses the same database and finishes what earlier runs left.
 package main
 
 import (
@@ -8,13 +11,13 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log"
 	"os"
 	"os/signal"
-	"path"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +34,7 @@ func main() {
 	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	err := run(ctx)
+	err := run(ctx, promptsFile)
 	if ctx.Err() != nil {
 		log.Fatal("interrupted; run it again to go on")
 	}
@@ -40,43 +43,79 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, prompts string) error {
 	s, err := store.Open(ctx, store.Options{Migrate: true})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := askFor(ctx, s, promptsFile); err != nil {
+	out, err := openOutputs(cmp.Or(os.Getenv("OUTPUTS"), "outputs"))
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	left, err := unfinishedBatches(ctx, s, out)
+	if err != nil {
+		return err
+	}
+	batch, err := out.newBatch()
+	if err != nil {
+		return err
+	}
+	if err := askFor(ctx, s, prompts, batch, out); err != nil {
 		return err
 	}
 	if err := rollBack(ctx, s); err != nil {
 		return err
 	}
-	if err := workOff(ctx, s); err != nil {
+	if err := workOff(ctx, s, append(left, batch), out); err != nil {
 		return err
 	}
-	return show(ctx, s)
+	return show(ctx, s, batch)
+}
+
+// modelOf is the model name of a batch. Workers claim by model, so a name of its own keeps other people's jobs away.
+func modelOf(batch uuid.UUID) string {
+	return "example-synthesizer-" + hex.EncodeToString(batch[10:]) // the random end of the ID
+}
+
+// unfinishedBatches are those of earlier runs that were interrupted or killed.
+func unfinishedBatches(ctx context.Context, s *store.Store, out *outputs) (left []uuid.UUID, err error) {
+	batches, err := out.batches()
+	if err != nil {
+		return nil, err
+	}
+	for _, batch := range batches {
+		count, err := unfinished(ctx, s, batch)
+		if err != nil {
+			return nil, err
+		}
+		if count > 0 {
+			fmt.Printf("an earlier run left %d pieces unfinished\n", count)
+			left = append(left, batch)
+		}
+	}
+	return left, nil
 }
 
 // askFor creates a generation for each prompt, as the API server does for each request.
-func askFor(ctx context.Context, s *store.Store, prompts string) error {
-	outputs := cmp.Or(os.Getenv("OUTPUTS"), "outputs")
+func askFor(ctx context.Context, s *store.Store, prompts string, batch uuid.UUID, out *outputs) error {
 	lines, asked := bufio.NewScanner(strings.NewReader(prompts)), 0
 	for ; lines.Scan(); asked++ {
 		id, err := uuid.NewV7() // drawn here, because the file is named by it
 		if err != nil {
 			return err
 		}
-		now := time.Now().UTC()
 		if _, err := s.CreateGeneration(ctx, store.CreateGenerationParams{
 			ID:              id,
+			BatchID:         batch,
 			Prompt:          lines.Text(),
-			ModelName:       "example-synthesizer",
+			ModelName:       modelOf(batch),
 			ModelVersion:    new("1.0"),
 			DurationSeconds: 2,
 			SampleRate:      32000,
 			Channels:        int64(1 + asked%2),
-			FilePath:        path.Join(filepath.ToSlash(outputs), now.Format("2006/01/02"), id.String()+".wav"),
+			FilePath:        out.pathOf(batch, id),
 			Metadata:        store.Metadata(`{"source": "examples/workflow"}`),
 		}); err != nil {
 			return err
@@ -88,8 +127,6 @@ func askFor(ctx context.Context, s *store.Store, prompts string) error {
 
 // workers is how many there are: each has its own name, claims and leases, as if it were a process on a GPU of its own.
 const workers = 3
-
-var errGivenUp = errors.New("given up")
 
 var errSomethingWentWrong = errors.New("something went wrong")
 
@@ -117,32 +154,60 @@ func rollBack(ctx context.Context, s *store.Store) error {
 	return nil
 }
 
-// workOff runs the workers until nothing is left to do. What an earlier run was at when it was killed is worked on
-// again as soon as its lease has run out.
-func workOff(ctx context.Context, s *store.Store) error {
+// workOff runs the workers until the batches are finished. A job whose worker was killed is worked on again after its
+// lease has run out.
+func workOff(ctx context.Context, s *store.Store, batches []uuid.UUID, out *outputs) error {
+	var models []string
+	for _, batch := range batches {
+		models = append(models, modelOf(batch))
+	}
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var running sync.WaitGroup
 	for i := range workers {
+		opts := store.WorkOptions{Worker: fmt.Sprintf("worker %d", i+1), Lease: 5 * time.Second, ModelNames: models}
 		running.Go(func() {
-			err := s.Work(working, store.WorkOptions{Worker: fmt.Sprintf("worker %d", i+1), Lease: 5 * time.Second},
-				func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
-					return generate(ctx, s, g)
-				})
+			err := s.Work(working, opts, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+				if g.BatchID == nil || !slices.Contains(batches, *g.BatchID) {
+					stop(fmt.Errorf("generation %s uses the model name of this program, but is of another batch", g.ID))
+					return store.CompleteGenerationParams{}, giveBack(ctx, s, g)
+				}
+				return generate(ctx, s, g, out)
+			})
 			if err != nil {
 				stop(err)
 			}
 		})
 	}
-	err := watch(working, s)
+	err := watch(working, s, batches)
+	if working.Err() != nil {
+		err = context.Cause(working)
+	}
 	stop(nil)
 	running.Wait()
 	return err
 }
 
-// watch shows how far the workers are, until nothing is left.
-func watch(ctx context.Context, s *store.Store) error {
-	left, err := unfinished(ctx, s)
+// errDone tells Work that the handler has stored the outcome itself.
+var errDone = errors.New("the outcome is stored")
+
+// giveBack puts a job back in the queue, for whoever it belongs to.
+func giveBack(ctx context.Context, s *store.Store, g store.Generation) error {
+	_, err := s.ReleaseGeneration(ctx, g.ID, g.Attempt)
+	return errors.Join(err, errDone)
+}
+
+// giveUp fails a job for good: trying it again would not help.
+func giveUp(ctx context.Context, s *store.Store, g store.Generation, reason error) error {
+	_, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{
+		Attempt: g.Attempt, ErrorMessage: reason.Error(), NoRetry: true,
+	})
+	return errors.Join(err, errDone)
+}
+
+// watch shows how far the workers are, until the batches are finished.
+func watch(ctx context.Context, s *store.Store, batches []uuid.UUID) error {
+	left, err := unfinished(ctx, s, batches...)
 	if err != nil {
 		return err
 	}
@@ -151,9 +216,9 @@ func watch(ctx context.Context, s *store.Store) error {
 	for left > 0 && err == nil {
 		select {
 		case <-ctx.Done():
-			err = context.Cause(ctx)
+			err = ctx.Err()
 		case <-time.After(50 * time.Millisecond):
-			if left, err = unfinished(ctx, s); err == nil {
+			if left, err = unfinished(ctx, s, batches...); err == nil {
 				bar.reach(total - left)
 			}
 		}
@@ -162,23 +227,35 @@ func watch(ctx context.Context, s *store.Store) error {
 	return err
 }
 
-func unfinished(ctx context.Context, s *store.Store) (int, error) {
-	stats, err := s.Stats(ctx)
-	return int(stats.PendingGenerations + stats.ProcessingGenerations), err
+// unfinished counts the jobs of the batches that are still to be done.
+func unfinished(ctx context.Context, s *store.Store, batches ...uuid.UUID) (count int, err error) {
+	for _, batch := range batches {
+		stats, err := s.BatchStats(ctx, batch)
+		if err != nil {
+			return 0, err
+		}
+		count += int(stats.PendingGenerations + stats.ProcessingGenerations)
+	}
+	return count, nil
 }
 
-// generate makes one piece. An error is the attempt's failure, not the program's: the store has it tried again.
-func generate(ctx context.Context, s *store.Store, g store.Generation) (store.CompleteGenerationParams, error) {
+// generate makes one piece. An error fails the attempt, not the program: the store has the job tried again.
+func generate(
+	ctx context.Context, s *store.Store, g store.Generation, out *outputs,
+) (store.CompleteGenerationParams, error) {
 	none, start := store.CompleteGenerationParams{}, time.Now()
 	genre, bpm, err := understand(g.Prompt)
-	if err != nil { // the prompt will not become another one
-		_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, ErrorMessage: err.Error(), NoRetry: true})
-		return none, errors.Join(err, errGivenUp)
+	if err != nil {
+		return none, giveUp(ctx, s, g, err)
 	}
-	if err := s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{Step: store.StepGenerating, Fraction: 0.1}); err != nil {
+	progress := store.Progress{Step: store.StepGenerating, Fraction: 0.1}
+	if err := s.ReportProgress(ctx, g.ID, g.Attempt, progress); err != nil {
 		return none, err
 	}
-	fileSize, err := writeWAV(filepath.FromSlash(g.FilePath), g, bpm)
+	fileSize, err := out.write(g, func(file *os.File) error { return writeWAV(file, g, bpm) })
+	if errors.Is(err, errRefused) {
+		return none, giveUp(ctx, s, g, err)
+	}
 	if err != nil {
 		return none, err
 	}

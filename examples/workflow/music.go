@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 
@@ -68,28 +67,9 @@ func loop(bpm float64, rate beep.SampleRate, samples int) beep.Streamer {
 	})
 }
 
-// writeWAV makes the audio file of a generation and returns its size in bytes.
-func writeWAV(path string, g store.Generation, bpm float64) (size int64, err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return 0, err
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return 0, err
-	}
-	defer func() {
-		if closeErr := file.Close(); err == nil {
-			err = closeErr
-		}
-	}()
+// writeWAV writes the audio of a generation.
+func writeWAV(file *os.File, g store.Generation, bpm float64) error {
 	format := beep.Format{SampleRate: beep.SampleRate(g.SampleRate), NumChannels: int(g.Channels), Precision: 2}
 	samples := int(g.DurationSeconds * float64(g.SampleRate))
-	if err := wav.Encode(file, loop(bpm, format.SampleRate, samples), format); err != nil {
-		return 0, err
-	}
-	info, err := file.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
+	return wav.Encode(file, loop(bpm, format.SampleRate, samples), format)
 }

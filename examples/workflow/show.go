@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -72,9 +73,9 @@ func (b *bar) finish(succeeded bool) {
 	<-b.rendered
 }
 
-// show prints what a person wants to know.
-func show(ctx context.Context, s *store.Store) error {
-	page, err := s.ListGenerations(ctx, store.ListGenerationsParams{Limit: 10})
+// show prints the newest generations of the batch, and what the store counts of the whole database.
+func show(ctx context.Context, s *store.Store, batch uuid.UUID) error {
+	page, err := s.ListGenerations(ctx, store.ListGenerationsParams{BatchID: batch, Limit: 10})
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func show(ctx context.Context, s *store.Store) error {
 	}
 	popular.Render()
 
-	completed, err := s.ListGenerations(ctx, store.ListGenerationsParams{Status: store.StatusCompleted, Limit: 1})
+	completed, err := s.ListGenerations(ctx, store.ListGenerationsParams{BatchID: batch, Status: store.StatusCompleted, Limit: 1})
 	if err != nil || len(completed.Generations) == 0 {
 		return err
 	}

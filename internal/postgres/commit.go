@@ -133,57 +133,45 @@ func whileAnyLasts[T, R any](batch []*commit.Write[T, R]) (context.Context, cont
 	}
 }
 
+// together runs op in a batch, or alone if the batch leaves it.
+func together[T, R any](ctx context.Context, queue *commit.Queue[T, R], op T, alone func(context.Context, T) (R, error)) (R, error) {
+	result, err := queue.Do(ctx, op)
+	if errors.Is(err, errRunAlone) {
+		return alone(ctx, op)
+	}
+	return result, err
+}
+
 // CreateGeneration creates a generation together with those of other callers.
 func (e *Engine) CreateGeneration(ctx context.Context, creation engine.Creation) (storagedb.Generation, error) {
-	g, err := e.queues.creations.Do(ctx, creation)
-	if errors.Is(err, errRunAlone) {
-		return e.single.CreateGeneration(ctx, creation)
-	}
-	return g, err
+	return together(ctx, e.queues.creations, creation, e.single.CreateGeneration)
 }
 
 // TrackPrompt counts a use together with those of other callers.
 func (e *Engine) TrackPrompt(ctx context.Context, text string) (storagedb.Prompt, error) {
-	p, err := e.queues.uses.Do(ctx, text)
-	if errors.Is(err, errRunAlone) {
-		return e.single.TrackPrompt(ctx, text)
-	}
-	return p, err
+	return together(ctx, e.queues.uses, text, e.single.TrackPrompt)
 }
 
 // CompleteGeneration completes a generation together with those of other callers.
 func (e *Engine) CompleteGeneration(ctx context.Context, completion engine.Completion) (storagedb.Generation, error) {
-	g, err := e.queues.completions.Do(ctx, completion)
-	if errors.Is(err, errRunAlone) {
-		return e.single.CompleteGeneration(ctx, completion)
-	}
-	return g, err
+	return together(ctx, e.queues.completions, completion, e.single.CompleteGeneration)
 }
 
 // FailGeneration ends an attempt together with those of other callers.
 func (e *Engine) FailGeneration(ctx context.Context, failure engine.Failure) (storagedb.Generation, error) {
-	g, err := e.queues.failures.Do(ctx, failure)
-	if errors.Is(err, errRunAlone) {
-		return e.single.FailGeneration(ctx, failure)
-	}
-	return g, err
+	return together(ctx, e.queues.failures, failure, e.single.FailGeneration)
 }
 
 // ExtendLease extends a lease together with those of other callers.
 func (e *Engine) ExtendLease(ctx context.Context, extension engine.Extension) (storagedb.Generation, error) {
-	g, err := e.queues.extensions.Do(ctx, extension)
-	if errors.Is(err, errRunAlone) {
-		return e.single.ExtendLease(ctx, extension)
-	}
-	return g, err
+	return together(ctx, e.queues.extensions, extension, e.single.ExtendLease)
 }
 
 // ReportProgress stores progress together with that of other callers.
 func (e *Engine) ReportProgress(ctx context.Context, report engine.Report) error {
-	_, err := e.queues.reports.Do(ctx, report)
-	if errors.Is(err, errRunAlone) {
-		return e.single.ReportProgress(ctx, report)
-	}
+	_, err := together(ctx, e.queues.reports, report, func(ctx context.Context, report engine.Report) (uuid.UUID, error) {
+		return report.ID, e.single.ReportProgress(ctx, report)
+	})
 	return err
 }
 
