@@ -16,6 +16,7 @@ import (
 )
 
 func TestDailyUsage(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -60,6 +61,7 @@ func TestDailyUsage(t *testing.T) {
 }
 
 func TestModelUsage(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -114,6 +116,7 @@ func TestModelUsage(t *testing.T) {
 }
 
 func TestTrendingPrompts(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -150,6 +153,7 @@ func TestTrendingPrompts(t *testing.T) {
 
 // Times that nobody can have measured, but the schema holds, do not make an error of the sums.
 func TestSumsOfHugeTimes(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()

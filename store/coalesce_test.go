@@ -35,6 +35,7 @@ type outcome struct {
 // in transactions of their own. Each is told the truth about its own write, as the database shows in the end, and nothing of
 // the others'.
 func TestCallersThatShareCommitsAreToldTheTruth(t *testing.T) {
+	t.Parallel()
 	const callers = 64
 	lasting := 6 * time.Second
 	if testing.Short() {
@@ -163,6 +164,7 @@ func TestCallersThatShareCommitsAreToldTheTruth(t *testing.T) {
 
 // Whoever waits behind a transaction may give up, and those behind go on.
 func TestWaitingWritersMayGiveUp(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s := testkit.SQLite.Open(t, store.Options{BusyTimeout: time.Minute})
 	holding, release := make(chan struct{}), make(chan struct{})
@@ -208,6 +210,7 @@ func TestWaitingWritersMayGiveUp(t *testing.T) {
 
 // As many callers as there are share few commits: on SQLite a transaction for many writes, on PostgreSQL a statement.
 func TestConcurrentWritersShareCommits(t *testing.T) {
+	t.Parallel()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			const callers, each = 64, 20
@@ -244,6 +247,7 @@ func TestConcurrentWritersShareCommits(t *testing.T) {
 // Workers that extend, report and fail at once are told each of its own generation, as if they were alone, those that are too
 // late or to stop included.
 func TestConcurrentWorkersShareCommits(t *testing.T) {
+	t.Parallel()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			const workers = 64
@@ -385,6 +389,7 @@ func TestConcurrentWorkersShareCommits(t *testing.T) {
 // Writes that are made together wait for nobody while they hold locks: so they deadlock with no transaction, whatever order
 // that changes generations in, and one generation that somebody has locked holds up nobody who wants another.
 func TestBatchesOfWorkersWaitForNobody(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s := testkit.Postgres.Open(t, store.Options{MaxConns: 20})
@@ -485,6 +490,7 @@ func TestBatchesOfWorkersWaitForNobody(t *testing.T) {
 
 // Whoever leaves early is told of the end of its context, and of nothing else.
 func TestWhoLeavesABatchReadsNothingOfIt(t *testing.T) {
+	t.Parallel()
 	s := testkit.Postgres.Open(t)
 	var group sync.WaitGroup
 	for caller := range 16 {
@@ -504,6 +510,7 @@ func TestWhoLeavesABatchReadsNothingOfIt(t *testing.T) {
 
 // A lone caller pays nothing for the company that others could have had.
 func TestLoneWriterTakesOneStatement(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	log := newCounting()
 	s := testkit.Postgres.Open(t, store.Options{Logger: slog.New(log)})
@@ -517,6 +524,7 @@ func TestLoneWriterTakesOneStatement(t *testing.T) {
 }
 
 func TestCompleteGenerations(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -588,6 +596,7 @@ func TestCompleteGenerations(t *testing.T) {
 
 // A batch that one spoils is run again, and waits for the writer no longer than each of its callers would have.
 func TestBatchesThatAreRunAgainWaitOnce(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	const patience = 300 * time.Millisecond
 	s := testkit.SQLite.Open(t, store.Options{BusyTimeout: patience})

@@ -19,6 +19,7 @@ import (
 // The behaviours of the Python test suite come first, then what this store adds.
 
 func TestMetadataGivenAtCreationComesBackEqual(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		given := testkit.Beat("hip hop beat at 140 BPM")
@@ -35,6 +36,7 @@ func TestMetadataGivenAtCreationComesBackEqual(t *testing.T) {
 }
 
 func TestCreateGenerationStoresEveryField(t *testing.T) {
+	t.Parallel()
 	clock := testkit.NewClock()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
@@ -68,6 +70,7 @@ func TestCreateGenerationStoresEveryField(t *testing.T) {
 }
 
 func TestEmptyModelVersionIsNone(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		given := testkit.Beat("x")
@@ -79,6 +82,7 @@ func TestEmptyModelVersionIsNone(t *testing.T) {
 }
 
 func TestGenerationIsThereInANewSession(t *testing.T) {
+	t.Parallel()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
@@ -99,6 +103,7 @@ func TestGenerationIsThereInANewSession(t *testing.T) {
 }
 
 func TestMissingRowsAreErrNotFound(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		calls := map[string]func() error{
@@ -130,6 +135,7 @@ func TestMissingRowsAreErrNotFound(t *testing.T) {
 }
 
 func TestListWithLimitOffsetAndStatus(t *testing.T) {
+	t.Parallel()
 	clock := testkit.NewClock()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
@@ -178,6 +184,7 @@ func TestListWithLimitOffsetAndStatus(t *testing.T) {
 }
 
 func TestListDefaultsToAHundred(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		_, err := s.CreateGenerations(t.Context(), slices.Repeat([]store.CreateGenerationParams{testkit.Beat("x")}, 101))
@@ -192,6 +199,7 @@ func TestListDefaultsToAHundred(t *testing.T) {
 }
 
 func TestCursorSurvivesInsertsAndDeletesBetweenPages(t *testing.T) {
+	t.Parallel()
 	clock := testkit.NewClock() // stands still: all have the same time, and the ID decides
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
@@ -219,6 +227,7 @@ func TestCursorSurvivesInsertsAndDeletesBetweenPages(t *testing.T) {
 }
 
 func TestCursorThatWasTamperedWithIsRefused(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		testkit.Create(t, s, "x")
@@ -236,6 +245,7 @@ func TestCursorThatWasTamperedWithIsRefused(t *testing.T) {
 }
 
 func TestCompletingMergesMetadataOverTheOld(t *testing.T) {
+	t.Parallel()
 	clock := testkit.NewClock()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
@@ -264,6 +274,7 @@ func TestCompletingMergesMetadataOverTheOld(t *testing.T) {
 }
 
 func TestMergeMetadata(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		g := testkit.Create(t, s, "x")
@@ -278,6 +289,7 @@ func TestMergeMetadata(t *testing.T) {
 }
 
 func TestNumbersInMetadataKeepTheirDigits(t *testing.T) {
+	t.Parallel()
 	const text = `{"big": 12345678901234567890, "long": 0.1234567890123456789012345678901234567890, "minus": -98765432109876543210, "nested": [{"n": 9007199254740993}]}`
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
@@ -296,6 +308,7 @@ func TestNumbersInMetadataKeepTheirDigits(t *testing.T) {
 }
 
 func TestLastOfDuplicateKeysWins(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		given := testkit.Beat("x")
@@ -309,6 +322,7 @@ func TestLastOfDuplicateKeysWins(t *testing.T) {
 }
 
 func TestDeleteThenGetIsErrNotFound(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		g := testkit.Create(t, s, "x")
@@ -323,6 +337,7 @@ func TestDeleteThenGetIsErrNotFound(t *testing.T) {
 }
 
 func TestFiveUsesOfOnePromptThreeOfAnother(t *testing.T) {
+	t.Parallel()
 	clock := testkit.NewClock()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
@@ -366,6 +381,7 @@ func TestFiveUsesOfOnePromptThreeOfAnother(t *testing.T) {
 }
 
 func TestClockThatGoesBackDoesNotTurnLastUseBack(t *testing.T) {
+	t.Parallel()
 	clock := testkit.NewClock()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
@@ -388,6 +404,7 @@ func TestClockThatGoesBackDoesNotTurnLastUseBack(t *testing.T) {
 }
 
 func TestStatsPerStatus(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -429,6 +446,7 @@ func TestStatsPerStatus(t *testing.T) {
 }
 
 func TestDeletePromptTakesItsGenerationsAlong(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -445,6 +463,7 @@ func TestDeletePromptTakesItsGenerationsAlong(t *testing.T) {
 }
 
 func TestDeletedNewestPromptsIDIsNotUsedAgain(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		first, err := s.TrackPrompt(t.Context(), "a")
@@ -457,6 +476,7 @@ func TestDeletedNewestPromptsIDIsNotUsedAgain(t *testing.T) {
 }
 
 func TestPendingGenerationsInClaimOrder(t *testing.T) {
+	t.Parallel()
 	clock := testkit.NewClock()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
@@ -483,6 +503,7 @@ func TestPendingGenerationsInClaimOrder(t *testing.T) {
 }
 
 func TestCreateGenerations(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -532,6 +553,7 @@ func sameSpelling(t *testing.T, g *store.Generation) {
 }
 
 func TestCreateGenerationsIsAllOrNothing(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, _ *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -576,6 +598,7 @@ func TestCreateGenerationsIsAllOrNothing(t *testing.T) {
 }
 
 func TestSecondCreateWithTheSameIDIsErrConflict(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -593,6 +616,7 @@ func TestSecondCreateWithTheSameIDIsErrConflict(t *testing.T) {
 }
 
 func TestJSONHasThePythonKeys(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		g := testkit.Create(t, s, "x")
@@ -611,12 +635,14 @@ func TestJSONHasThePythonKeys(t *testing.T) {
 }
 
 func TestPing(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is.New(t).NoErr(s.Ping(t.Context()))
 	})
 }
 
 func TestListsWithoutRowsAreEmptyInJSON(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{})
@@ -634,6 +660,7 @@ func TestListsWithoutRowsAreEmptyInJSON(t *testing.T) {
 }
 
 func TestCursorsBefore1970(t *testing.T) {
+	t.Parallel()
 	clock := testkit.ClockAt(time.Date(1955, 11, 5, 6, 15, 0, 0, time.UTC))
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
@@ -655,6 +682,7 @@ func promptsOf(generations []store.Generation) (prompts []string) {
 }
 
 func TestSetFavorite(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		g := testkit.Create(t, s, "x")

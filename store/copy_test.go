@@ -20,6 +20,7 @@ import (
 )
 
 func TestCopy(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -58,6 +59,7 @@ func TestCopy(t *testing.T) {
 
 // Of a copy that fails nothing stays, whatever row it fails at, and what comes next is none the worse for it.
 func TestCopyIsAllOrNothing(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -78,6 +80,7 @@ func TestCopyIsAllOrNothing(t *testing.T) {
 }
 
 func TestCopyInATransaction(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -108,6 +111,7 @@ func TestCopyInATransaction(t *testing.T) {
 }
 
 func TestCopyWhoseSourceFails(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -143,6 +147,7 @@ func TestCopyWhoseSourceFails(t *testing.T) {
 }
 
 func TestCopyWhoseSourcePanicsLeavesNothing(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s := testkit.SQLite.Open(t) // pgx leaves a panic of its source to end the program
@@ -168,6 +173,7 @@ func TestCopyWhoseSourcePanicsLeavesNothing(t *testing.T) {
 }
 
 func TestCopyIntoNoColumns(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		_, err := s.DB().CopyFrom(t.Context(), pgx.Identifier{"prompts"}, nil, pgx.CopyFromSlice(3, func(int) ([]any, error) { return []any{}, nil }))
 		is.New(t).True(err != nil)
@@ -177,6 +183,7 @@ func TestCopyIntoNoColumns(t *testing.T) {
 // What is written again and again is brought back into the file beside the writers, so that the log stays small however long
 // they go on.
 func TestLogStaysSmallWhileManyWrite(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := storetest.URL(t)
 	s, err := store.Open(t.Context(), store.Options{URL: url})

@@ -66,6 +66,7 @@ func TestURLOfTheEnvironment(t *testing.T) {
 }
 
 func TestBadURLs(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	for url, part := range map[string]string{
 		"data/generations.db":                                     "scheme",
@@ -109,6 +110,7 @@ func TestBadURLs(t *testing.T) {
 }
 
 func TestFileThatIsNoDatabase(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	path := filepath.Join(t.TempDir(), "notes.txt")
 	is.NoErr(os.WriteFile(path, []byte(strings.Repeat("these are notes\n", 100)), 0o600))
@@ -120,6 +122,7 @@ func TestFileThatIsNoDatabase(t *testing.T) {
 }
 
 func TestDatabaseInMemory(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s, err := store.Open(t.Context(), store.Options{URL: "sqlite::memory:", Migrate: true, BusyTimeout: 100 * time.Millisecond})
 	is.NoErr(err)
@@ -141,6 +144,7 @@ func TestDatabaseInMemory(t *testing.T) {
 }
 
 func TestClosedStore(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -162,6 +166,7 @@ func TestClosedStore(t *testing.T) {
 
 // Callers that go on creating do not keep Close from returning. From its beginning on they get ErrClosed.
 func TestCloseReturnsWhileCallersGoOnCreating(t *testing.T) {
+	t.Parallel()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
@@ -203,6 +208,7 @@ func TestCloseReturnsWhileCallersGoOnCreating(t *testing.T) {
 }
 
 func TestCancelledContextIsHonoured(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		g := testkit.Create(t, s, "x")
@@ -237,6 +243,7 @@ func TestCancelledContextIsHonoured(t *testing.T) {
 }
 
 func TestWriterOfAnotherProcessIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := storetest.URL(t)
 	one, err := store.Open(t.Context(), store.Options{URL: url})
@@ -262,6 +269,7 @@ func TestWriterOfAnotherProcessIsWaitedFor(t *testing.T) {
 }
 
 func TestStatementsAreLoggedWithoutValues(t *testing.T) {
+	t.Parallel()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
@@ -300,6 +308,7 @@ func TestStatementsAreLoggedWithoutValues(t *testing.T) {
 }
 
 func TestSlowStatementsAreWarnedOf(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -313,6 +322,7 @@ func TestSlowStatementsAreWarnedOf(t *testing.T) {
 }
 
 func TestReplicasServeWhatMayBeStale(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	// A second database stands in for a replica, one that lags behind for good.
@@ -345,6 +355,7 @@ func TestReplicasServeWhatMayBeStale(t *testing.T) {
 }
 
 func TestReplicaThatDoesNotAnswerIsPassedOver(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s := storetest.OpenPostgres(t, store.Options{ReplicaURLs: []string{"postgres://nobody@127.0.0.1:1/none"}})
 	g := testkit.Create(t, s, "x")
@@ -360,6 +371,7 @@ func TestReplicaThatDoesNotAnswerIsPassedOver(t *testing.T) {
 
 // The clock on PostgreSQL follows the server's, here that of the same machine.
 func TestClockFollowsTheServer(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s := storetest.OpenPostgres(t)
 	g := testkit.Create(t, s, "x")

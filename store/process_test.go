@@ -210,6 +210,7 @@ func wakeUp(t *testing.T, s *store.Store, woken <-chan map[uuid.UUID]time.Time) 
 
 // Without a hint it would wake by its own look, once in a second. How long the hint takes is measured in bench.
 func TestSleepingWorkerInAnotherProcessWakes(t *testing.T) {
+	t.Parallel()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
@@ -238,6 +239,7 @@ func medianWakeUp(t *testing.T, s *store.Store, woken <-chan map[uuid.UUID]time.
 }
 
 func TestSeveredListenerHeals(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := testkit.Postgres.URL(t)
 	s, err := store.Open(t.Context(), store.Options{URL: url})

@@ -19,6 +19,7 @@ import (
 )
 
 func TestClaimInOrder(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -65,6 +66,7 @@ func TestClaimInOrder(t *testing.T) {
 }
 
 func TestClaimersNeverShareAGeneration(t *testing.T) {
+	t.Parallel()
 	const jobs, claimers = 500, 8
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
@@ -105,6 +107,7 @@ func TestClaimersNeverShareAGeneration(t *testing.T) {
 }
 
 func TestWorkerThatSleptCannotOverwriteItsSuccessor(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -169,6 +172,7 @@ func TestWorkerThatSleptCannotOverwriteItsSuccessor(t *testing.T) {
 }
 
 func TestFailureUnderAClaimIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -230,6 +234,7 @@ func TestFailureUnderAClaimIsTriedAgain(t *testing.T) {
 }
 
 func TestRetryAfterAndNoRetry(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		testkit.Create(t, s, "x")
@@ -247,6 +252,7 @@ func TestRetryAfterAndNoRetry(t *testing.T) {
 }
 
 func TestReleaseDoesNotCountAsAnAttempt(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		params := testkit.Beat("x")
@@ -272,6 +278,7 @@ func TestReleaseDoesNotCountAsAnAttempt(t *testing.T) {
 }
 
 func TestReleasesDoNotCountInTheBackoff(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		testkit.Create(t, s, "x")
@@ -289,6 +296,7 @@ func TestReleasesDoNotCountInTheBackoff(t *testing.T) {
 
 // A status that somebody set past the store ends a claim, too.
 func TestStatusSetPastTheStoreEndsAClaim(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -314,6 +322,7 @@ func TestStatusSetPastTheStoreEndsAClaim(t *testing.T) {
 }
 
 func TestRescue(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -350,6 +359,7 @@ func TestRescue(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -416,6 +426,7 @@ func TestCancel(t *testing.T) {
 }
 
 func TestProgress(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -441,6 +452,7 @@ func TestProgress(t *testing.T) {
 }
 
 func TestBatches(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -492,6 +504,7 @@ func TestBatches(t *testing.T) {
 }
 
 func TestQueuePosition(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -526,6 +539,7 @@ func TestQueuePosition(t *testing.T) {
 }
 
 func TestPausedQueueGivesNothingOut(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -555,6 +569,7 @@ func TestPausedQueueGivesNothingOut(t *testing.T) {
 }
 
 func TestClaimThatIsRolledBackIsNone(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		testkit.Create(t, s, "x")
@@ -574,6 +589,7 @@ func TestClaimThatIsRolledBackIsNone(t *testing.T) {
 
 // On PostgreSQL a statement may find that a row has changed since it began. Whatever comes between, an attempt ends once.
 func TestCallsThatMeetOnOneGeneration(t *testing.T) {
+	t.Parallel()
 	rounds := 300
 	if testing.Short() {
 		rounds = 50
@@ -622,6 +638,7 @@ func TestCallsThatMeetOnOneGeneration(t *testing.T) {
 }
 
 func TestBadInputOfTheQueueIsRefused(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -703,6 +720,7 @@ func TestBadInputOfTheQueueIsRefused(t *testing.T) {
 }
 
 func TestJustWithinTheLimitsOfTheQueue(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -726,6 +744,7 @@ func TestJustWithinTheLimitsOfTheQueue(t *testing.T) {
 }
 
 func TestMissingGenerationsOfTheQueueAreErrNotFound(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		for name, err := range map[string]error{
@@ -745,6 +764,7 @@ func TestMissingGenerationsOfTheQueueAreErrNotFound(t *testing.T) {
 }
 
 func TestJSONOfTheQueue(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		params := testkit.Beat("x")
@@ -768,6 +788,7 @@ func TestJSONOfTheQueue(t *testing.T) {
 }
 
 func TestTimesOfTheQueueFollowTheStoresClock(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		clock.Advance(-1000 * time.Hour) // no other clock has this time

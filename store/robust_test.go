@@ -27,6 +27,7 @@ import (
 
 // Contexts that end at any moment, in the middle of BEGIN included, must leave nothing open behind them.
 func TestContextsThatEndAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
@@ -80,6 +81,7 @@ func TestContextsThatEndAtAnyMoment(t *testing.T) {
 }
 
 func TestResultLeftOpenInATransaction(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -110,6 +112,7 @@ func TestResultLeftOpenInATransaction(t *testing.T) {
 }
 
 func TestTransactionThatAStatementEnds(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -131,6 +134,7 @@ func TestTransactionThatAStatementEnds(t *testing.T) {
 }
 
 func TestBeginByHandDoesNotHoldUpOthers(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		_, err := s.DB().Exec(t.Context(), "BEGIN")
@@ -142,6 +146,7 @@ func TestBeginByHandDoesNotHoldUpOthers(t *testing.T) {
 }
 
 func TestContextThatEndsInTheMiddleOfAList(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -160,6 +165,7 @@ func TestContextThatEndsInTheMiddleOfAList(t *testing.T) {
 }
 
 func TestFileThatAnotherProcessHasToItself(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	path := filepath.Join(t.TempDir(), "x.db")
 	url := "sqlite://" + path
@@ -189,6 +195,7 @@ func TestFileThatAnotherProcessHasToItself(t *testing.T) {
 }
 
 func TestFileThatIsNotForUsStaysAsItIs(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "x.db")
@@ -249,6 +256,7 @@ func TestGoroutinesEndWithTheStore(t *testing.T) {
 }
 
 func TestReplicaThatHangsCostsOneWait(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	is.NoErr(err)
@@ -263,6 +271,7 @@ func TestReplicaThatHangsCostsOneWait(t *testing.T) {
 }
 
 func TestConnectionsThatTheServerClosed(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	url := storetest.PostgresURL(t)
@@ -303,6 +312,7 @@ type retryable struct{ error }
 func (retryable) SafeToRetry() bool { return true }
 
 func TestFunctionOfATransactionRunsOnce(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		runs := 0
@@ -313,6 +323,7 @@ func TestFunctionOfATransactionRunsOnce(t *testing.T) {
 }
 
 func TestTxThatAGoroutineStillUses(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -341,6 +352,7 @@ func TestTxThatAGoroutineStillUses(t *testing.T) {
 }
 
 func TestRowThatIsScannedTwice(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		row := s.DB().QueryRow(t.Context(), "SELECT 1")
@@ -360,6 +372,7 @@ func (bomb) Scan(any) error               { panic(errOops) }
 func (bomb) Value() (driver.Value, error) { panic(errOops) }
 
 func TestPanicInOwnTypesGivesTheConnectionBack(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		survive := func(call func()) {
@@ -394,6 +407,7 @@ func (c *cancelOn) Handle(_ context.Context, record slog.Record) error {
 
 // A context that ends right behind a statement that took effect: what the operation says must be what is committed.
 func TestContextThatEndsBehindAStatement(t *testing.T) {
+	t.Parallel()
 	for engine, query := range map[string]string{"sqlite": "InsertGeneration", "postgres": "CreateGenerations"} {
 		t.Run(engine, func(t *testing.T) {
 			is := is.New(t)
@@ -419,6 +433,7 @@ func TestContextThatEndsBehindAStatement(t *testing.T) {
 }
 
 func TestExtremesOfBusyTimeout(t *testing.T) {
+	t.Parallel()
 	for _, patience := range []time.Duration{time.Nanosecond, 1000 * time.Hour, 1<<63 - 1} {
 		for _, engine := range testkit.Engines {
 			is := is.New(t)
@@ -437,12 +452,14 @@ func TestExtremesOfBusyTimeout(t *testing.T) {
 }
 
 func TestInTxWithoutAFunction(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		testkit.WantInvalid(t, s.InTx(t.Context(), nil), "fn")
 	})
 }
 
 func TestBusyTimeoutCountsOnceOnSQLite(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := storetest.URL(t)
 	const patience = 500 * time.Millisecond
@@ -471,6 +488,7 @@ func TestBusyTimeoutCountsOnceOnSQLite(t *testing.T) {
 
 // What a database of the first version may hold comes through: the Python service wrote it.
 func TestRowsOfTheFirstVersion(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "x.db")

@@ -19,6 +19,7 @@ import (
 
 // Whatever writers do at once, cascades and rollbacks included, the counts are what there is.
 func TestCountsAreExact(t *testing.T) {
+	t.Parallel()
 	const writers = 8
 	rounds := 60
 	if testing.Short() {
@@ -83,6 +84,7 @@ func TestCountsAreExact(t *testing.T) {
 
 // A transaction that stays open after it has changed a count holds nobody up who changes the same one.
 func TestCountsHoldNobodyUp(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s := testkit.Postgres.Open(t, store.Options{BusyTimeout: 2 * time.Second})
 	ctx := t.Context()
@@ -103,6 +105,7 @@ func TestCountsHoldNobodyUp(t *testing.T) {
 
 // Each statement appends its changes; they are folded within a transaction that makes many, and behind it.
 func TestCountsAreFolded(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s := testkit.Postgres.Open(t)
 	ctx := t.Context()
@@ -130,6 +133,7 @@ func TestCountsAreFolded(t *testing.T) {
 
 // Others may write at a higher isolation level: what they count does not get into each other's way.
 func TestCountsAboveReadCommitted(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	url := testkit.Postgres.URL(t)
@@ -156,6 +160,7 @@ func TestCountsAboveReadCommitted(t *testing.T) {
 
 // Whoever truncates finds what others have counted meanwhile, or is told that it cannot.
 func TestTruncateTakesCountsAlong(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	url := testkit.Postgres.URL(t)
@@ -200,6 +205,7 @@ func TestTruncateTakesCountsAlong(t *testing.T) {
 }
 
 func TestAgesInStats(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()

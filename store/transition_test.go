@@ -24,6 +24,7 @@ var legal = map[store.Status][]store.Status{
 }
 
 func TestEveryTransition(t *testing.T) {
+	t.Parallel()
 	clock := testkit.NewClock()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
@@ -89,6 +90,7 @@ func wantTransitionError(t *testing.T, err error, g store.Generation, to store.S
 }
 
 func TestFailGenerationIsFinal(t *testing.T) {
+	t.Parallel()
 	clock := testkit.NewClock()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
@@ -106,6 +108,7 @@ func TestFailGenerationIsFinal(t *testing.T) {
 }
 
 func TestAttemptThatHoldsNothingHasLostItsLease(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -132,6 +135,7 @@ func TestAttemptThatHoldsNothingHasLostItsLease(t *testing.T) {
 }
 
 func TestStatusSetByHandEndsAClaim(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -146,6 +150,7 @@ func TestStatusSetByHandEndsAClaim(t *testing.T) {
 }
 
 func TestTwoWhoRaceToCompleteOneGeneration(t *testing.T) {
+	t.Parallel()
 	rounds := 1000
 	if testing.Short() {
 		rounds = 200
@@ -178,6 +183,7 @@ func TestTwoWhoRaceToCompleteOneGeneration(t *testing.T) {
 }
 
 func TestSixteenWhoUseTheSamePrompt(t *testing.T) {
+	t.Parallel()
 	const goroutines = 16
 	uses := 1000
 	if testing.Short() {
@@ -207,6 +213,7 @@ func TestSixteenWhoUseTheSamePrompt(t *testing.T) {
 }
 
 func TestConcurrentMergesAreAllKept(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		g := testkit.Create(t, s, "x")

@@ -18,6 +18,7 @@ import (
 var errOops = errors.New("something went wrong")
 
 func TestTransactionThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -38,6 +39,7 @@ func TestTransactionThatFailsLeavesNothing(t *testing.T) {
 }
 
 func TestTransactionCommits(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -87,6 +89,7 @@ func wantOnly(t *testing.T, s *store.Store, g store.Generation) {
 }
 
 func TestPanicRollsBackAndGoesOn(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		kept := testkit.Create(t, s, "kept")
@@ -104,6 +107,7 @@ func TestPanicRollsBackAndGoesOn(t *testing.T) {
 }
 
 func TestCancelledContextRollsBack(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		kept := testkit.Create(t, s, "kept")
@@ -130,6 +134,7 @@ func TestCancelledContextRollsBack(t *testing.T) {
 
 // SQLite rolls the whole transaction back when it interrupts a statement; what followed would commit by itself.
 func TestOperationCutOffInsideATransactionIsNotPassedOver(t *testing.T) {
+	t.Parallel()
 	t.Run("in the middle", func(t *testing.T) { testOperationCutOff(t, true) })
 	t.Run("before it began", func(t *testing.T) { testOperationCutOff(t, false) })
 }
@@ -166,6 +171,7 @@ const endless = `INSERT INTO prompts (text, used_count, first_used_at, last_used
 	SELECT 'endless', count(*), '2026-11-23 09:00:22.000000', '2026-11-23 09:00:22.000000' FROM n`
 
 func TestTransactionGoesOnAfterAConflict(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -190,6 +196,7 @@ func TestTransactionGoesOnAfterAConflict(t *testing.T) {
 }
 
 func TestCallingTheStoreInsideInTxDoesNotHang(t *testing.T) {
+	t.Parallel()
 	t.Run("exhausted pool", func(t *testing.T) { testCallingTheStoreInsideInTx(t, 1) })
 	t.Run("row lock", func(t *testing.T) { testCallingTheStoreInsideInTx(t, 4) })
 }
@@ -230,6 +237,7 @@ func testCallingTheStoreInsideInTx(t *testing.T, maxConns int) {
 }
 
 func TestTxIsOfNoUseOnceInTxHasReturned(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -247,6 +255,7 @@ func TestTxIsOfNoUseOnceInTxHasReturned(t *testing.T) {
 }
 
 func TestGoroutinesMayShareATx(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -272,6 +281,7 @@ func TestGoroutinesMayShareATx(t *testing.T) {
 
 // A user's own sqlc package takes the DBTX of a store and of a transaction; storagedb stands in for it here.
 func TestOwnQueriesOnStoreAndTx(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -301,6 +311,7 @@ func TestOwnQueriesOnStoreAndTx(t *testing.T) {
 }
 
 func TestRowsOfOwnQueries(t *testing.T) {
+	t.Parallel()
 	type word string
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)

@@ -72,6 +72,7 @@ func badCreations() map[string]struct {
 }
 
 func TestBadInputIsRefusedAndTheDatabaseUntouched(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, _ *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -247,6 +248,7 @@ func TestMergedMetadataIsBounded(t *testing.T) {
 
 // The schema refuses what the store refuses, from whoever goes past the store.
 func TestSchemaRefusesBadInputAgain(t *testing.T) {
+	t.Parallel()
 	statements := map[string]string{
 		"generations_prompt_check":                  "UPDATE generations SET prompt = ''",
 		"generations_model_name_check":              "UPDATE generations SET model_name = ''",
@@ -321,6 +323,7 @@ func randomText(bytes int) string {
 }
 
 func TestBadOptionsAreRefused(t *testing.T) {
+	t.Parallel()
 	for _, opts := range []store.Options{{MaxConns: -1}, {MaxConns: math.MaxInt}} {
 		opts.URL = "sqlite::memory:"
 		_, err := store.Open(context.Background(), opts)

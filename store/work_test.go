@@ -72,6 +72,7 @@ func eventually(t *testing.T, s *store.Store, id uuid.UUID, wanted func(store.Ge
 }
 
 func TestWorkCompletesWhatTheHandlerReturns(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		var running, most atomic.Int32
@@ -108,6 +109,7 @@ func decodeText(t *testing.T, g store.Generation, key string) string {
 }
 
 func TestWorkMakesAFailedAttemptOfWhateverGoesWrong(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		none := store.CompleteGenerationParams{}
 		for name, c := range map[string]struct {
@@ -161,6 +163,7 @@ func (explosive) Unwrap() error    { panic("the error itself") }
 func (explosive) GoString() string { panic("the error itself") }
 
 func TestWorkTriesAgain(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		stop := working(t, s, store.WorkOptions{PollInterval: 10 * time.Millisecond}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
@@ -177,6 +180,7 @@ func TestWorkTriesAgain(t *testing.T) {
 }
 
 func TestWorkExtendsLeases(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		stop := working(t, s, store.WorkOptions{Lease: time.Second, RescueInterval: 50 * time.Millisecond}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
@@ -190,6 +194,7 @@ func TestWorkExtendsLeases(t *testing.T) {
 }
 
 func TestWorkEndsTheContextOfAHandler(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		causes := make(chan error, 1)
 		started := make(chan struct{}, 1)
@@ -253,6 +258,7 @@ func TestWorkEndsTheContextOfAHandler(t *testing.T) {
 }
 
 func TestCancelThatAHandlerHearsOfFirst(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		started := make(chan struct{}, 1)
@@ -276,6 +282,7 @@ func TestCancelThatAHandlerHearsOfFirst(t *testing.T) {
 }
 
 func TestHandlerThatDoesNotHeedItsContextIsLeftBehind(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		started, end := make(chan struct{}), make(chan struct{})
@@ -295,6 +302,7 @@ func TestHandlerThatDoesNotHeedItsContextIsLeftBehind(t *testing.T) {
 }
 
 func TestWorkLetsHandlersFinish(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		started := make(chan struct{})
@@ -317,6 +325,7 @@ func TestWorkLetsHandlersFinish(t *testing.T) {
 }
 
 func TestWorkRescuesWhatOthersLeft(t *testing.T) {
+	t.Parallel()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
@@ -339,6 +348,7 @@ func TestWorkRescuesWhatOthersLeft(t *testing.T) {
 }
 
 func TestWorkTakesOnlyItsModels(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		other := testkit.Create(t, s, "for another model")
@@ -357,6 +367,7 @@ func TestWorkTakesOnlyItsModels(t *testing.T) {
 }
 
 func TestWorkEndsWithItsStore(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		returned := make(chan error)
@@ -369,6 +380,7 @@ func TestWorkEndsWithItsStore(t *testing.T) {
 
 // The lease cannot be extended any more, so a handler that is at it has no more reason to go on.
 func TestWorkEndsWithItsStoreUnderAHandler(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		testkit.Create(t, s, "x")
@@ -397,6 +409,7 @@ func TestWorkEndsWithItsStoreUnderAHandler(t *testing.T) {
 // Whoever waits wakes when something comes due, and not at its next look: what was scheduled for later, and what comes from
 // a process whose clock is ahead, which is the same.
 func TestWorkThatComesDueWakes(t *testing.T) {
+	t.Parallel()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
@@ -440,6 +453,7 @@ func TestWorkThatComesDueWakes(t *testing.T) {
 }
 
 func TestWaitForPending(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -571,6 +585,7 @@ func (c *counting) hasSaid(text string) bool {
 
 // Workers that have nothing to do look, and do not write: neither without work, nor beside work for other models.
 func TestIdleWorkersOnlyLook(t *testing.T) {
+	t.Parallel()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
@@ -593,6 +608,7 @@ func TestIdleWorkersOnlyLook(t *testing.T) {
 
 // What another worker holds in a transaction that stays open is due, and not to be had: no reason to ask without a pause.
 func TestContendedWorkIsNotAskedForWithoutPause(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	log := newCounting()
 	s := testkit.Postgres.Open(t, store.Options{Logger: slog.New(log)})
@@ -691,6 +707,7 @@ func stallable(t *testing.T) (string, *stalled) {
 
 // The database is away for longer than the lease while a handler finishes: what it made is not lost.
 func TestResultOutlivesAnOutage(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url, proxy := stallable(t)
 	log := newCounting()
@@ -718,6 +735,7 @@ func TestResultOutlivesAnOutage(t *testing.T) {
 
 // A database that hangs does not keep Work from returning.
 func TestShutdownIsBoundedWhenTheDatabaseHangs(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url, proxy := stallable(t)
 	log := newCounting()

@@ -78,6 +78,7 @@ var jsonValues = [][]string{
 }
 
 func TestMetadataFilterComparesValuesAsJSON(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		created := make(map[int][]store.Generation)
 		for i, line := range jsonValues {
@@ -96,6 +97,7 @@ func TestMetadataFilterComparesValuesAsJSON(t *testing.T) {
 }
 
 func TestMetadataFilterByGoValues(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		trap := createWith(t, s, `{"genre": "trap", "bpm": 140, "tags": ["dark", "808"], "nested": {"key": "Cm"}, "seed": 12345678901234567890}`)
 		house := createWith(t, s, `{"genre": "house", "bpm": 140.0, "instrumental": true, "none": null}`)
@@ -128,6 +130,7 @@ func TestMetadataFilterByGoValues(t *testing.T) {
 }
 
 func TestMetadataRanges(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		of := make(map[string]store.Generation)
@@ -190,6 +193,7 @@ func TestMetadataRanges(t *testing.T) {
 
 // The index over metadata follows whatever changes it.
 func TestMetadataFilterSeesChanges(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -373,6 +377,7 @@ func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
 
 // What is searched for has no words: it finds nothing, as SearchGenerations does.
 func TestListBySearchWithoutWords(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		g := testkit.Create(t, s, "lo-fi beat at 80 BPM")
 		testkit.WantListed(t, s, store.ListGenerationsParams{Search: "lo-fi -rain"}, g)

@@ -102,6 +102,7 @@ func TestEveryCombinationOfFilters(t *testing.T) {
 
 // The page that has code of its own, beside what sqlc makes of the same query, with rows that have a value in every column.
 func TestNewestPageIsWhatItsQuerySays(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -132,6 +133,7 @@ func TestNewestPageIsWhatItsQuerySays(t *testing.T) {
 }
 
 func TestTimeRangeIncludesItsStartAndExcludesItsEnd(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		at := clock.Now()
@@ -168,6 +170,7 @@ func TestTimeRangeIncludesItsStartAndExcludesItsEnd(t *testing.T) {
 }
 
 func TestWalkStopsAndBeginsAnew(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		for i := range 10 {

@@ -69,6 +69,7 @@ func fill(t testing.TB, s *store.Store) {
 }
 
 func TestSearchFindsWhatIsMeant(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		fill(t, s)
 		for query, want := range map[string][]string{
@@ -153,6 +154,7 @@ var hostileQueries = []string{
 }
 
 func TestNothingThatIsTypedIsASyntaxError(t *testing.T) {
+	t.Parallel()
 	stores := make(map[string]*store.Store)
 	for _, engine := range testkit.Engines {
 		stores[engine.Name] = engine.Open(t)
@@ -214,6 +216,7 @@ func FuzzSearch(f *testing.F) {
 }
 
 func TestSnippets(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		fill(t, s)
 		long := strings.Repeat("one two three four five ", 20) + "needle " + strings.Repeat("six seven eight nine ten ", 20)
@@ -240,6 +243,7 @@ func TestSnippets(t *testing.T) {
 }
 
 func TestSearchGenerations(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -280,6 +284,7 @@ func TestSearchGenerations(t *testing.T) {
 
 // A prompt without a generation, or without one of the status, costs a probe and no more.
 func TestSearchPassesOverPromptsWithoutGenerations(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -299,6 +304,7 @@ func TestSearchPassesOverPromptsWithoutGenerations(t *testing.T) {
 }
 
 func TestSearchIsCurrent(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()

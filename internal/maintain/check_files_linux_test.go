@@ -15,6 +15,7 @@ import (
 
 // A folder of somebody else, such as lost+found, keeps nobody from the check of what is beside it.
 func TestCheckPassesOverAFolderThatMayNotBeRead(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s := testkit.Postgres.Open(t)             // which opens no file of its own
 	folder, err := os.MkdirTemp("", "audio-") // not t.TempDir, whose parents are for this user alone

@@ -183,6 +183,7 @@ func TestCheckFiles(t *testing.T) {
 
 // A root may be given by a link, or from the working directory, and paths lead below it in either spelling.
 func TestCheckFilesBelowALink(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		parent := t.TempDir()
@@ -202,6 +203,7 @@ func TestCheckFilesBelowALink(t *testing.T) {
 }
 
 func TestCheckPassesOverTheDatabase(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	path, url := testkit.PythonFile(t)
 	is.NoErr(store.Migrate(t.Context(), url)) // leaves a copy of what was there
@@ -223,6 +225,7 @@ func TestCheckPassesOverTheDatabase(t *testing.T) {
 }
 
 func TestCheckBoundsTheOrphansItReports(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		root := t.TempDir()
@@ -240,6 +243,7 @@ func TestCheckBoundsTheOrphansItReports(t *testing.T) {
 }
 
 func TestCheckRefusesARootThatIsNoFolder(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		file := audio(t, 1, t.TempDir(), "file")
 		for _, root := range []string{file, filepath.Join(file, "below"), filepath.Join(t.TempDir(), "nowhere"), "a\x00b", strings.Repeat("x", 5000)} {
@@ -253,6 +257,7 @@ func TestCheckRefusesARootThatIsNoFolder(t *testing.T) {
 
 // One that was created behind the walk over the generations, with a file that was there before.
 func TestCheckBesideTheImportOfFiles(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		root := t.TempDir()

@@ -293,6 +293,7 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 }
 
 func TestCheckOfAFreshStore(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		report, err := s.Check(t.Context(), store.CheckParams{FilesRoot: t.TempDir()})
@@ -309,6 +310,7 @@ func TestCheckOfAFreshStore(t *testing.T) {
 }
 
 func TestCheckInMemory(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s, err := store.Open(t.Context(), store.Options{URL: "sqlite::memory:", Migrate: true})
 	is.NoErr(err)
@@ -379,6 +381,7 @@ func TestCheckBehindATypicalLife(t *testing.T) {
 }
 
 func TestCheckOfAnAdoptedDatabase(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	_, url := testkit.PythonFile(t)
@@ -424,6 +427,7 @@ func TestCheckBoundsWhatItReports(t *testing.T) {
 }
 
 func TestCheckOnAClosedStore(t *testing.T) {
+	t.Parallel()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
@@ -442,6 +446,7 @@ func TestCheckOnAClosedStore(t *testing.T) {
 
 // The end of a context, before and at moments in the middle, comes back as what it is, and soon.
 func TestMaintenanceIsCutOff(t *testing.T) {
+	t.Parallel()
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()

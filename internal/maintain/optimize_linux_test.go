@@ -13,6 +13,7 @@ import (
 
 // Without room for the log that brings the copy back nothing is changed, and the store goes on.
 func TestVacuumOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("writes much")
 	}
@@ -36,6 +37,7 @@ func TestVacuumOnAFullDisk(t *testing.T) {
 
 // The same without room for the copy, which is in the folder for temporary files; SQLite asks for that once in a process.
 func TestVacuumWithoutRoomForTheCopy(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("writes much")
 	}

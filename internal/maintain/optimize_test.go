@@ -102,6 +102,7 @@ func TestOptimizeOnSQLiteLeavesStatisticsAndNoSamples(t *testing.T) {
 }
 
 func TestOptimizeMergesTheFullTextIndex(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s := testkit.OpenURL(t, storetest.URL(t))
 	defer s.Close()
@@ -119,6 +120,7 @@ func TestOptimizeMergesTheFullTextIndex(t *testing.T) {
 }
 
 func TestVacuumGivesRoomBack(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("writes much")
 	}
@@ -159,6 +161,7 @@ func TestVacuumGivesRoomBack(t *testing.T) {
 }
 
 func TestOptimizeOnPostgres(t *testing.T) {
+	t.Parallel()
 	for _, vacuum := range []bool{false, true} {
 		t.Run(fmt.Sprint(vacuum), func(t *testing.T) {
 			t.Parallel()
@@ -180,6 +183,7 @@ func TestOptimizeOnPostgres(t *testing.T) {
 }
 
 func TestOptimizeBesideCallers(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		l := newLoad(t)
@@ -202,6 +206,7 @@ func TestOptimizeBesideCallers(t *testing.T) {
 
 // Where somebody else holds what it needs it gives up in time, and a reader that stays does not keep it.
 func TestOptimizeGivesUpInTime(t *testing.T) {
+	t.Parallel()
 	const patience = 300 * time.Millisecond
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()

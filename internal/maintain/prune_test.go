@@ -74,6 +74,7 @@ func isThere(t testing.TB, s *store.Store, g store.Generation) bool {
 }
 
 func TestPruneDeletesWhatEndedLongAgo(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		completed := ended(t, s, "old", "completed.wav", store.StatusCompleted)
@@ -107,6 +108,7 @@ func TestPruneDeletesWhatEndedLongAgo(t *testing.T) {
 }
 
 func TestPruneTakesErrorsAndIndexesAlong(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		params := testkit.Beat("fails")
@@ -154,6 +156,7 @@ func TestPruneKeepsFavorites(t *testing.T) {
 
 // Two generations may have one file.
 func TestPruneReturnsPathsThatNobodyElseNames(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ended(t, s, "a", "own.wav", store.StatusCompleted)
@@ -177,6 +180,7 @@ func TestPruneReturnsPathsThatNobodyElseNames(t *testing.T) {
 
 // However a path is spelled, and whichever ID names it.
 func TestPruneKnowsAFileByAnotherSpelling(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ended(t, s, "a", "./own.wav", store.StatusCompleted)
@@ -198,6 +202,7 @@ func TestPruneKnowsAFileByAnotherSpelling(t *testing.T) {
 
 // Rows of the Python service may be finished without saying when.
 func TestPruneCountsFromCreationWhereNobodyKnowsTheEnd(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		g := ended(t, s, "python", "python.wav", store.StatusCompleted)
@@ -245,6 +250,7 @@ func TestPruneDropsUnusedPrompts(t *testing.T) {
 }
 
 func TestPruneRefusesWhatItCannotMean(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		g := ended(t, s, "a", "a.wav", store.StatusCompleted)
@@ -313,6 +319,7 @@ func TestPruneReportsWhatItHasDoneWhenItIsCutOff(t *testing.T) {
 
 // On PostgreSQL what a transaction of somebody else has locked is passed over, and what he has done with it counts.
 func TestPruneWaitsForNobody(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := testkit.Postgres.URL(t)
 	clock := testkit.NewClock()
@@ -347,6 +354,7 @@ func TestPruneWaitsForNobody(t *testing.T) {
 
 // A generation that is inserted by hand, which counts no use of its prompt, must not go with the prompt either.
 func TestPruneDropsNoPromptThatIsUsedByHand(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := testkit.Postgres.URL(t)
 	s, err := store.Open(t.Context(), store.Options{URL: url})
@@ -375,6 +383,7 @@ func TestPruneDropsNoPromptThatIsUsedByHand(t *testing.T) {
 // Sixteen callers create, claim, complete, fail, retry and cancel, with few prompts that are dropped all the time: none of
 // their calls may fail, and nothing may go that has not ended.
 func TestPruneBesideCallers(t *testing.T) {
+	t.Parallel()
 	const callers = 16
 	lasting := 5 * time.Second
 	if testing.Short() {
@@ -477,6 +486,7 @@ func TestPruneBesideCallers(t *testing.T) {
 }
 
 func TestPruneOnAClosedStore(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s := testkit.SQLite.Open(t)
 	is.NoErr(s.Close())

@@ -124,6 +124,7 @@ func shortOr(short time.Duration) time.Duration {
 }
 
 func TestCheckBesideCallers(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		l := newLoad(t)
@@ -159,6 +160,7 @@ func TestCheckBesideCallers(t *testing.T) {
 
 // Things are wrong again and again, and mended while callers change what is beside them.
 func TestRepairBesideCallers(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -200,6 +202,7 @@ func TestRepairBesideCallers(t *testing.T) {
 
 // Several at once mend what is wrong once.
 func TestRepairsAtOnce(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -232,6 +235,7 @@ func TestRepairsAtOnce(t *testing.T) {
 
 // More leases than one rescue takes, and attempts that are used up.
 func TestRepairRescuesAllThatIsStuck(t *testing.T) {
+	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()

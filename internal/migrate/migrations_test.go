@@ -30,6 +30,7 @@ func onEmptyDatabases(t *testing.T, test func(t *testing.T, url string)) {
 }
 
 func TestMigrateIsRepeatable(t *testing.T) {
+	t.Parallel()
 	onEmptyDatabases(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -43,6 +44,7 @@ func TestMigrateIsRepeatable(t *testing.T) {
 
 // The parameters of the pool are pgx's own: no server knows them.
 func TestParametersOfThePool(t *testing.T) {
+	t.Parallel()
 	for _, parameter := range []string{
 		"pool_max_conns=20", "pool_min_conns=1", "pool_min_idle_conns=1", "pool_max_conn_lifetime=1h", "pool_max_conn_lifetime_jitter=1m",
 		"pool_max_conn_idle_time=30m", "pool_health_check_period=1m",
@@ -69,6 +71,7 @@ func TestParametersOfThePool(t *testing.T) {
 }
 
 func TestMigrationStatusCreatesNothing(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	path := filepath.Join(t.TempDir(), "none.db")
 	testkit.WantApplied(t, "sqlite://"+path, 0)
@@ -78,6 +81,7 @@ func TestMigrationStatusCreatesNothing(t *testing.T) {
 
 // Up, down and up again with a row in every table: what the old schema can hold survives the way.
 func TestMigrationsGoUpDownAndUpWithRows(t *testing.T) {
+	t.Parallel()
 	onEmptyDatabases(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -129,6 +133,7 @@ func TestMigrationsGoUpDownAndUpWithRows(t *testing.T) {
 }
 
 func TestResetLosesAllData(t *testing.T) {
+	t.Parallel()
 	onEmptyDatabases(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -152,6 +157,7 @@ func TestResetLosesAllData(t *testing.T) {
 }
 
 func TestSchemaThatDoesNotFit(t *testing.T) {
+	t.Parallel()
 	onEmptyDatabases(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -180,6 +186,7 @@ func TestSchemaThatDoesNotFit(t *testing.T) {
 }
 
 func TestTenProcessesOpenAndMigrateAtOnce(t *testing.T) {
+	t.Parallel()
 	const processes = 10
 	onEmptyDatabases(t, func(t *testing.T, url string) {
 		is := is.New(t)
@@ -202,6 +209,7 @@ func TestTenProcessesOpenAndMigrateAtOnce(t *testing.T) {
 }
 
 func TestMigrateHonoursItsContext(t *testing.T) {
+	t.Parallel()
 	onEmptyDatabases(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -212,6 +220,7 @@ func TestMigrateHonoursItsContext(t *testing.T) {
 }
 
 func TestMigrateOnADatabaseThatDoesNotExist(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := storetest.EmptyPostgresURL(t)
 	err := store.Migrate(t.Context(), strings.Replace(url, "storetest_", "no_such_database_", 1))
@@ -220,6 +229,7 @@ func TestMigrateOnADatabaseThatDoesNotExist(t *testing.T) {
 
 // The dbmate CLI and the store agree on what is applied, whoever applied it.
 func TestDbmateCLIAgrees(t *testing.T) {
+	t.Parallel()
 	dbmate := os.Getenv("DBMATE")
 	if dbmate == "" {
 		t.Skip("DBMATE names no dbmate binary; make verify builds it, and make test uses it from then on")
@@ -272,6 +282,7 @@ func forDbmate(url string) string {
 
 // Whoever writes while a migration counts and indexes what is there is counted and indexed, too.
 func TestMigrationMissesNothingThatIsWrittenMeanwhile(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	url := testkit.Postgres.URL(t)

@@ -14,6 +14,7 @@ import (
 
 // Behind a pooler of connections statements cannot be prepared, and what the server answers is text: it reads the same.
 func TestTextReadsAsBinaryDoes(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	url := storetest.PostgresURL(t)

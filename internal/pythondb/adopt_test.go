@@ -268,6 +268,7 @@ func TestAdoptRefuses(t *testing.T) {
 
 // SQLite would measure texts in their encoding.
 func TestAdoptRefusesUTF16(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	path := filepath.Join(t.TempDir(), "generations.db")
 	testkit.OnFile(t, path, "PRAGMA encoding = 'UTF-16'", testkit.PythonSchema)
@@ -278,6 +279,7 @@ func TestAdoptRefusesUTF16(t *testing.T) {
 
 // A log that another file of that name has left would be taken for the copy's.
 func TestAdoptKeepsItsCopyFromLogs(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	path, url := testkit.PythonFile(t)
 	is.NoErr(os.WriteFile(path+".before-v2-wal", []byte("of last year"), 0o600))
@@ -287,6 +289,7 @@ func TestAdoptKeepsItsCopyFromLogs(t *testing.T) {
 
 // All that is wrong comes at once, and in few words.
 func TestAdoptNamesAllRows(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	_, url := testkit.PythonDatabase(t, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
 		INSERT INTO generations SELECT 'id ' || i, 'p', 'm', NULL, 16, 32000, 6, 'f', NULL, 'pending', '2025-11-07 09:00:22', NULL, NULL, NULL, NULL FROM n`)
@@ -300,6 +303,7 @@ func TestAdoptNamesAllRows(t *testing.T) {
 
 // A copy that is there already, of another time, is never overwritten.
 func TestAdoptKeepsEarlierCopies(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	path, url := testkit.PythonFile(t)
@@ -313,6 +317,7 @@ func TestAdoptKeepsEarlierCopies(t *testing.T) {
 }
 
 func TestTenProcessesAdoptAtOnce(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	path, url := testkit.PythonFile(t)
 	var group sync.WaitGroup
@@ -391,6 +396,7 @@ func TestAdoptionThatIsKilled(t *testing.T) {
 }
 
 func TestAdoptHonoursItsContext(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	path, url := testkit.PythonFile(t)
 	before, err := os.ReadFile(path)

@@ -11,6 +11,7 @@ import (
 
 // In the middle of the copy, and of the migrations behind it.
 func TestAdoptOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("fills disks")
 	}

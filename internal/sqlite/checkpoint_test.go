@@ -24,6 +24,7 @@ func writeMuch(ctx context.Context, tx *store.Tx) error {
 
 // Close comes while a transaction runs that makes a checkpoint due, with and without one before it.
 func TestCloseLeavesNoLogBehind(t *testing.T) {
+	t.Parallel()
 	for _, before := range []bool{false, true} {
 		t.Run(fmt.Sprint(before), func(t *testing.T) {
 			is := is.New(t)
@@ -72,6 +73,7 @@ func TestLogStaysSmallWhoeverWrites(t *testing.T) {
 
 // Whoever has committed does not wait for the end of somebody else's transaction.
 func TestCheckpointDoesNotWaitLongForTheWriter(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s := testkit.OpenURL(t, storetest.URL(t))
 	defer s.Close()

@@ -22,6 +22,7 @@ import (
 )
 
 func TestBackupAndRestore(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "generations.db")
@@ -80,6 +81,7 @@ func TestBackupAndRestore(t *testing.T) {
 }
 
 func TestBackupOfADatabaseInMemory(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: "sqlite::memory:", Migrate: true})
@@ -94,6 +96,7 @@ func TestBackupOfADatabaseInMemory(t *testing.T) {
 
 // Close ends a backup, and waits for it.
 func TestCloseEndsABackup(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
@@ -126,6 +129,7 @@ func TestCloseEndsABackup(t *testing.T) {
 
 // On PostgreSQL a backup is a SQLite file, too.
 func TestBackupOfPostgres(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s := storetest.OpenPostgres(t)
@@ -149,6 +153,7 @@ func TestBackupOfPostgres(t *testing.T) {
 }
 
 func TestRestoreIntoPostgres(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
@@ -169,6 +174,7 @@ func TestRestoreIntoPostgres(t *testing.T) {
 }
 
 func TestBackupReplacesNothingElse(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	folder := t.TempDir()
@@ -205,6 +211,7 @@ func TestBackupReplacesNothingElse(t *testing.T) {
 // Whoever opens a database's file and closes it again drops the locks of its connections, and then other processes take the log
 // for one that nobody uses.
 func TestRefusedBackupsDropNoLocks(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "generations.db")
@@ -232,6 +239,7 @@ func TestRefusedBackupsDropNoLocks(t *testing.T) {
 
 // Two at once: whichever ends first, commits bring the log back once no backup runs.
 func TestBackupsAtOnce(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
@@ -256,6 +264,7 @@ func TestBackupsAtOnce(t *testing.T) {
 }
 
 func TestRestoreRefuses(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	folder := t.TempDir()
@@ -305,6 +314,7 @@ func TestRestoreRefuses(t *testing.T) {
 
 // A database that is new gets the backup's page size; one that is damaged is to be moved away by hand.
 func TestRestoreOverAnything(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	for _, size := range []string{"512", "4096", "65536"} {
 		is := is.New(t)
@@ -328,6 +338,7 @@ func TestRestoreOverAnything(t *testing.T) {
 
 // Not even the journal mode of a backup changes where it is read.
 func TestRestoreLeavesTheBackupAsItIs(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
@@ -348,6 +359,7 @@ func TestRestoreLeavesTheBackupAsItIs(t *testing.T) {
 
 // The way back from an adoption, and forth again.
 func TestRestoreADatabaseOfThePythonService(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	path, url := testkit.PythonFile(t)

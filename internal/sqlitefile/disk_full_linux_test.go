@@ -15,6 +15,7 @@ import (
 )
 
 func TestBackupOntoAFullDisk(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: "sqlite://" + filepath.Join(t.TempDir(), "generations.db"), Migrate: true})
@@ -32,6 +33,7 @@ func TestBackupOntoAFullDisk(t *testing.T) {
 }
 
 func TestRestoreOntoAFullDisk(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("writes much")
 	}
@@ -65,6 +67,7 @@ func TestRestoreOntoAFullDisk(t *testing.T) {
 
 // A restore that fails removes the file that it has created, and no other: an empty one may be somebody's.
 func TestFailedRestoreRemovesWhatItCreated(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("fills disks")
 	}

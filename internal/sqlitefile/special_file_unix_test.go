@@ -19,6 +19,7 @@ import (
 
 // A named pipe stands for all that is no regular file, devices too. Nothing opens it, and nothing removes it.
 func TestSpecialFileIsNoDatabase(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s := storetest.Open(t)

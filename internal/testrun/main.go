@@ -1,10 +1,7 @@
 // Command testrun runs go test, and shows what a person waits for: a line for each package when it ends, and one that
 // names what still runs if nothing has ended for 15 seconds. It prints the output of failed tests only.
 //
-//	go run ./internal/testrun [-modules .,cmd] [-first store] -- [flags of go test] [-args flags of the test binaries]
-//
-// It tests all packages of the modules, which run at the same time. The packages of -first begin first: give it the
-// slowest ones of the first module.
+//	go run ./internal/testrun [arguments of go test]
 //
 // All packages share one PostgreSQL server, which it starts unless TEST_POSTGRES_URL names one or PostgreSQL is not
 // installed. The server stops when testrun ends, even if it is killed.
@@ -14,15 +11,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"runtime"
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/dgx-music/storage/internal/pgtest"
@@ -32,18 +25,16 @@ import (
 const silence = 15 * time.Second
 
 func main() {
-	modules := flag.String("modules", ".", "the `directories` of the modules to test, separated by commas")
-	first := flag.String("first", "", "the `packages` of the first module that begin first, separated by commas")
-	flag.Parse()
-	if err := run(strings.Split(*modules, ","), strings.FieldsFunc(*first, func(r rune) bool { return r == ',' }), flag.Args()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	if err := run(os.Args[1:]); err != nil {
+		if _, failed := errors.AsType[*exec.ExitError](err); !failed { // else the report has said it
+			fmt.Fprintln(os.Stderr, err)
+		}
 		os.Exit(1)
 	}
 }
 
-func run(modules, first, arguments []string) error {
-	// The terminal sends Ctrl-C to go test, too. Its end is waited for.
-	signal.Ignore(os.Interrupt)
+func run(arguments []string) error {
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt) // go test gets Ctrl-C from the terminal, too, and ends first
 	environment := append(os.Environ(), "NO_COLOR=1")
 	if os.Getenv("TEST_POSTGRES_URL") == "" {
 		server, err := pgtest.Find(context.Background())
@@ -57,44 +48,8 @@ func run(modules, first, arguments []string) error {
 			fmt.Println("PostgreSQL's tests are skipped:", err)
 		}
 	}
-	show := newReport(os.Stdout)
-	stop := make(chan struct{})
-	go show.breakSilence(stop)
-	failed := make([]error, len(modules))
-	var group sync.WaitGroup
-	for i, module := range modules {
-		packages := []string{"./..."}
-		if i == 0 {
-			packages = append(relative(first), packages...)
-		}
-		group.Go(func() { failed[i] = test(module, commandLine(arguments, packages), environment, show) })
-	}
-	group.Wait()
-	close(stop)
-	show.end()
-	return errors.Join(failed...)
-}
-
-func relative(packages []string) (paths []string) {
-	for _, name := range packages {
-		paths = append(paths, "./"+name)
-	}
-	return paths
-}
-
-// commandLine puts the packages after the flags of go test, and before those of the test binaries.
-func commandLine(arguments, packages []string) []string {
-	end := slices.Index(arguments, "-args")
-	if end < 0 {
-		end = len(arguments)
-	}
-	return slices.Concat([]string{"test", "-json"}, arguments[:end], packages, arguments[end:])
-}
-
-// test runs go test in a module.
-func test(module string, arguments, environment []string, show *report) error {
-	cmd := exec.Command("go", arguments...)
-	cmd.Dir, cmd.Env, cmd.Stderr = module, environment, os.Stderr
+	cmd := exec.Command("go", append([]string{"test", "-json"}, arguments...)...)
+	cmd.Env, cmd.Stderr = environment, os.Stderr
 	output, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -102,6 +57,9 @@ func test(module string, arguments, environment []string, show *report) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	show := newReport(os.Stdout)
+	stop := make(chan struct{})
+	go show.breakSilence(stop)
 	for decoder := json.NewDecoder(output); ; {
 		var e event
 		if err := decoder.Decode(&e); err != nil {
@@ -109,8 +67,8 @@ func test(module string, arguments, environment []string, show *report) error {
 		}
 		show.add(e)
 	}
-	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("go test in %s: %w", module, err)
-	}
-	return nil
+	err = cmd.Wait()
+	close(stop)
+	show.end(err)
+	return err
 }

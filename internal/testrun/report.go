@@ -145,15 +145,19 @@ func (r *report) state() string {
 	return fmt.Sprintf("%4.0f s: %s\n", time.Since(r.began).Seconds(), strings.Join(running, ", "))
 }
 
-func (r *report) end() {
+// end prints the last line. err is that of go test.
+func (r *report) end(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	took := time.Since(r.began).Round(time.Second)
-	if len(r.failed) == 0 {
+	if err == nil {
 		r.print(fmt.Sprintf("%d packages passed in %s\n", r.passed, took))
 		return
 	}
-	r.print(fmt.Sprintf("failed after %s:\n  %s\n", took, strings.Join(r.failed, "\n  ")))
+	r.print(fmt.Sprintf("failed after %s: %v\n", took, err))
+	for _, name := range r.failed {
+		r.print("  " + name + "\n")
+	}
 }
 
 func short(name string) string { return strings.TrimPrefix(name, "github.com/dgx-music/storage/") }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,18 +12,19 @@ import (
 
 const room = "github.com/dgx-music/storage/internal/listing"
 
-func reported(events ...event) string {
+func reported(err error, events ...event) string {
 	var out strings.Builder
 	r := newReport(&out)
 	for _, e := range events {
 		r.add(e)
 	}
-	r.end()
+	r.end(err)
 	return out.String()
 }
 
 func TestPackageThatPasses(t *testing.T) {
-	is.New(t).Equal(reported(
+	t.Parallel()
+	is.New(t).Equal(reported(nil,
 		event{Action: "start", Package: room},
 		event{Action: "run", Package: room, Test: "TestA"},
 		event{Action: "output", Package: room, Test: "TestA", Output: "=== RUN   TestA\n"},
@@ -37,7 +39,8 @@ func TestPackageThatPasses(t *testing.T) {
 }
 
 func TestFailuresAreShown(t *testing.T) {
-	is.New(t).Equal(reported(
+	t.Parallel()
+	is.New(t).Equal(reported(errors.New("exit status 1"),
 		event{Action: "start", Package: room},
 		event{Action: "run", Package: room, Test: "TestA"},
 		event{Action: "output", Package: room, Test: "TestA", Output: "    a_test.go:1: 1 != 2\n"},
@@ -48,7 +51,7 @@ func TestFailuresAreShown(t *testing.T) {
 		event{Action: "fail", Package: room, Elapsed: 1.2},
 		event{Action: "build-output", ImportPath: "x", Output: "x.go:1: does not compile\n"},
 	), "    a_test.go:1: 1 != 2\n--- FAIL: TestA (0.00s)\npanic: a goroutine's own\nFAIL  internal/listing           1.2 s\n"+
-		"x.go:1: does not compile\nfailed after 0s:\n  internal/listing TestA\n  internal/listing\n")
+		"x.go:1: does not compile\nfailed after 0s: exit status 1\n  internal/listing TestA\n  internal/listing\n")
 }
 
 func TestSilenceIsBroken(t *testing.T) {
@@ -69,11 +72,4 @@ func TestSilenceIsBroken(t *testing.T) {
 		synctest.Wait()
 		is.Equal(out.String(), "  15 s: the compiler\n  30 s: internal/listing (TestA/part)\nok    internal/listing           0.0 s\n")
 	})
-}
-
-func TestCommandLine(t *testing.T) {
-	is := is.New(t)
-	packages := []string{"./store", "./..."}
-	is.Equal(commandLine([]string{"-short"}, packages), []string{"test", "-json", "-short", "./store", "./..."})
-	is.Equal(commandLine([]string{"-cover", "-args", "-x"}, packages), []string{"test", "-json", "-cover", "./store", "./...", "-args", "-x"})
 }

@@ -55,6 +55,7 @@ func postgresOnDisk(t *testing.T, folder string) string {
 
 // A disk that is full in the middle is an error that says so, and what had been copied stays; with room the transfer goes on.
 func TestTransferOntoAFullDisk(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("fills disks")
 	}

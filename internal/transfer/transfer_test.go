@@ -168,6 +168,7 @@ func TestTransfer(t *testing.T) {
 }
 
 func TestTransferIntoADatabaseThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	for _, from := range testkit.Engines {
 		for _, to := range testkit.EmptyDatabases {
 			t.Run(from.Name+" to "+to.Name, func(t *testing.T) {
@@ -217,6 +218,7 @@ func TestTransferOfSpellings(t *testing.T) {
 }
 
 func TestTransferTellsHowFarItIs(t *testing.T) {
+	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
 		testkit.FillAllKinds(t, testkit.OpenURL(t, fromURL), 130)
@@ -286,6 +288,7 @@ func TestTransferOfLongRows(t *testing.T) {
 }
 
 func TestTransferIntoADatabaseWithRows(t *testing.T) {
+	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -564,6 +567,7 @@ func TestTransferOfRowsThatNoStoreHolds(t *testing.T) {
 }
 
 func TestTransferIntoTheSameDatabase(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	for _, engine := range testkit.Engines {
@@ -590,6 +594,7 @@ func TestTransferIntoTheSameDatabase(t *testing.T) {
 
 // Two schemas of a PostgreSQL database are two stores.
 func TestTransferIntoAnotherSchema(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	fromURL := testkit.Postgres.URL(t)
 	from := testkit.OpenURL(t, fromURL)
@@ -602,6 +607,7 @@ func TestTransferIntoAnotherSchema(t *testing.T) {
 }
 
 func TestTransferOfBadOptions(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	fromURL := testkit.SQLite.URL(t)
