@@ -74,7 +74,7 @@ cover: test ## make test, and print the coverage of store and of storagedb's han
 .PHONY: fuzz
 fuzz: ## look for metadata that breaks the reader, and for searches that are an error, for a minute each
 	go test ./storagedb -run '^$$' -fuzz FuzzCanonical -fuzztime 60s -fuzzminimizetime 10x
-	go test ./store -run '^$$' -fuzz FuzzSearch -fuzztime 60s -fuzzminimizetime 10x
+	go test ./internal/listing -run '^$$' -fuzz FuzzSearch -fuzztime 60s -fuzzminimizetime 10x
 
 # mattn, which some of the others use, wants a C compiler, and a build tag for full-text search. The first time SQLite is
 # compiled once more, for the program in C.

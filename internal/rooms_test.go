@@ -39,9 +39,12 @@ var allowed = map[string]string{
 	"internal/sqliteconn": "dburl dberr",
 	"internal/dbtx":       "dberr",
 
-	"internal/dburl":  "",
-	"internal/dberr":  "",
-	"internal/pgtest": "", // for tests only: nothing but storetest and tests import it
+	"internal/dburl": "",
+	"internal/dberr": "",
+	// For tests only. Nothing but storetest imports pgtest, and nothing but tests testkit.
+	"internal/pgtest":  "",
+	"internal/testkit": "store store/storetest",
+	"internal/testrun": "pgtest", // the command of make test
 }
 
 // ownStoragedb are the rooms that may import an engine's own queries.

@@ -11,28 +11,30 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
 func TestDailyUsage(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
 		midnight := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-		clock.now = midnight.Add(-time.Microsecond) // the last moment of February
-		a, b := create(t, s, "a"), create(t, s, "b")
-		clock.now = midnight
+		clock.Set(midnight.Add(-time.Microsecond)) // the last moment of February
+		a, b := testkit.Create(t, s, "a"), testkit.Create(t, s, "b")
+		clock.Set(midnight)
 		_, err := s.CompleteGeneration(ctx, a.ID, store.CompleteGenerationParams{GenerationTimeSeconds: 10})
 		is.NoErr(err)
 		_, err = s.FailGeneration(ctx, b.ID, store.FailGenerationParams{})
 		is.NoErr(err)
-		c, d := create(t, s, "c"), create(t, s, "d")
+		c, d := testkit.Create(t, s, "c"), testkit.Create(t, s, "d")
 		_, err = s.CompleteGeneration(ctx, c.ID, store.CompleteGenerationParams{GenerationTimeSeconds: 5})
 		is.NoErr(err)
 		_, err = s.CancelGeneration(ctx, d.ID)
 		is.NoErr(err)
-		clock.now = midnight.AddDate(0, 0, 2)
-		create(t, s, "e")
+		clock.Set(midnight.AddDate(0, 0, 2))
+		testkit.Create(t, s, "e")
 
 		days, err := s.DailyUsage(ctx, midnight.AddDate(0, 0, -2), midnight.AddDate(0, 0, 3))
 		is.NoErr(err)
@@ -53,20 +55,21 @@ func TestDailyUsage(t *testing.T) {
 
 		for _, bad := range [][2]time.Time{{midnight, midnight}, {midnight, midnight.Add(-1)}, {midnight, midnight.AddDate(11, 0, 0)}} {
 			_, err := s.DailyUsage(ctx, bad[0], bad[1])
-			wantInvalid(t, err, "from")
+			testkit.WantInvalid(t, err, "from")
 		}
 	})
 }
 
 func TestModelUsage(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		none, err := s.ModelUsage(ctx)
 		is.NoErr(err)
 		is.Equal(len(none), 0)
 		make := func(model string, version *string, end func(store.Generation) error) {
-			params := beat("x")
+			params := testkit.Beat("x")
 			params.ModelName, params.ModelVersion = model, version
 			g, err := s.CreateGeneration(ctx, params)
 			is.NoErr(err)
@@ -74,11 +77,11 @@ func TestModelUsage(t *testing.T) {
 		}
 		complete := func(seconds float64) func(store.Generation) error {
 			return func(g store.Generation) error {
-				return second(s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{GenerationTimeSeconds: seconds}))
+				return testkit.Err(s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{GenerationTimeSeconds: seconds}))
 			}
 		}
 		fail := func(g store.Generation) error {
-			return second(s.FailGeneration(ctx, g.ID, store.FailGenerationParams{}))
+			return testkit.Err(s.FailGeneration(ctx, g.ID, store.FailGenerationParams{}))
 		}
 		wait := func(store.Generation) error { return nil }
 		for i := range 21 { // 1 to 21 seconds, in some order; the 95th of a hundred is the 20th of 21
@@ -92,7 +95,7 @@ func TestModelUsage(t *testing.T) {
 		make("large", new("1.0"), fail)
 		make("medium", nil, wait)
 		byHand := func(g store.Generation) error { // completed, and nobody knows how long it took
-			return second(s.UpdateGenerationStatus(ctx, g.ID, store.StatusCompleted, ""))
+			return testkit.Err(s.UpdateGenerationStatus(ctx, g.ID, store.StatusCompleted, ""))
 		}
 		make("small", new("2.0"), byHand)
 
@@ -113,17 +116,18 @@ func TestModelUsage(t *testing.T) {
 }
 
 func TestTrendingPrompts(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
 		for range 9 {
-			create(t, s, "was popular")
+			testkit.Create(t, s, "was popular")
 		}
 		clock.Advance(time.Hour)
 		since := clock.Now()
 		for i, prompt := range []string{"twice", "thrice", "once", "thrice", "was popular", "thrice", "twice", "once, later"} {
 			clock.Advance(time.Duration(i) * time.Second)
-			create(t, s, prompt)
+			testkit.Create(t, s, prompt)
 		}
 		trending, err := s.TrendingPrompts(ctx, since, 0)
 		is.NoErr(err)
@@ -141,19 +145,20 @@ func TestTrendingPrompts(t *testing.T) {
 		is.NoErr(err)
 		is.Equal(string(text), "[]")
 		_, err = s.TrendingPrompts(ctx, since, -1)
-		wantInvalid(t, err, "limit")
+		testkit.WantInvalid(t, err, "limit")
 		_, err = s.TrendingPrompts(ctx, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), 1)
-		wantInvalid(t, err, "since")
+		testkit.WantInvalid(t, err, "since")
 	})
 }
 
 // Times that nobody can have measured, but the schema holds, do not make an error of the sums.
 func TestSumsOfHugeTimes(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		for range 3 {
-			params := beat("x")
+			params := testkit.Beat("x")
 			params.DurationSeconds = math.MaxFloat64
 			g, err := s.CreateGeneration(ctx, params)
 			is.NoErr(err)

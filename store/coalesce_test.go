@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/storagedb"
 	"github.com/dgx-music/storage/store"
 )
@@ -34,16 +35,17 @@ type outcome struct {
 // in transactions of their own. Each is told the truth about its own write, as the database shows in the end, and nothing of
 // the others'.
 func TestCallersThatShareCommitsAreToldTheTruth(t *testing.T) {
+	t.Parallel()
 	const callers = 64
 	lasting := 6 * time.Second
 	if testing.Short() {
 		lasting = 2 * time.Second
 	}
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		oneStatement := strings.HasSuffix(t.Name(), "postgres")
 		until := time.Now().Add(lasting)
-		taken := create(t, s, "taken").ID
+		taken := testkit.Create(t, s, "taken").ID
 		var mu sync.Mutex
 		var outcomes []outcome
 		var counts [6]atomic.Int64
@@ -55,7 +57,7 @@ func TestCallersThatShareCommitsAreToldTheTruth(t *testing.T) {
 					told := outcome{id: uuid.New()}
 					kind := random.IntN(6)
 					counts[kind].Add(1)
-					switch params := beat(fmt.Sprintf("prompt %d", random.IntN(50))); kind {
+					switch params := testkit.Beat(fmt.Sprintf("prompt %d", random.IntN(50))); kind {
 					case 0, 1: // it just creates
 						params.ID = told.id
 						g, err := s.CreateGeneration(t.Context(), params)
@@ -162,8 +164,9 @@ func TestCallersThatShareCommitsAreToldTheTruth(t *testing.T) {
 
 // Whoever waits behind a transaction may give up, and those behind go on.
 func TestWaitingWritersMayGiveUp(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	s := engines[0].open(t, store.Options{BusyTimeout: time.Minute})
+	s := testkit.SQLite.Open(t, store.Options{BusyTimeout: time.Minute})
 	holding, release := make(chan struct{}), make(chan struct{})
 	held := make(chan error, 1)
 	go func() {
@@ -183,7 +186,7 @@ func TestWaitingWritersMayGiveUp(t *testing.T) {
 			if i%2 == 0 {
 				mine = ctx
 			}
-			switch _, err := s.CreateGeneration(mine, beat("x")); {
+			switch _, err := s.CreateGeneration(mine, testkit.Beat("x")); {
 			case err == nil:
 				created.Add(1)
 			case errors.Is(err, context.Canceled):
@@ -207,17 +210,18 @@ func TestWaitingWritersMayGiveUp(t *testing.T) {
 
 // As many callers as there are share few commits: on SQLite a transaction for many writes, on PostgreSQL a statement.
 func TestConcurrentWritersShareCommits(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			const callers, each = 64, 20
 			is := is.New(t)
 			log := newCounting()
-			s := engine.open(t, store.Options{Logger: slog.New(log)})
+			s := engine.Open(t, store.Options{Logger: slog.New(log)})
 			var group sync.WaitGroup
 			for range callers {
 				group.Go(func() {
 					for range each {
-						g, err := s.CreateGeneration(t.Context(), beat("x"))
+						g, err := s.CreateGeneration(t.Context(), testkit.Beat("x"))
 						if err != nil {
 							t.Error(err)
 							return
@@ -230,7 +234,7 @@ func TestConcurrentWritersShareCommits(t *testing.T) {
 			}
 			group.Wait()
 			commits := log.count("COMMIT")
-			if engine.name == "postgres" {
+			if engine.Name == "postgres" {
 				commits = log.count("CreateGenerations") + log.count("CompleteGenerations") + log.count("CompleteGeneration")
 			}
 			t.Logf("%d writes in %d commits", 2*callers*each, commits)
@@ -243,17 +247,18 @@ func TestConcurrentWritersShareCommits(t *testing.T) {
 // Workers that extend, report and fail at once are told each of its own generation, as if they were alone, those that are too
 // late or to stop included.
 func TestConcurrentWorkersShareCommits(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			const workers = 64
 			is := is.New(t)
 			ctx := t.Context()
-			clock := newTestClock() // stands still, so that all times are known
+			clock := testkit.NewClock() // stands still, so that all times are known
 			log := newCounting()
-			s := engine.open(t, store.Options{Logger: slog.New(log), Now: clock.Now})
+			s := engine.Open(t, store.Options{Logger: slog.New(log), Now: clock.Now})
 			params := make([]store.CreateGenerationParams, workers)
 			for i := range params {
-				params[i] = beat(fmt.Sprint("beat ", i))
+				params[i] = testkit.Beat(fmt.Sprint("beat ", i))
 			}
 			_, err := s.CreateGenerations(ctx, params)
 			is.NoErr(err)
@@ -368,7 +373,7 @@ func TestConcurrentWorkersShareCommits(t *testing.T) {
 				return errors.Join(err, same(failed))
 			})
 			is.NoErr(s.CheckCounts(ctx))
-			if engine.name == "sqlite" {
+			if engine.Name == "sqlite" {
 				return
 			}
 			for name, alone := range map[string]string{"TrackPrompts": "TrackPrompt", "ExtendLeases": "ExtendLease", "ReportProgresses": "ReportProgress"} {
@@ -384,14 +389,15 @@ func TestConcurrentWorkersShareCommits(t *testing.T) {
 // Writes that are made together wait for nobody while they hold locks: so they deadlock with no transaction, whatever order
 // that changes generations in, and one generation that somebody has locked holds up nobody who wants another.
 func TestBatchesOfWorkersWaitForNobody(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
-	s := engines[1].open(t, store.Options{MaxConns: 20})
+	s := testkit.Postgres.Open(t, store.Options{MaxConns: 20})
 	const workers = 40
 	batch := uuid.New()
 	params := make([]store.CreateGenerationParams, workers)
 	for i := range params {
-		params[i] = beat(fmt.Sprint("beat ", i))
+		params[i] = testkit.Beat(fmt.Sprint("beat ", i))
 		params[i].BatchID, params[i].ID = batch, uuid.New()
 	}
 	_, err := s.CreateGenerations(ctx, params)
@@ -484,7 +490,8 @@ func TestBatchesOfWorkersWaitForNobody(t *testing.T) {
 
 // Whoever leaves early is told of the end of its context, and of nothing else.
 func TestWhoLeavesABatchReadsNothingOfIt(t *testing.T) {
-	s := engines[1].open(t)
+	t.Parallel()
+	s := testkit.Postgres.Open(t)
 	var group sync.WaitGroup
 	for caller := range 16 {
 		group.Go(func() {
@@ -503,11 +510,12 @@ func TestWhoLeavesABatchReadsNothingOfIt(t *testing.T) {
 
 // A lone caller pays nothing for the company that others could have had.
 func TestLoneWriterTakesOneStatement(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	log := newCounting()
-	s := engines[1].open(t, store.Options{Logger: slog.New(log)})
+	s := testkit.Postgres.Open(t, store.Options{Logger: slog.New(log)})
 	for i := range 10 {
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		_, err := s.CompleteGeneration(t.Context(), g.ID, store.CompleteGenerationParams{})
 		is.NoErr(err)
 		is.Equal(log.count("CreateGenerations"), i+1)
@@ -516,7 +524,8 @@ func TestLoneWriterTakesOneStatement(t *testing.T) {
 }
 
 func TestCompleteGenerations(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		none, err := s.CompleteGenerations(ctx, nil)
@@ -524,7 +533,7 @@ func TestCompleteGenerations(t *testing.T) {
 		is.Equal(len(none), 0)
 		completions := make([]store.Completion, 50)
 		for i := range completions {
-			g := create(t, s, fmt.Sprint(i))
+			g := testkit.Create(t, s, fmt.Sprint(i))
 			completions[i] = store.Completion{ID: g.ID, CompleteGenerationParams: store.CompleteGenerationParams{
 				GenerationTimeSeconds: float64(i), FileSizeBytes: int64(i), Metadata: store.Metadata(fmt.Sprintf(`{"n":%d}`, i)),
 			}}
@@ -551,7 +560,7 @@ func TestCompleteGenerations(t *testing.T) {
 		}
 
 		// All or nothing.
-		left, right := create(t, s, "left"), create(t, s, "right")
+		left, right := testkit.Create(t, s, "left"), testkit.Create(t, s, "right")
 		held, err := s.ClaimGenerations(ctx, store.ClaimParams{Worker: "w", Limit: 1, Lease: time.Minute})
 		is.NoErr(err)
 		is.Equal(held[0].ID, left.ID)
@@ -561,7 +570,7 @@ func TestCompleteGenerations(t *testing.T) {
 			completions []store.Completion
 			is          func(error) bool
 		}{
-			{[]store.Completion{{ID: right.ID}, {ID: noSuchID}}, func(err error) bool { return errors.Is(err, store.ErrNotFound) }},
+			{[]store.Completion{{ID: right.ID}, {ID: testkit.NoSuchID}}, func(err error) bool { return errors.Is(err, store.ErrNotFound) }},
 			{[]store.Completion{{ID: right.ID}, {ID: left.ID}}, func(err error) bool { return errors.Is(err, store.ErrLeaseLost) }},
 			{[]store.Completion{{ID: right.ID}, {ID: completed[0].ID}}, func(err error) bool { return errors.As(err, &transition) }},
 			{[]store.Completion{{ID: right.ID}, {ID: right.ID}}, func(err error) bool { return errors.As(err, &invalid) && invalid.Field == "id" }},
@@ -576,7 +585,7 @@ func TestCompleteGenerations(t *testing.T) {
 			is.True(g.IsPending())
 		}
 		is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
-			_, err := tx.CompleteGenerations(ctx, []store.Completion{{ID: right.ID}, {ID: noSuchID}})
+			_, err := tx.CompleteGenerations(ctx, []store.Completion{{ID: right.ID}, {ID: testkit.NoSuchID}})
 			is.True(errors.Is(err, store.ErrNotFound))
 			_, err = tx.CompleteGenerations(ctx, []store.Completion{{ID: right.ID}})
 			return err
@@ -587,10 +596,11 @@ func TestCompleteGenerations(t *testing.T) {
 
 // A batch that one spoils is run again, and waits for the writer no longer than each of its callers would have.
 func TestBatchesThatAreRunAgainWaitOnce(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	const patience = 300 * time.Millisecond
-	s := engines[0].open(t, store.Options{BusyTimeout: patience})
-	taken := create(t, s, "taken").ID
+	s := testkit.SQLite.Open(t, store.Options{BusyTimeout: patience})
+	taken := testkit.Create(t, s, "taken").ID
 	first, release := make(chan struct{}), make(chan struct{})
 	held := make(chan error, 2)
 	go func() {
@@ -604,7 +614,7 @@ func TestBatchesThatAreRunAgainWaitOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 20 { // they queue behind the transaction
 		group.Go(func() {
-			params := beat("x")
+			params := testkit.Beat("x")
 			if i == 10 {
 				params.ID = taken
 			}

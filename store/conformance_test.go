@@ -12,15 +12,17 @@ import (
 	"github.com/google/uuid"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
 // The behaviours of the Python test suite come first, then what this store adds.
 
 func TestMetadataGivenAtCreationComesBackEqual(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		given := beat("hip hop beat at 140 BPM")
+		given := testkit.Beat("hip hop beat at 140 BPM")
 		var err error
 		given.Metadata, err = store.NewMetadata(map[string]any{"bpm": 140, "genre": "hip hop", "instruments": []string{"808", "hi-hat"}})
 		is.NoErr(err)
@@ -28,16 +30,17 @@ func TestMetadataGivenAtCreationComesBackEqual(t *testing.T) {
 		is.NoErr(err)
 		got, err := s.GetGeneration(t.Context(), g.ID)
 		is.NoErr(err)
-		is.Equal(decode(t, got.Metadata), decode(t, given.Metadata))
+		is.Equal(testkit.Decode(t, got.Metadata), testkit.Decode(t, given.Metadata))
 		is.Equal(got, g) // what creation returned is what is stored
 	})
 }
 
 func TestCreateGenerationStoresEveryField(t *testing.T) {
-	clock := newTestClock()
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	clock := testkit.NewClock()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		given := beat(`dark lo-fi, "heavy" 808 — énergie 音楽 🎧'; DROP TABLE prompts; --`)
+		given := testkit.Beat(`dark lo-fi, "heavy" 808 — énergie 音楽 🎧'; DROP TABLE prompts; --`)
 		given.ModelVersion = new("1.0")
 		given.DurationSeconds = 7.3
 		g, err := s.CreateGeneration(t.Context(), given)
@@ -67,9 +70,10 @@ func TestCreateGenerationStoresEveryField(t *testing.T) {
 }
 
 func TestEmptyModelVersionIsNone(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		given := beat("x")
+		given := testkit.Beat("x")
 		given.ModelVersion = new("")
 		g, err := s.CreateGeneration(t.Context(), given)
 		is.NoErr(err)
@@ -78,14 +82,15 @@ func TestEmptyModelVersionIsNone(t *testing.T) {
 }
 
 func TestGenerationIsThereInANewSession(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
-			url := engine.url(t)
+			url := engine.URL(t)
 			first, err := store.Open(t.Context(), store.Options{URL: url})
 			is.NoErr(err)
-			g := create(t, first, "trap beat 140 BPM")
+			g := testkit.Create(t, first, "trap beat 140 BPM")
 			is.NoErr(first.Close())
 			second, err := store.Open(t.Context(), store.Options{URL: url})
 			is.NoErr(err)
@@ -98,18 +103,25 @@ func TestGenerationIsThereInANewSession(t *testing.T) {
 }
 
 func TestMissingRowsAreErrNotFound(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		calls := map[string]func() error{
-			"GetGeneration":          func() error { _, err := s.GetGeneration(ctx, noSuchID); return err },
-			"UpdateGenerationStatus": func() error { _, err := s.UpdateGenerationStatus(ctx, noSuchID, store.StatusFailed, ""); return err },
-			"CompleteGeneration": func() error {
-				_, err := s.CompleteGeneration(ctx, noSuchID, store.CompleteGenerationParams{})
+			"GetGeneration": func() error { _, err := s.GetGeneration(ctx, testkit.NoSuchID); return err },
+			"UpdateGenerationStatus": func() error {
+				_, err := s.UpdateGenerationStatus(ctx, testkit.NoSuchID, store.StatusFailed, "")
 				return err
 			},
-			"FailGeneration":   func() error { _, err := s.FailGeneration(ctx, noSuchID, store.FailGenerationParams{}); return err },
-			"MergeMetadata":    func() error { _, err := s.MergeMetadata(ctx, noSuchID, store.Metadata(`{"a":1}`)); return err },
-			"DeleteGeneration": func() error { return s.DeleteGeneration(ctx, noSuchID) },
+			"CompleteGeneration": func() error {
+				_, err := s.CompleteGeneration(ctx, testkit.NoSuchID, store.CompleteGenerationParams{})
+				return err
+			},
+			"FailGeneration": func() error {
+				_, err := s.FailGeneration(ctx, testkit.NoSuchID, store.FailGenerationParams{})
+				return err
+			},
+			"MergeMetadata":    func() error { _, err := s.MergeMetadata(ctx, testkit.NoSuchID, store.Metadata(`{"a":1}`)); return err },
+			"DeleteGeneration": func() error { return s.DeleteGeneration(ctx, testkit.NoSuchID) },
 			"GetPrompt":        func() error { _, err := s.GetPrompt(ctx, 999); return err },
 			"GetPromptByText":  func() error { _, err := s.GetPromptByText(ctx, "nobody asked for this"); return err },
 			"DeletePrompt":     func() error { return s.DeletePrompt(ctx, 999) },
@@ -123,16 +135,17 @@ func TestMissingRowsAreErrNotFound(t *testing.T) {
 }
 
 func TestListWithLimitOffsetAndStatus(t *testing.T) {
-	clock := newTestClock()
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	clock := testkit.NewClock()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
-			s := engine.open(t, store.Options{Now: clock.Now})
+			s := engine.Open(t, store.Options{Now: clock.Now})
 			ctx := t.Context()
 			var all []store.Generation
 			for i := range 10 {
 				clock.Advance(time.Second)
-				given := beat(fmt.Sprintf("prompt %d", i))
+				given := testkit.Beat(fmt.Sprintf("prompt %d", i))
 				if i%2 == 1 {
 					given.ModelName = "musicgen-large"
 				}
@@ -171,9 +184,10 @@ func TestListWithLimitOffsetAndStatus(t *testing.T) {
 }
 
 func TestListDefaultsToAHundred(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		_, err := s.CreateGenerations(t.Context(), slices.Repeat([]store.CreateGenerationParams{beat("x")}, 101))
+		_, err := s.CreateGenerations(t.Context(), slices.Repeat([]store.CreateGenerationParams{testkit.Beat("x")}, 101))
 		is.NoErr(err)
 		page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{})
 		is.NoErr(err)
@@ -185,13 +199,14 @@ func TestListDefaultsToAHundred(t *testing.T) {
 }
 
 func TestCursorSurvivesInsertsAndDeletesBetweenPages(t *testing.T) {
-	clock := newTestClock() // stands still: all have the same time, and the ID decides
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	clock := testkit.NewClock() // stands still: all have the same time, and the ID decides
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		var want []string
 		for i := range 25 {
-			want = append(want, create(t, s, fmt.Sprintf("prompt %d", i)).Prompt)
+			want = append(want, testkit.Create(t, s, fmt.Sprintf("prompt %d", i)).Prompt)
 		}
 		slices.Reverse(want)
 		var got []string
@@ -204,7 +219,7 @@ func TestCursorSurvivesInsertsAndDeletesBetweenPages(t *testing.T) {
 				break
 			}
 			params.After = page.Next
-			create(t, s, "came later")
+			testkit.Create(t, s, "came later")
 			is.NoErr(s.DeleteGeneration(ctx, page.Generations[len(page.Generations)-1].ID))
 		}
 		is.Equal(got, want)
@@ -212,9 +227,10 @@ func TestCursorSurvivesInsertsAndDeletesBetweenPages(t *testing.T) {
 }
 
 func TestCursorThatWasTamperedWithIsRefused(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		create(t, s, "x")
+		testkit.Create(t, s, "x")
 		page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{Limit: 1})
 		is.NoErr(err)
 		cursor := string(page.Next)
@@ -223,16 +239,17 @@ func TestCursorThatWasTamperedWithIsRefused(t *testing.T) {
 		other := map[bool]string{true: "y", false: "x"}[cursor[10] == 'x']
 		for _, bad := range []string{"x", "not base64 !", cursor[:len(cursor)-1], cursor + "AA", changed, cursor[:10] + other + cursor[11:], strings.Repeat("A", len(cursor))} {
 			_, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{After: store.Cursor(bad)})
-			wantInvalid(t, err, "after")
+			testkit.WantInvalid(t, err, "after")
 		}
 	})
 }
 
 func TestCompletingMergesMetadataOverTheOld(t *testing.T) {
-	clock := newTestClock()
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	clock := testkit.NewClock()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		given := beat("x")
+		given := testkit.Beat("x")
 		given.Metadata = store.Metadata(`{"bpm": 140, "genre": "trap", "nested": {"a": 1, "b": 2}, "gone": 1}`)
 		g, err := s.CreateGeneration(t.Context(), given)
 		is.NoErr(err)
@@ -243,7 +260,7 @@ func TestCompletingMergesMetadataOverTheOld(t *testing.T) {
 		})
 		is.NoErr(err)
 		// A key of the patch replaces that of the old whole, as dict.update does: nothing is merged below the top.
-		is.Equal(decode(t, done.Metadata), map[string]any{
+		is.Equal(testkit.Decode(t, done.Metadata), map[string]any{
 			"bpm": 141.0, "genre": "trap", "key": "Cm", "nested": map[string]any{"b": 3.0}, "gone": nil,
 		})
 		is.True(done.IsComplete() && done.IsFinished())
@@ -257,24 +274,26 @@ func TestCompletingMergesMetadataOverTheOld(t *testing.T) {
 }
 
 func TestMergeMetadata(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		for _, patch := range []string{`{"a": 1}`, `{"b": [1, 2]}`, `{"a": "two"}`, ``} {
 			merged, err := s.MergeMetadata(t.Context(), g.ID, store.Metadata(patch))
 			is.NoErr(err)
 			g = merged
 		}
-		is.Equal(decode(t, g.Metadata), map[string]any{"a": "two", "b": []any{1.0, 2.0}})
+		is.Equal(testkit.Decode(t, g.Metadata), map[string]any{"a": "two", "b": []any{1.0, 2.0}})
 		is.True(g.IsPending())
 	})
 }
 
 func TestNumbersInMetadataKeepTheirDigits(t *testing.T) {
+	t.Parallel()
 	const text = `{"big": 12345678901234567890, "long": 0.1234567890123456789012345678901234567890, "minus": -98765432109876543210, "nested": [{"n": 9007199254740993}]}`
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		given := beat("x")
+		given := testkit.Beat("x")
 		given.Metadata = store.Metadata(text)
 		g, err := s.CreateGeneration(t.Context(), given)
 		is.NoErr(err)
@@ -289,22 +308,24 @@ func TestNumbersInMetadataKeepTheirDigits(t *testing.T) {
 }
 
 func TestLastOfDuplicateKeysWins(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		given := beat("x")
+		given := testkit.Beat("x")
 		given.Metadata = store.Metadata(`{"bpm": 1, "inner": {"k": 1, "\u006b": 12345678901234567890}, "bpm": 140}`)
 		g, err := s.CreateGeneration(t.Context(), given)
 		is.NoErr(err)
 		is.Equal(strings.Count(string(g.Metadata), "bpm"), 1)
-		is.Equal(decode(t, g.Metadata)["bpm"], 140.0)
+		is.Equal(testkit.Decode(t, g.Metadata)["bpm"], 140.0)
 		is.True(strings.Contains(string(g.Metadata), "12345678901234567890"))
 	})
 }
 
 func TestDeleteThenGetIsErrNotFound(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		is.NoErr(s.DeleteGeneration(t.Context(), g.ID))
 		_, err := s.GetGeneration(t.Context(), g.ID)
 		is.True(errors.Is(err, store.ErrNotFound))
@@ -316,11 +337,12 @@ func TestDeleteThenGetIsErrNotFound(t *testing.T) {
 }
 
 func TestFiveUsesOfOnePromptThreeOfAnother(t *testing.T) {
-	clock := newTestClock()
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	clock := testkit.NewClock()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
-			s := engine.open(t, store.Options{Now: clock.Now})
+			s := engine.Open(t, store.Options{Now: clock.Now})
 			ctx := t.Context()
 			began := clock.Now()
 			for range 3 {
@@ -332,9 +354,9 @@ func TestFiveUsesOfOnePromptThreeOfAnother(t *testing.T) {
 				_, err := s.TrackPrompt(ctx, "trap beat")
 				is.NoErr(err)
 			}
-			create(t, s, "once, early")
+			testkit.Create(t, s, "once, early")
 			clock.Advance(time.Second)
-			create(t, s, "once, late")
+			testkit.Create(t, s, "once, late")
 			prompts, err := s.MostUsedPrompts(ctx, 0)
 			is.NoErr(err)
 			var got []string
@@ -359,18 +381,19 @@ func TestFiveUsesOfOnePromptThreeOfAnother(t *testing.T) {
 }
 
 func TestClockThatGoesBackDoesNotTurnLastUseBack(t *testing.T) {
-	clock := newTestClock()
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	clock := testkit.NewClock()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
-			s := engine.open(t, store.Options{Now: clock.Now})
+			s := engine.Open(t, store.Options{Now: clock.Now})
 			late, err := s.TrackPrompt(t.Context(), "x")
 			is.NoErr(err)
 			clock.Advance(-time.Hour)
 			tracked, err := s.TrackPrompt(t.Context(), "x")
 			is.NoErr(err)
 			is.Equal(tracked.LastUsedAt, late.LastUsedAt)
-			g := create(t, s, "x")
+			g := testkit.Create(t, s, "x")
 			tracked, err = s.GetPrompt(t.Context(), g.PromptID)
 			is.NoErr(err)
 			is.Equal(tracked.LastUsedAt, late.LastUsedAt)
@@ -381,7 +404,8 @@ func TestClockThatGoesBackDoesNotTurnLastUseBack(t *testing.T) {
 }
 
 func TestStatsPerStatus(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
 		none, err := s.Stats(ctx)
@@ -392,7 +416,7 @@ func TestStatsPerStatus(t *testing.T) {
 		}
 		for status, n := range counts {
 			for i := range n {
-				g := create(t, s, fmt.Sprintf("prompt %d", i))
+				g := testkit.Create(t, s, fmt.Sprintf("prompt %d", i))
 				if status != store.StatusPending {
 					_, err := s.UpdateGenerationStatus(ctx, g.ID, status, "")
 					is.NoErr(err)
@@ -422,23 +446,25 @@ func TestStatsPerStatus(t *testing.T) {
 }
 
 func TestDeletePromptTakesItsGenerationsAlong(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		doomed, doomedToo, kept := create(t, s, "a"), create(t, s, "a"), create(t, s, "b")
+		doomed, doomedToo, kept := testkit.Create(t, s, "a"), testkit.Create(t, s, "a"), testkit.Create(t, s, "b")
 		is.Equal(doomed.PromptID, doomedToo.PromptID)
 		is.NoErr(s.DeletePrompt(ctx, doomed.PromptID))
 		_, err := s.GetGeneration(ctx, doomedToo.ID)
 		is.True(errors.Is(err, store.ErrNotFound))
 		_, err = s.GetGeneration(ctx, kept.ID)
 		is.NoErr(err)
-		again := create(t, s, "a")
+		again := testkit.Create(t, s, "a")
 		is.True(again.PromptID != doomed.PromptID) // an ID is never used twice
 	})
 }
 
 func TestDeletedNewestPromptsIDIsNotUsedAgain(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		first, err := s.TrackPrompt(t.Context(), "a")
 		is.NoErr(err)
@@ -450,13 +476,14 @@ func TestDeletedNewestPromptsIDIsNotUsedAgain(t *testing.T) {
 }
 
 func TestPendingGenerationsInClaimOrder(t *testing.T) {
-	clock := newTestClock()
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	clock := testkit.NewClock()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
-			s := engine.open(t, store.Options{Now: clock.Now})
+			s := engine.Open(t, store.Options{Now: clock.Now})
 			ctx := t.Context()
-			a, b, c := create(t, s, "a"), create(t, s, "b"), create(t, s, "c")
+			a, b, c := testkit.Create(t, s, "a"), testkit.Create(t, s, "b"), testkit.Create(t, s, "c")
 			clock.Advance(time.Second)
 			for _, status := range []store.Status{store.StatusProcessing, store.StatusPending} { // a goes to the end
 				_, err := s.UpdateGenerationStatus(ctx, a.ID, status, "")
@@ -476,12 +503,13 @@ func TestPendingGenerationsInClaimOrder(t *testing.T) {
 }
 
 func TestCreateGenerations(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		var given []store.CreateGenerationParams
 		for i := range 501 { // more than one statement creates on PostgreSQL
-			params := beat(fmt.Sprintf("prompt %d", i%7))
+			params := testkit.Beat(fmt.Sprintf("prompt %d", i%7))
 			params.FilePath = fmt.Sprintf("outputs/%d.wav", i)
 			params.Metadata = store.Metadata(fmt.Sprintf(`{"i": %d}`, i))
 			if i%2 == 0 {
@@ -525,30 +553,31 @@ func sameSpelling(t *testing.T, g *store.Generation) {
 }
 
 func TestCreateGenerationsIsAllOrNothing(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, _ *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, _ *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
-		taken := create(t, s, "taken")
+		taken := testkit.Create(t, s, "taken")
 		before, err := s.Stats(ctx)
 		is.NoErr(err)
 
-		conflict := []store.CreateGenerationParams{beat("new"), beat("other")}
+		conflict := []store.CreateGenerationParams{testkit.Beat("new"), testkit.Beat("other")}
 		conflict[1].ID = taken.ID
 		_, err = s.CreateGenerations(ctx, conflict)
 		is.True(errors.Is(err, store.ErrConflict))
 
-		twice := []store.CreateGenerationParams{beat("new"), beat("other")}
-		twice[0].ID, twice[1].ID = noSuchID, noSuchID
+		twice := []store.CreateGenerationParams{testkit.Beat("new"), testkit.Beat("other")}
+		twice[0].ID, twice[1].ID = testkit.NoSuchID, testkit.NoSuchID
 		_, err = s.CreateGenerations(ctx, twice)
 		is.True(errors.Is(err, store.ErrConflict))
 
-		bad := []store.CreateGenerationParams{beat("new"), beat("other")}
+		bad := []store.CreateGenerationParams{testkit.Beat("new"), testkit.Beat("other")}
 		bad[1].Channels = 6
 		_, err = s.CreateGenerations(ctx, bad)
-		wantInvalid(t, err, "channels")
+		testkit.WantInvalid(t, err, "channels")
 		is.True(strings.Contains(err.Error(), "number 2"))
 
-		many := slices.Repeat([]store.CreateGenerationParams{beat("new"), beat("taken")}, 300)
+		many := slices.Repeat([]store.CreateGenerationParams{testkit.Beat("new"), testkit.Beat("taken")}, 300)
 		many[599].ID = taken.ID
 		_, err = s.CreateGenerations(ctx, many)
 		is.True(errors.Is(err, store.ErrConflict))
@@ -569,10 +598,11 @@ func TestCreateGenerationsIsAllOrNothing(t *testing.T) {
 }
 
 func TestSecondCreateWithTheSameIDIsErrConflict(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		given := beat("x")
+		given := testkit.Beat("x")
 		given.ID = uuid.New() // any version is taken
 		first, err := s.CreateGeneration(ctx, given)
 		is.NoErr(err)
@@ -586,15 +616,16 @@ func TestSecondCreateWithTheSameIDIsErrConflict(t *testing.T) {
 }
 
 func TestJSONHasThePythonKeys(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		p, err := s.GetPrompt(t.Context(), g.PromptID)
 		is.NoErr(err)
-		wantKeys(t, g, "id", "prompt", "model_name", "model_version", "duration_seconds", "sample_rate", "channels",
+		testkit.WantKeys(t, g, "id", "prompt", "model_name", "model_version", "duration_seconds", "sample_rate", "channels",
 			"file_path", "file_size_bytes", "status", "created_at", "completed_at", "generation_time_seconds",
 			"error_message", "metadata")
-		wantKeys(t, p, "id", "text", "used_count", "first_used_at", "last_used_at")
+		testkit.WantKeys(t, p, "id", "text", "used_count", "first_used_at", "last_used_at")
 		text, err := json.Marshal(g)
 		is.NoErr(err)
 		var back store.Generation
@@ -603,28 +634,16 @@ func TestJSONHasThePythonKeys(t *testing.T) {
 	})
 }
 
-func wantKeys(t *testing.T, v any, keys ...string) {
-	t.Helper()
-	is := is.New(t)
-	text, err := json.Marshal(v)
-	is.NoErr(err)
-	var object map[string]any
-	is.NoErr(json.Unmarshal(text, &object))
-	for _, key := range keys {
-		if _, present := object[key]; !present {
-			t.Errorf("%s: no key %q", text, key)
-		}
-	}
-}
-
 func TestPing(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is.New(t).NoErr(s.Ping(t.Context()))
 	})
 }
 
 func TestListsWithoutRowsAreEmptyInJSON(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{})
 		is.NoErr(err)
@@ -641,11 +660,12 @@ func TestListsWithoutRowsAreEmptyInJSON(t *testing.T) {
 }
 
 func TestCursorsBefore1970(t *testing.T) {
-	clock := &testClock{time.Date(1955, 11, 5, 6, 15, 0, 0, time.UTC)}
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	clock := testkit.ClockAt(time.Date(1955, 11, 5, 6, 15, 0, 0, time.UTC))
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		create(t, s, "a")
-		create(t, s, "b")
+		testkit.Create(t, s, "a")
+		testkit.Create(t, s, "b")
 		page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{Limit: 1})
 		is.NoErr(err)
 		page, err = s.ListGenerations(t.Context(), store.ListGenerationsParams{Limit: 1, After: page.Next})
@@ -661,17 +681,22 @@ func promptsOf(generations []store.Generation) (prompts []string) {
 	return prompts
 }
 
-func decode(t *testing.T, m store.Metadata) map[string]any {
-	t.Helper()
-	object, err := store.DecodeMetadata[map[string]any](m)
-	is.New(t).NoErr(err)
-	return object
-}
-
-func wantInvalid(t *testing.T, err error, field string) {
-	t.Helper()
-	var invalid *store.ValidationError
-	if !errors.As(err, &invalid) || invalid.Field != field || invalid.Problem == "" {
-		t.Errorf("got %v, want a *ValidationError for %s", err, field)
-	}
+func TestSetFavorite(t *testing.T) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		g := testkit.Create(t, s, "x")
+		is.True(!g.Favorite)
+		testkit.WantKeys(t, g, "favorite")
+		for _, favorite := range []bool{true, true, false} {
+			set, err := s.SetFavorite(t.Context(), g.ID, favorite)
+			is.NoErr(err)
+			is.Equal(set.Favorite, favorite)
+			got, err := s.GetGeneration(t.Context(), g.ID)
+			is.NoErr(err)
+			is.Equal(got, set)
+		}
+		_, err := s.SetFavorite(t.Context(), testkit.NoSuchID, true)
+		is.True(err != nil)
+	})
 }

@@ -13,33 +13,21 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/storagedb"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// rowsToCopy are generations of a prompt that is there.
-func rowsToCopy(prompt store.Prompt, n int) []storagedb.CopyGenerationsParams {
-	rows := make([]storagedb.CopyGenerationsParams, n)
-	for i := range rows {
-		at := newTestClock().now.Add(time.Duration(i) * time.Second)
-		rows[i] = storagedb.CopyGenerationsParams{
-			ID: uuid.Must(uuid.NewV7()), Prompt: prompt.Text, ModelName: "musicgen-small", DurationSeconds: 0.1, SampleRate: 32000, Channels: 2,
-			FilePath: fmt.Sprintf("outputs/%d.wav", i), Status: store.StatusPending, CreatedAt: at, ScheduledAt: at,
-			Metadata: store.Metadata(`{"bpm":140}`), PromptID: prompt.ID, MaxAttempts: 3, ProgressStep: store.StepQueued,
-		}
-	}
-	return rows
-}
-
 func TestCopy(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		prompt, err := s.TrackPrompt(ctx, "a beat")
 		is.NoErr(err)
 
-		full := rowsToCopy(prompt, 1)
+		full := testkit.RowsToCopy(prompt, 1)
 		at := full[0].CreatedAt
 		row := &full[0]
 		row.ModelVersion, row.FileSizeBytes, row.Status, row.CompletedAt = new("1.0"), new(int64(5)), store.StatusCompleted, &at
@@ -57,7 +45,7 @@ func TestCopy(t *testing.T) {
 
 		total := int64(1)
 		for _, rows := range []int{0, 1, 3, 63, 64, 65, 128, 200} {
-			n, err := storagedb.New(s.DB()).CopyGenerations(ctx, rowsToCopy(prompt, rows))
+			n, err := storagedb.New(s.DB()).CopyGenerations(ctx, testkit.RowsToCopy(prompt, rows))
 			is.NoErr(err)
 			is.Equal(n, int64(rows))
 			total += int64(rows)
@@ -71,13 +59,14 @@ func TestCopy(t *testing.T) {
 
 // Of a copy that fails nothing stays, whatever row it fails at, and what comes next is none the worse for it.
 func TestCopyIsAllOrNothing(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		prompt, err := s.TrackPrompt(ctx, "a beat")
 		is.NoErr(err)
 		for _, bad := range []int{0, 63, 64, 99} {
-			rows := rowsToCopy(prompt, 100)
+			rows := testkit.RowsToCopy(prompt, 100)
 			rows[bad].Channels = 6
 			_, err := storagedb.New(s.DB()).CopyGenerations(ctx, rows)
 			is.True(err != nil)
@@ -85,19 +74,20 @@ func TestCopyIsAllOrNothing(t *testing.T) {
 			is.NoErr(err)
 			is.Equal(count, int64(0))
 		}
-		_, err = storagedb.New(s.DB()).CopyGenerations(ctx, rowsToCopy(prompt, 100))
+		_, err = storagedb.New(s.DB()).CopyGenerations(ctx, testkit.RowsToCopy(prompt, 100))
 		is.NoErr(err)
 	})
 }
 
 func TestCopyInATransaction(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		prompt, err := s.TrackPrompt(ctx, "a beat")
 		is.NoErr(err)
 		err = s.InTx(ctx, func(tx *store.Tx) error {
-			_, err := storagedb.New(tx.DB()).CopyGenerations(ctx, rowsToCopy(prompt, 100))
+			_, err := storagedb.New(tx.DB()).CopyGenerations(ctx, testkit.RowsToCopy(prompt, 100))
 			is.NoErr(err)
 			count, err := tx.CountGenerations(ctx, "")
 			is.NoErr(err)
@@ -106,7 +96,7 @@ func TestCopyInATransaction(t *testing.T) {
 		})
 		is.Equal(err, errOops)
 		is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
-			_, err := storagedb.New(tx.DB()).CopyGenerations(ctx, rowsToCopy(prompt, 70))
+			_, err := storagedb.New(tx.DB()).CopyGenerations(ctx, testkit.RowsToCopy(prompt, 70))
 			return err
 		}))
 		count, err := s.CountGenerations(ctx, "")
@@ -115,13 +105,14 @@ func TestCopyInATransaction(t *testing.T) {
 
 		var leaked *store.Tx
 		is.NoErr(s.InTx(ctx, func(tx *store.Tx) error { leaked = tx; return nil }))
-		_, err = storagedb.New(leaked.DB()).CopyGenerations(ctx, rowsToCopy(prompt, 1))
+		_, err = storagedb.New(leaked.DB()).CopyGenerations(ctx, testkit.RowsToCopy(prompt, 1))
 		is.True(errors.Is(err, store.ErrClosed))
 	})
 }
 
 func TestCopyWhoseSourceFails(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		_, err := s.TrackPrompt(ctx, "a beat")
@@ -131,7 +122,7 @@ func TestCopyWhoseSourceFails(t *testing.T) {
 			_, err := s.DB().CopyFrom(ctx, pgx.Identifier{"prompts"}, columns, pgx.CopyFromSlice(rows, row))
 			return err
 		}
-		now := newTestClock().now
+		now := testkit.NewClock().Now()
 		good := func(i int) []any { return []any{fmt.Sprint("prompt ", i), int64(1), now, now} }
 		is.True(copyPrompts(ctx, 100, func(i int) ([]any, error) {
 			if i == 70 {
@@ -156,12 +147,13 @@ func TestCopyWhoseSourceFails(t *testing.T) {
 }
 
 func TestCopyWhoseSourcePanicsLeavesNothing(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
-	s := engines[0].open(t) // pgx leaves a panic of its source to end the program
+	s := testkit.SQLite.Open(t) // pgx leaves a panic of its source to end the program
 	prompt, err := s.TrackPrompt(ctx, "a beat")
 	is.NoErr(err)
-	rows := rowsToCopy(prompt, 100)
+	rows := testkit.RowsToCopy(prompt, 100)
 	is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
 		func() {
 			defer func() { is.Equal(recover(), "oops") }()
@@ -181,7 +173,8 @@ func TestCopyWhoseSourcePanicsLeavesNothing(t *testing.T) {
 }
 
 func TestCopyIntoNoColumns(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		_, err := s.DB().CopyFrom(t.Context(), pgx.Identifier{"prompts"}, nil, pgx.CopyFromSlice(3, func(int) ([]any, error) { return []any{}, nil }))
 		is.New(t).True(err != nil)
 	})
@@ -190,6 +183,7 @@ func TestCopyIntoNoColumns(t *testing.T) {
 // What is written again and again is brought back into the file beside the writers, so that the log stays small however long
 // they go on.
 func TestLogStaysSmallWhileManyWrite(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := storetest.URL(t)
 	s, err := store.Open(t.Context(), store.Options{URL: url})
@@ -203,7 +197,7 @@ func TestLogStaysSmallWhileManyWrite(t *testing.T) {
 		go func() {
 			var err error
 			for i := 0; err == nil && ctx.Err() == nil; i++ {
-				_, err = s.CreateGeneration(context.WithoutCancel(ctx), beat(fmt.Sprint("beat ", caller, i)))
+				_, err = s.CreateGeneration(context.WithoutCancel(ctx), testkit.Beat(fmt.Sprint("beat ", caller, i)))
 			}
 			writing <- err
 		}()

@@ -20,6 +20,7 @@ func validParams(prompt string) CreateGenerationParams {
 }
 
 func TestClockFollowsAServerThatIsAhead(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	c := &clock{now: time.Now}
 	ahead := time.Hour
@@ -34,6 +35,7 @@ func TestClockFollowsAServerThatIsAhead(t *testing.T) {
 
 // A trip that took long says little: of two processes on one server, neither may be off by half of it.
 func TestClockAsksAgainWhereATripTookLong(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	c := &clock{now: time.Now}
 	asked := 0
@@ -61,6 +63,7 @@ func TestClockAsksAgainWhereATripTookLong(t *testing.T) {
 
 // SQLite has a transaction roll back by itself when the disk is full; a bound on the file's pages stands in for a disk.
 func TestFullDiskLosesNothingThatWasAcknowledged(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := Open(ctx, Options{URL: "sqlite://" + filepath.Join(t.TempDir(), "x.db"), Migrate: true})
@@ -104,6 +107,7 @@ func TestFullDiskLosesNothingThatWasAcknowledged(t *testing.T) {
 }
 
 func TestBackoff(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	now := time.Now().Truncate(time.Microsecond)
 	for failures, exact := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 512} {
@@ -128,6 +132,7 @@ func TestBackoff(t *testing.T) {
 }
 
 func TestPausesGrowUpToTheirMaximumAndStayThere(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	for _, to := range []time.Duration{time.Millisecond, time.Second, 24 * time.Hour} {
 		var pause time.Duration
@@ -142,6 +147,7 @@ func TestPausesGrowUpToTheirMaximumAndStayThere(t *testing.T) {
 
 // The documented constants are literals, so that go doc shows their values. They are those of the inner rooms.
 func TestDocumentedConstantsAreThoseOfTheRooms(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	is.Equal([]int{MaxPromptBytes, MaxModelNameBytes, MaxModelVersionBytes, MaxFilePathBytes, MaxErrorMessageBytes},
 		[]int{dberr.MaxPromptBytes, dberr.MaxModelNameBytes, dberr.MaxModelVersionBytes, dberr.MaxFilePathBytes, dberr.MaxErrorMessageBytes})

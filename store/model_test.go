@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/storagedb"
 	"github.com/dgx-music/storage/store"
 )
@@ -340,7 +341,7 @@ type claim struct {
 type checker struct {
 	*testing.T
 	random  *rand.Rand
-	clock   *testClock
+	clock   *testkit.Clock
 	model   *model
 	claims  map[string][]claim // of each worker
 	history []string           // the operations before
@@ -356,11 +357,11 @@ func TestRandomOperationsFollowTheModel(t *testing.T) {
 	if testing.Short() {
 		operations = 5_000
 	}
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
-			clock := newTestClock()
-			s := engine.open(t, store.Options{Now: clock.Now})
+			clock := testkit.NewClock()
+			s := engine.Open(t, store.Options{Now: clock.Now})
 			c := &checker{
 				T: t, random: rand.New(rand.NewPCG(seed, 0)), clock: clock, claims: make(map[string][]claim), counts: make(map[string]int),
 				model: &model{generations: make(map[uuid.UUID]store.Generation), errors: make(map[uuid.UUID][]store.GenerationError)},
@@ -530,7 +531,7 @@ func (c *checker) some(worker string) (uuid.UUID, int64) {
 		return remembered.id, remembered.attempt
 	}
 	if len(c.model.generations) == 0 || c.random.IntN(50) == 0 {
-		return noSuchID, 1
+		return testkit.NoSuchID, 1
 	}
 	return c.anyGeneration()
 }
@@ -542,7 +543,7 @@ func (c *checker) anyGeneration() (uuid.UUID, int64) {
 }
 
 func (c *checker) create(s operations) {
-	params := beat(fmt.Sprintf("prompt %d", c.random.IntN(3)))
+	params := testkit.Beat(fmt.Sprintf("prompt %d", c.random.IntN(3)))
 	c.counts["create"]++
 	if c.random.IntN(3) == 0 {
 		params.ModelName = "musicgen-large"
@@ -623,7 +624,7 @@ func equal(got, want any) bool {
 func kind(err error) string {
 	var refused *store.TransitionError
 	if errors.As(err, &refused) {
-		return refused.Error()[len("generation "+noSuchID.String()+" "):]
+		return refused.Error()[len("generation "+testkit.NoSuchID.String()+" "):]
 	}
 	for _, known := range []error{store.ErrNotFound, store.ErrLeaseLost, store.ErrCancelRequested} {
 		if errors.Is(err, known) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
@@ -39,7 +40,7 @@ func TestURLsMeanWhatDbmateTakesThemToMean(t *testing.T) {
 			is := is.New(t)
 			s, err := store.Open(t.Context(), store.Options{URL: url, Migrate: true})
 			is.NoErr(err)
-			create(t, s, "x")
+			testkit.Create(t, s, "x")
 			is.NoErr(s.Close())
 			info, err := os.Stat(filepath.Join(folder, path))
 			is.NoErr(err)
@@ -65,6 +66,7 @@ func TestURLOfTheEnvironment(t *testing.T) {
 }
 
 func TestBadURLs(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	for url, part := range map[string]string{
 		"data/generations.db":                                     "scheme",
@@ -90,7 +92,7 @@ func TestBadURLs(t *testing.T) {
 		"postgres://u:s3cret@127.0.0.1:1/x?pool_max_conns=s3cret": "cannot be used",
 	} {
 		for name, err := range map[string]error{
-			"Open":    openError(url),
+			"Open":    testkit.OpenError(url),
 			"Migrate": store.Migrate(context.Background(), url),
 		} {
 			if err == nil {
@@ -107,19 +109,12 @@ func TestBadURLs(t *testing.T) {
 	}
 }
 
-func openError(url string) error {
-	s, err := store.Open(context.Background(), store.Options{URL: url, Migrate: true})
-	if err == nil {
-		s.Close()
-	}
-	return err
-}
-
 func TestFileThatIsNoDatabase(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	path := filepath.Join(t.TempDir(), "notes.txt")
 	is.NoErr(os.WriteFile(path, []byte(strings.Repeat("these are notes\n", 100)), 0o600))
-	err := openError("sqlite://" + path)
+	err := testkit.OpenError("sqlite://" + path)
 	is.True(err != nil && strings.Contains(err.Error(), "not a SQLite database"))
 	text, err := os.ReadFile(path)
 	is.NoErr(err)
@@ -127,11 +122,12 @@ func TestFileThatIsNoDatabase(t *testing.T) {
 }
 
 func TestDatabaseInMemory(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s, err := store.Open(t.Context(), store.Options{URL: "sqlite::memory:", Migrate: true, BusyTimeout: 100 * time.Millisecond})
 	is.NoErr(err)
 	defer s.Close()
-	g := create(t, s, "x")
+	g := testkit.Create(t, s, "x")
 	got, err := s.GetGeneration(t.Context(), g.ID)
 	is.NoErr(err)
 	is.Equal(got, g)
@@ -148,15 +144,16 @@ func TestDatabaseInMemory(t *testing.T) {
 }
 
 func TestClosedStore(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		db := s.DB()
 		is.NoErr(s.Close())
 		is.NoErr(s.Close()) // a second time is no matter
-		_, err := s.CreateGeneration(ctx, beat("x"))
+		_, err := s.CreateGeneration(ctx, testkit.Beat("x"))
 		is.True(errors.Is(err, store.ErrClosed))
-		_, err = s.GetGeneration(ctx, noSuchID)
+		_, err = s.GetGeneration(ctx, testkit.NoSuchID)
 		is.True(errors.Is(err, store.ErrClosed))
 		_, err = s.Stats(ctx)
 		is.True(errors.Is(err, store.ErrClosed))
@@ -169,11 +166,12 @@ func TestClosedStore(t *testing.T) {
 
 // Callers that go on creating do not keep Close from returning. From its beginning on they get ErrClosed.
 func TestCloseReturnsWhileCallersGoOnCreating(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
-			url := engine.url(t)
+			url := engine.URL(t)
 			for range 3 {
 				s, err := store.Open(t.Context(), store.Options{URL: url})
 				is.NoErr(err)
@@ -182,7 +180,7 @@ func TestCloseReturnsWhileCallersGoOnCreating(t *testing.T) {
 				for range 16 {
 					callers.Go(func() {
 						for {
-							if _, err := s.CreateGeneration(context.Background(), beat("goes on")); errors.Is(err, store.ErrClosed) {
+							if _, err := s.CreateGeneration(context.Background(), testkit.Beat("goes on")); errors.Is(err, store.ErrClosed) {
 								return
 							} else if err != nil {
 								t.Errorf("got %v, want ErrClosed", err)
@@ -210,12 +208,13 @@ func TestCloseReturnsWhileCallersGoOnCreating(t *testing.T) {
 }
 
 func TestCancelledContextIsHonoured(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := s.CreateGeneration(ctx, beat("x"))
+		_, err := s.CreateGeneration(ctx, testkit.Beat("x"))
 		is.True(errors.Is(err, context.Canceled))
 		_, err = s.GetGeneration(ctx, g.ID)
 		is.True(errors.Is(err, context.Canceled))
@@ -239,11 +238,12 @@ func TestCancelledContextIsHonoured(t *testing.T) {
 			return nil
 		}))
 		is.True(time.Since(start) < 5*time.Second)
-		create(t, s, "all is well afterwards")
+		testkit.Create(t, s, "all is well afterwards")
 	})
 }
 
 func TestWriterOfAnotherProcessIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := storetest.URL(t)
 	one, err := store.Open(t.Context(), store.Options{URL: url})
@@ -254,29 +254,30 @@ func TestWriterOfAnotherProcessIsWaitedFor(t *testing.T) {
 	defer two.Close()
 	is.NoErr(one.InTx(t.Context(), func(tx *store.Tx) error {
 		start := time.Now()
-		_, err := two.CreateGeneration(t.Context(), beat("x"))
+		_, err := two.CreateGeneration(t.Context(), testkit.Beat("x"))
 		is.True(errors.Is(err, store.ErrBusy))
 		is.True(time.Since(start) < 2*time.Second)
 		short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
-		_, err = two.CreateGeneration(short, beat("x"))
+		_, err = two.CreateGeneration(short, testkit.Beat("x"))
 		is.True(errors.Is(err, context.DeadlineExceeded))
 		_, err = two.Stats(t.Context()) // readers do not wait
 		is.NoErr(err)
 		return nil
 	}))
-	create(t, two, "x")
+	testkit.Create(t, two, "x")
 }
 
 func TestStatementsAreLoggedWithoutValues(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
 			var log bytes.Buffer
 			logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-			s := engine.open(t, store.Options{Logger: logger})
+			s := engine.Open(t, store.Options{Logger: logger})
 			ctx := t.Context()
-			given := beat("a secret prompt")
+			given := testkit.Beat("a secret prompt")
 			given.Metadata = store.Metadata(`{"who":"a secret person"}`)
 			g, err := s.CreateGeneration(ctx, given)
 			is.NoErr(err)
@@ -307,6 +308,7 @@ func TestStatementsAreLoggedWithoutValues(t *testing.T) {
 }
 
 func TestSlowStatementsAreWarnedOf(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -320,17 +322,18 @@ func TestSlowStatementsAreWarnedOf(t *testing.T) {
 }
 
 func TestReplicasServeWhatMayBeStale(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	// A second database stands in for a replica, one that lags behind for good.
 	replicaURL := storetest.PostgresURL(t)
 	replica, err := store.Open(ctx, store.Options{URL: replicaURL})
 	is.NoErr(err)
-	onReplica := create(t, replica, "on the replica")
+	onReplica := testkit.Create(t, replica, "on the replica")
 	is.NoErr(replica.Close())
 
 	s := storetest.OpenPostgres(t, store.Options{ReplicaURLs: []string{replicaURL}})
-	onPrimary := create(t, s, "on the primary")
+	onPrimary := testkit.Create(t, s, "on the primary")
 	page, err := s.ListGenerations(ctx, store.ListGenerationsParams{})
 	is.NoErr(err)
 	is.Equal(promptsOf(page.Generations), []string{onReplica.Prompt})
@@ -352,9 +355,10 @@ func TestReplicasServeWhatMayBeStale(t *testing.T) {
 }
 
 func TestReplicaThatDoesNotAnswerIsPassedOver(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s := storetest.OpenPostgres(t, store.Options{ReplicaURLs: []string{"postgres://nobody@127.0.0.1:1/none"}})
-	g := create(t, s, "x")
+	g := testkit.Create(t, s, "x")
 	page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{})
 	is.NoErr(err)
 	is.Equal(page.Generations, []store.Generation{g})
@@ -367,9 +371,10 @@ func TestReplicaThatDoesNotAnswerIsPassedOver(t *testing.T) {
 
 // The clock on PostgreSQL follows the server's, here that of the same machine.
 func TestClockFollowsTheServer(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s := storetest.OpenPostgres(t)
-	g := create(t, s, "x")
+	g := testkit.Create(t, s, "x")
 	apart := time.Since(g.CreatedAt)
 	is.True(apart > -time.Second && apart < 10*time.Second)
 	is.Equal(g.CreatedAt.Location(), time.UTC)

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
@@ -52,8 +53,8 @@ var countCompletions = map[string][]string{
 func TestWorkersThatAreKilledLoseNothing(t *testing.T) {
 	t.Parallel()
 	const processes = 8
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
 			jobs := 20_000
@@ -61,18 +62,18 @@ func TestWorkersThatAreKilledLoseNothing(t *testing.T) {
 				jobs = 2_000
 			}
 			ctx := t.Context()
-			url := engine.url(t)
+			url := engine.URL(t)
 			s, err := store.Open(ctx, store.Options{URL: url})
 			is.NoErr(err)
 			defer s.Close()
-			for _, statement := range countCompletions[engine.name] {
+			for _, statement := range countCompletions[engine.Name] {
 				_, err := s.DB().Exec(ctx, statement)
 				is.NoErr(err)
 			}
 			enqueue := func() {
 				params := make([]store.CreateGenerationParams, 1000)
 				for i := range params {
-					params[i] = beat(fmt.Sprintf("prompt %d", i%100))
+					params[i] = testkit.Beat(fmt.Sprintf("prompt %d", i%100))
 					params[i].MaxAttempts = 1000 // this is about kills, not about giving up
 				}
 				_, err := s.CreateGenerations(ctx, params)
@@ -84,7 +85,7 @@ func TestWorkersThatAreKilledLoseNothing(t *testing.T) {
 
 			workers := make([]*exec.Cmd, processes)
 			start := func(i int) {
-				workers[i] = inProcess(t, "work", url)
+				workers[i] = testkit.InProcess(t, "work", url)
 				is.NoErr(workers[i].Start())
 				t.Cleanup(func() { workers[i].Process.Kill() }) // where the test ends early
 			}
@@ -162,7 +163,7 @@ func waitAndClaim(ctx context.Context, url string) error {
 func sleeper(t *testing.T, url string) <-chan map[uuid.UUID]time.Time {
 	t.Helper()
 	is := is.New(t)
-	cmd := inProcess(t, "wait and claim", url)
+	cmd := testkit.InProcess(t, "wait and claim", url)
 	cmd.Stderr = nil // it is killed
 	output, err := cmd.StdoutPipe()
 	is.NoErr(err)
@@ -193,7 +194,7 @@ func sleeper(t *testing.T, url string) <-chan map[uuid.UUID]time.Time {
 // wakeUp creates a generation and tells how long it took until the sleeper woke.
 func wakeUp(t *testing.T, s *store.Store, woken <-chan map[uuid.UUID]time.Time) time.Duration {
 	t.Helper()
-	g := create(t, s, "wake up")
+	g := testkit.Create(t, s, "wake up")
 	created := time.Now()
 	for {
 		select {
@@ -209,10 +210,11 @@ func wakeUp(t *testing.T, s *store.Store, woken <-chan map[uuid.UUID]time.Time) 
 
 // Without a hint it would wake by its own look, once in a second. How long the hint takes is measured in bench.
 func TestSleepingWorkerInAnotherProcessWakes(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
-			url := engine.url(t)
+			url := engine.URL(t)
 			s, err := store.Open(t.Context(), store.Options{URL: url})
 			is.NoErr(err)
 			defer s.Close()
@@ -237,8 +239,9 @@ func medianWakeUp(t *testing.T, s *store.Store, woken <-chan map[uuid.UUID]time.
 }
 
 func TestSeveredListenerHeals(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	url := engines[1].url(t)
+	url := testkit.Postgres.URL(t)
 	s, err := store.Open(t.Context(), store.Options{URL: url})
 	is.NoErr(err)
 	defer s.Close()

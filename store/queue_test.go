@@ -14,38 +14,18 @@ import (
 	"github.com/google/uuid"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
-// claimOne claims the next generation for a minute.
-func claimOne(t testing.TB, s *store.Store) store.Generation {
-	t.Helper()
-	claimed, err := s.ClaimGenerations(t.Context(), store.ClaimParams{Worker: "w", Limit: 1, Lease: time.Minute})
-	if err != nil || len(claimed) != 1 {
-		t.Fatalf("claimed %d: %v", len(claimed), err)
-	}
-	return claimed[0]
-}
-
-// onEveryEngineWithClock is onEveryEngine with a clock per engine that the test sets.
-func onEveryEngineWithClock(t *testing.T, test func(t *testing.T, s *store.Store, clock *testClock)) {
-	t.Helper()
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
-			t.Parallel()
-			clock := newTestClock()
-			test(t, engine.open(t, store.Options{Now: clock.Now}), clock)
-		})
-	}
-}
-
 func TestClaimInOrder(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
 		now := clock.Now()
 		make := func(prompt string, priority int64, scheduledAt time.Time, model string) {
-			params := beat(prompt)
+			params := testkit.Beat(prompt)
 			params.Priority, params.ScheduledAt, params.ModelName = priority, scheduledAt, model
 			_, err := s.CreateGeneration(ctx, params)
 			is.NoErr(err)
@@ -86,12 +66,13 @@ func TestClaimInOrder(t *testing.T) {
 }
 
 func TestClaimersNeverShareAGeneration(t *testing.T) {
+	t.Parallel()
 	const jobs, claimers = 500, 8
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		params := make([]store.CreateGenerationParams, jobs)
 		for i := range params {
-			params[i] = beat("x")
+			params[i] = testkit.Beat("x")
 			params[i].Priority = int64(i % 3)
 		}
 		_, err := s.CreateGenerations(t.Context(), params)
@@ -126,11 +107,12 @@ func TestClaimersNeverShareAGeneration(t *testing.T) {
 }
 
 func TestWorkerThatSleptCannotOverwriteItsSuccessor(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
-		create(t, s, "x")
-		first := claimOne(t, s)
+		testkit.Create(t, s, "x")
+		first := testkit.ClaimOne(t, s)
 		clock.Advance(time.Hour)
 
 		// Nobody else has it yet, so it could still go on.
@@ -175,7 +157,7 @@ func TestWorkerThatSleptCannotOverwriteItsSuccessor(t *testing.T) {
 			is.Equal(after, before)
 		}
 		wantLeaseLost()
-		second := claimOne(t, s)
+		second := testkit.ClaimOne(t, s)
 		is.Equal(second.ID, first.ID)
 		is.Equal(second.Attempt, first.Attempt+1)
 		wantLeaseLost()
@@ -190,13 +172,14 @@ func TestWorkerThatSleptCannotOverwriteItsSuccessor(t *testing.T) {
 }
 
 func TestFailureUnderAClaimIsTriedAgain(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		is.Equal(g.MaxAttempts, int64(3))
 		for attempt := range int64(3) {
-			g = claimOne(t, s)
+			g = testkit.ClaimOne(t, s)
 			is.NoErr(s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{Step: store.StepGenerating, Fraction: 0.5}))
 			clock.Advance(time.Second)
 			failed, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, ErrorMessage: fmt.Sprintf("error %d", attempt)})
@@ -238,7 +221,7 @@ func TestFailureUnderAClaimIsTriedAgain(t *testing.T) {
 		is.True(retried.IsPending())
 		is.Equal(retried.MaxAttempts, int64(4))
 		is.Equal(retried.ErrorMessage, nil)
-		g = claimOne(t, s)
+		g = testkit.ClaimOne(t, s)
 		is.Equal(g.Attempt, int64(4))
 		last, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: 4, ErrorMessage: "again"})
 		is.NoErr(err)
@@ -251,16 +234,17 @@ func TestFailureUnderAClaimIsTriedAgain(t *testing.T) {
 }
 
 func TestRetryAfterAndNoRetry(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
-		create(t, s, "x")
-		g := claimOne(t, s)
+		testkit.Create(t, s, "x")
+		g := testkit.ClaimOne(t, s)
 		failed, err := s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{Attempt: g.Attempt, RetryAfter: time.Hour})
 		is.NoErr(err)
 		is.Equal(failed.ScheduledAt, clock.Now().Add(time.Hour))
 		is.Equal(failed.ErrorMessage, nil)
 		clock.Advance(time.Hour)
-		g = claimOne(t, s)
+		g = testkit.ClaimOne(t, s)
 		failed, err = s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{Attempt: g.Attempt, NoRetry: true})
 		is.NoErr(err)
 		is.True(failed.IsFailed())
@@ -268,23 +252,24 @@ func TestRetryAfterAndNoRetry(t *testing.T) {
 }
 
 func TestReleaseDoesNotCountAsAnAttempt(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
-		params := beat("x")
+		params := testkit.Beat("x")
 		params.MaxAttempts = 1
 		created, err := s.CreateGeneration(t.Context(), params)
 		is.NoErr(err)
 		for range 5 {
 			clock.Advance(time.Minute)
-			create(t, s, "comes behind it")
-			g := claimOne(t, s)
+			testkit.Create(t, s, "comes behind it")
+			g := testkit.ClaimOne(t, s)
 			is.Equal(g.ID, created.ID) // its old place in the queue
 			released, err := s.ReleaseGeneration(t.Context(), g.ID, g.Attempt)
 			is.NoErr(err)
 			is.True(released.IsPending())
 			is.Equal(released.MaxAttempts, g.MaxAttempts+1)
 		}
-		g := claimOne(t, s)
+		g := testkit.ClaimOne(t, s)
 		is.Equal(g.Attempt, int64(6))
 		failed, err := s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{Attempt: g.Attempt})
 		is.NoErr(err)
@@ -293,15 +278,16 @@ func TestReleaseDoesNotCountAsAnAttempt(t *testing.T) {
 }
 
 func TestReleasesDoNotCountInTheBackoff(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
-		create(t, s, "x")
+		testkit.Create(t, s, "x")
 		for range 12 {
-			g := claimOne(t, s)
+			g := testkit.ClaimOne(t, s)
 			_, err := s.ReleaseGeneration(t.Context(), g.ID, g.Attempt)
 			is.NoErr(err)
 		}
-		g := claimOne(t, s)
+		g := testkit.ClaimOne(t, s)
 		failed, err := s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{Attempt: g.Attempt})
 		is.NoErr(err)
 		is.True(failed.ScheduledAt.Sub(clock.Now()) <= 1100*time.Millisecond)
@@ -310,11 +296,12 @@ func TestReleasesDoNotCountInTheBackoff(t *testing.T) {
 
 // A status that somebody set past the store ends a claim, too.
 func TestStatusSetPastTheStoreEndsAClaim(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		create(t, s, "x")
-		g := claimOne(t, s)
+		testkit.Create(t, s, "x")
+		g := testkit.ClaimOne(t, s)
 		for _, status := range []store.Status{store.StatusFailed, store.StatusPending} {
 			_, err := s.DB().Exec(ctx, "UPDATE generations SET status = $1", status)
 			is.NoErr(err)
@@ -335,11 +322,12 @@ func TestStatusSetPastTheStoreEndsAClaim(t *testing.T) {
 }
 
 func TestRescue(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
 		for i := range int64(3) {
-			params := beat(fmt.Sprintf("max %d", i+1))
+			params := testkit.Beat(fmt.Sprintf("max %d", i+1))
 			params.MaxAttempts = i + 1
 			_, err := s.CreateGeneration(ctx, params)
 			is.NoErr(err)
@@ -371,7 +359,8 @@ func TestRescue(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
 		cancel := func(id uuid.UUID) store.Generation {
@@ -380,7 +369,7 @@ func TestCancel(t *testing.T) {
 			is.NoErr(err)
 			return g
 		}
-		g := cancel(create(t, s, "pending").ID)
+		g := cancel(testkit.Create(t, s, "pending").ID)
 		is.True(g.IsCancelled())
 		is.Equal(*g.CompletedAt, clock.Now())
 		_, err := s.CancelGeneration(ctx, g.ID)
@@ -391,8 +380,8 @@ func TestCancel(t *testing.T) {
 
 		asked := func() store.Generation {
 			t.Helper()
-			create(t, s, "running")
-			g := claimOne(t, s)
+			testkit.Create(t, s, "running")
+			g := testkit.ClaimOne(t, s)
 			for range 2 { // to ask again is no error, and changes nothing
 				got := cancel(g.ID)
 				is.True(got.IsProcessing())
@@ -431,18 +420,19 @@ func TestCancel(t *testing.T) {
 		again, err := s.UpdateGenerationStatus(ctx, g.ID, store.StatusPending, "") // ends the claim, and the request with it
 		is.NoErr(err)
 		is.Equal(again.CancelRequestedAt, nil)
-		g = claimOne(t, s)
+		g = testkit.ClaimOne(t, s)
 		is.NoErr(s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{}))
 	})
 }
 
 func TestProgress(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		created := create(t, s, "x")
+		created := testkit.Create(t, s, "x")
 		is.Equal(created.ProgressStep, store.StepQueued)
-		g := claimOne(t, s)
+		g := testkit.ClaimOne(t, s)
 		for _, c := range []struct {
 			report store.Progress
 			step   string
@@ -462,22 +452,23 @@ func TestProgress(t *testing.T) {
 }
 
 func TestBatches(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		batch, other := uuid.New(), uuid.New()
 		var params []store.CreateGenerationParams
 		for i := range 10 {
-			p := beat(fmt.Sprintf("prompt %d", i%4))
+			p := testkit.Beat(fmt.Sprintf("prompt %d", i%4))
 			p.BatchID = batch
 			params = append(params, p)
 		}
 		created, err := s.CreateGenerations(ctx, params)
 		is.NoErr(err)
 		is.Equal(*created[9].BatchID, batch)
-		alone := create(t, s, "alone")
+		alone := testkit.Create(t, s, "alone")
 		is.Equal(alone.BatchID, nil)
-		p := beat("other")
+		p := testkit.Beat("other")
 		p.BatchID = other
 		_, err = s.CreateGeneration(ctx, p)
 		is.NoErr(err)
@@ -513,7 +504,8 @@ func TestBatches(t *testing.T) {
 }
 
 func TestQueuePosition(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
 		want := func(g store.Generation, position int64) {
@@ -522,15 +514,15 @@ func TestQueuePosition(t *testing.T) {
 			is.NoErr(err)
 			is.Equal(got, position)
 		}
-		a, b := create(t, s, "a"), create(t, s, "b")
-		later := beat("later")
+		a, b := testkit.Create(t, s, "a"), testkit.Create(t, s, "b")
+		later := testkit.Beat("later")
 		later.ScheduledAt, later.Priority = clock.Now().Add(time.Minute), -1
 		l, err := s.CreateGeneration(ctx, later)
 		is.NoErr(err)
 		want(a, 1)
 		want(b, 2)
 		want(l, 3)
-		is.Equal(claimOne(t, s).ID, a.ID)
+		is.Equal(testkit.ClaimOne(t, s).ID, a.ID)
 		want(a, 0)
 		want(b, 1)
 		want(l, 2)
@@ -539,7 +531,7 @@ func TestQueuePosition(t *testing.T) {
 		want(b, 2)
 		_, err = s.CompleteGeneration(ctx, a.ID, store.CompleteGenerationParams{Attempt: 1})
 		is.NoErr(err)
-		for _, id := range []uuid.UUID{a.ID, noSuchID} {
+		for _, id := range []uuid.UUID{a.ID, testkit.NoSuchID} {
 			_, err = s.QueuePosition(ctx, id)
 			is.True(errors.Is(err, store.ErrNotFound))
 		}
@@ -547,12 +539,13 @@ func TestQueuePosition(t *testing.T) {
 }
 
 func TestPausedQueueGivesNothingOut(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
-		running := create(t, s, "running")
-		claimOne(t, s)
-		create(t, s, "waiting")
+		running := testkit.Create(t, s, "running")
+		testkit.ClaimOne(t, s)
+		testkit.Create(t, s, "waiting")
 		is.NoErr(s.PauseQueue(ctx))
 		paused := clock.Now()
 		clock.Advance(time.Second)
@@ -571,14 +564,15 @@ func TestPausedQueueGivesNothingOut(t *testing.T) {
 		at, err = s.QueuePausedAt(ctx)
 		is.NoErr(err)
 		is.True(at.IsZero())
-		is.Equal(claimOne(t, s).Prompt, "waiting")
+		is.Equal(testkit.ClaimOne(t, s).Prompt, "waiting")
 	})
 }
 
 func TestClaimThatIsRolledBackIsNone(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		create(t, s, "x")
+		testkit.Create(t, s, "x")
 		oops := errors.New("oops")
 		err := s.InTx(t.Context(), func(tx *store.Tx) error {
 			claimed, err := tx.ClaimGenerations(t.Context(), store.ClaimParams{Worker: "w", Limit: 1, Lease: time.Minute})
@@ -589,25 +583,26 @@ func TestClaimThatIsRolledBackIsNone(t *testing.T) {
 			return oops
 		})
 		is.True(errors.Is(err, oops))
-		is.Equal(claimOne(t, s).Attempt, int64(1))
+		is.Equal(testkit.ClaimOne(t, s).Attempt, int64(1))
 	})
 }
 
 // On PostgreSQL a statement may find that a row has changed since it began. Whatever comes between, an attempt ends once.
 func TestCallsThatMeetOnOneGeneration(t *testing.T) {
+	t.Parallel()
 	rounds := 300
 	if testing.Short() {
 		rounds = 50
 	}
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		for range rounds {
-			params := beat("x")
+			params := testkit.Beat("x")
 			params.MaxAttempts = 1
 			_, err := s.CreateGeneration(ctx, params)
 			is.NoErr(err)
-			g := claimOne(t, s)
+			g := testkit.ClaimOne(t, s)
 			var ended atomic.Int32
 			var group sync.WaitGroup
 			group.Go(func() {
@@ -643,12 +638,13 @@ func TestCallsThatMeetOnOneGeneration(t *testing.T) {
 }
 
 func TestBadInputOfTheQueueIsRefused(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		create(t, s, "x")
-		g := claimOne(t, s)
-		waiting := create(t, s, "y")
+		testkit.Create(t, s, "x")
+		g := testkit.ClaimOne(t, s)
+		waiting := testkit.Create(t, s, "y")
 		claim := func(change func(*store.ClaimParams)) error {
 			params := store.ClaimParams{Worker: "w", Limit: 1, Lease: time.Minute}
 			change(&params)
@@ -661,7 +657,7 @@ func TestBadInputOfTheQueueIsRefused(t *testing.T) {
 		}
 		progress := func(p store.Progress) error { return s.ReportProgress(ctx, g.ID, g.Attempt, p) }
 		creation := func(change func(*store.CreateGenerationParams)) error {
-			params := beat("x")
+			params := testkit.Beat("x")
 			change(&params)
 			_, err := s.CreateGeneration(ctx, params)
 			return err
@@ -692,13 +688,13 @@ func TestBadInputOfTheQueueIsRefused(t *testing.T) {
 			{"progress_step", progress(store.Progress{Step: "\xff"})},
 			{"progress_step", progress(store.Progress{Step: strings.Repeat("s", 256)})},
 			{"attempt", s.ReportProgress(ctx, g.ID, -1, store.Progress{})},
-			{"attempt", second(s.ExtendLease(ctx, g.ID, -1, time.Minute))},
-			{"attempt", second(s.ReleaseGeneration(ctx, g.ID, -1))},
-			{"retry_after", second(s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, RetryAfter: -1}))},
-			{"limit", second(s.RescueGenerations(ctx, 0))},
-			{"limit", second(s.RescueGenerations(ctx, -1))},
-			{"batch_id", second(s.BatchStats(ctx, uuid.Nil))},
-			{"batch_id", second(s.CancelBatch(ctx, uuid.Nil))},
+			{"attempt", testkit.Err(s.ExtendLease(ctx, g.ID, -1, time.Minute))},
+			{"attempt", testkit.Err(s.ReleaseGeneration(ctx, g.ID, -1))},
+			{"retry_after", testkit.Err(s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, RetryAfter: -1}))},
+			{"limit", testkit.Err(s.RescueGenerations(ctx, 0))},
+			{"limit", testkit.Err(s.RescueGenerations(ctx, -1))},
+			{"batch_id", testkit.Err(s.BatchStats(ctx, uuid.Nil))},
+			{"batch_id", testkit.Err(s.CancelBatch(ctx, uuid.Nil))},
 			{"max_attempts", creation(func(p *store.CreateGenerationParams) { p.MaxAttempts = -1 })},
 			{"max_attempts", creation(func(p *store.CreateGenerationParams) { p.MaxAttempts = math.MaxInt64 })},
 			{"scheduled_at", creation(func(p *store.CreateGenerationParams) { p.ScheduledAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) })},
@@ -713,7 +709,7 @@ func TestBadInputOfTheQueueIsRefused(t *testing.T) {
 			{"ShutdownTimeout", work(store.WorkOptions{ShutdownTimeout: -1})},
 			{"model_name", work(store.WorkOptions{ModelNames: []string{""}})},
 		} {
-			t.Run(fmt.Sprint(i, c.field), func(t *testing.T) { wantInvalid(t, c.err, c.field) })
+			t.Run(fmt.Sprint(i, c.field), func(t *testing.T) { testkit.WantInvalid(t, c.err, c.field) })
 		}
 		for _, unchanged := range []store.Generation{g, waiting} {
 			got, err := s.GetGeneration(ctx, unchanged.ID)
@@ -723,13 +719,12 @@ func TestBadInputOfTheQueueIsRefused(t *testing.T) {
 	})
 }
 
-func second[T any](_ T, err error) error { return err }
-
 func TestJustWithinTheLimitsOfTheQueue(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		params := beat("x")
+		params := testkit.Beat("x")
 		params.Priority, params.MaxAttempts, params.ScheduledAt = math.MinInt64, math.MaxInt32, time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC)
 		created, err := s.CreateGeneration(ctx, params)
 		is.NoErr(err)
@@ -749,16 +744,17 @@ func TestJustWithinTheLimitsOfTheQueue(t *testing.T) {
 }
 
 func TestMissingGenerationsOfTheQueueAreErrNotFound(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
 		for name, err := range map[string]error{
-			"ExtendLease":       second(s.ExtendLease(ctx, noSuchID, 1, time.Minute)),
-			"ReportProgress":    s.ReportProgress(ctx, noSuchID, 1, store.Progress{}),
-			"ReleaseGeneration": second(s.ReleaseGeneration(ctx, noSuchID, 1)),
-			"RetryGeneration":   second(s.RetryGeneration(ctx, noSuchID)),
-			"CancelGeneration":  second(s.CancelGeneration(ctx, noSuchID)),
-			"QueuePosition":     second(s.QueuePosition(ctx, noSuchID)),
-			"GenerationErrors":  second(s.GenerationErrors(ctx, noSuchID)),
+			"ExtendLease":       testkit.Err(s.ExtendLease(ctx, testkit.NoSuchID, 1, time.Minute)),
+			"ReportProgress":    s.ReportProgress(ctx, testkit.NoSuchID, 1, store.Progress{}),
+			"ReleaseGeneration": testkit.Err(s.ReleaseGeneration(ctx, testkit.NoSuchID, 1)),
+			"RetryGeneration":   testkit.Err(s.RetryGeneration(ctx, testkit.NoSuchID)),
+			"CancelGeneration":  testkit.Err(s.CancelGeneration(ctx, testkit.NoSuchID)),
+			"QueuePosition":     testkit.Err(s.QueuePosition(ctx, testkit.NoSuchID)),
+			"GenerationErrors":  testkit.Err(s.GenerationErrors(ctx, testkit.NoSuchID)),
 		} {
 			if !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("%s: %v, want ErrNotFound", name, err)
@@ -768,14 +764,15 @@ func TestMissingGenerationsOfTheQueueAreErrNotFound(t *testing.T) {
 }
 
 func TestJSONOfTheQueue(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		params := beat("x")
+		params := testkit.Beat("x")
 		params.BatchID = uuid.New()
 		_, err := s.CreateGeneration(t.Context(), params)
 		is.NoErr(err)
-		g := claimOne(t, s)
-		wantKeys(t, g, "priority", "scheduled_at", "started_at", "attempt", "max_attempts", "worker", "lease_expires_at", "batch_id",
+		g := testkit.ClaimOne(t, s)
+		testkit.WantKeys(t, g, "priority", "scheduled_at", "started_at", "attempt", "max_attempts", "worker", "lease_expires_at", "batch_id",
 			"progress_step", "progress_fraction", "cancel_requested_at")
 		text, err := json.Marshal(g)
 		is.NoErr(err)
@@ -786,16 +783,17 @@ func TestJSONOfTheQueue(t *testing.T) {
 		is.NoErr(err)
 		kept, err := s.GenerationErrors(t.Context(), g.ID)
 		is.NoErr(err)
-		wantKeys(t, kept[0], "generation_id", "attempt", "worker", "error", "failed_at")
+		testkit.WantKeys(t, kept[0], "generation_id", "attempt", "worker", "error", "failed_at")
 	})
 }
 
 func TestTimesOfTheQueueFollowTheStoresClock(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		clock.Advance(-1000 * time.Hour) // no other clock has this time
-		create(t, s, "x")
-		g := claimOne(t, s)
+		testkit.Create(t, s, "x")
+		g := testkit.ClaimOne(t, s)
 		is.Equal(*g.StartedAt, clock.Now())
 		clock.Advance(time.Second)
 		g, err := s.ExtendLease(t.Context(), g.ID, g.Attempt, time.Hour)

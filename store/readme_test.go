@@ -10,6 +10,7 @@ import (
 
 // The quick start of the README is the first example, so that it compiles and does what it says.
 func TestReadmeQuickStartIsTheExample(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	examples, err := os.ReadFile("example_test.go")
 	is.NoErr(err)

@@ -20,16 +20,18 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
 
 // Contexts that end at any moment, in the middle of BEGIN included, must leave nothing open behind them.
 func TestContextsThatEndAtAnyMoment(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
-			url := engine.url(t)
+			url := engine.URL(t)
 			s, err := store.Open(t.Context(), store.Options{URL: url})
 			is.NoErr(err)
 			var group sync.WaitGroup
@@ -42,7 +44,7 @@ func TestContextsThatEndAtAnyMoment(t *testing.T) {
 							longest = 100 * time.Millisecond
 						}
 						ctx, cancel := context.WithTimeout(t.Context(), rand.N(longest))
-						_, err := s.CreateGeneration(ctx, beat("storm"))
+						_, err := s.CreateGeneration(ctx, testkit.Beat("storm"))
 						cancel()
 						switch {
 						case err == nil:
@@ -55,7 +57,7 @@ func TestContextsThatEndAtAnyMoment(t *testing.T) {
 				})
 			}
 			group.Wait()
-			create(t, s, "after the storm")
+			testkit.Create(t, s, "after the storm")
 			is.NoErr(s.Close())
 
 			again, err := store.Open(t.Context(), store.Options{URL: url})
@@ -71,7 +73,7 @@ func TestContextsThatEndAtAnyMoment(t *testing.T) {
 				total += n
 			}
 			is.True(int(p.UsedCount) >= total) // PostgreSQL may have committed what nobody heard of
-			if engine.name == "sqlite" {
+			if engine.Name == "sqlite" {
 				is.Equal(int(p.UsedCount), total)
 			}
 		})
@@ -79,10 +81,11 @@ func TestContextsThatEndAtAnyMoment(t *testing.T) {
 }
 
 func TestResultLeftOpenInATransaction(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		kept := create(t, s, "kept")
+		kept := testkit.Create(t, s, "kept")
 		leave := map[string]func(tx *store.Tx){
 			"rows": func(tx *store.Tx) {
 				rows, err := tx.DB().Query(ctx, "SELECT text FROM prompts")
@@ -104,20 +107,21 @@ func TestResultLeftOpenInATransaction(t *testing.T) {
 				wantOnly(t, s, kept)
 			}
 		}
-		create(t, s, "all is well")
+		testkit.Create(t, s, "all is well")
 	})
 }
 
 func TestTransactionThatAStatementEnds(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		kept := create(t, s, "kept")
+		kept := testkit.Create(t, s, "kept")
 		for _, end := range []string{"ROLLBACK", "COMMIT", "INSERT OR ROLLBACK INTO prompts SELECT * FROM prompts"} {
 			for _, returned := range []error{nil, errOops} {
 				err := s.InTx(ctx, func(tx *store.Tx) error {
 					_, _ = tx.DB().Exec(ctx, end) // the third is no SQL for PostgreSQL, which fails the transaction as well
-					_, err := tx.CreateGeneration(ctx, beat("gone"))
+					_, err := tx.CreateGeneration(ctx, testkit.Beat("gone"))
 					is.True(err != nil)
 					return returned
 				})
@@ -125,23 +129,25 @@ func TestTransactionThatAStatementEnds(t *testing.T) {
 				wantOnly(t, s, kept)
 			}
 		}
-		create(t, s, "all is well")
+		testkit.Create(t, s, "all is well")
 	})
 }
 
 func TestBeginByHandDoesNotHoldUpOthers(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		_, err := s.DB().Exec(t.Context(), "BEGIN")
 		is.NoErr(err)
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		is.NoErr(s.Close())
 		_ = g
 	}, store.Options{MaxConns: 1})
 }
 
 func TestContextThatEndsInTheMiddleOfAList(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		rows, err := s.DB().Query(ctx, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000000) SELECT i FROM n")
@@ -154,11 +160,12 @@ func TestContextThatEndsInTheMiddleOfAList(t *testing.T) {
 		}
 		is.True(errors.Is(rows.Err(), context.Canceled))
 		is.True(read < 4000000)
-		create(t, s, "all is well")
+		testkit.Create(t, s, "all is well")
 	})
 }
 
 func TestFileThatAnotherProcessHasToItself(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	path := filepath.Join(t.TempDir(), "x.db")
 	url := "sqlite://" + path
@@ -188,6 +195,7 @@ func TestFileThatAnotherProcessHasToItself(t *testing.T) {
 }
 
 func TestFileThatIsNotForUsStaysAsItIs(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "x.db")
@@ -201,7 +209,7 @@ func TestFileThatIsNotForUsStaysAsItIs(t *testing.T) {
 	is.NoErr(err)
 	_, openErr := store.Open(ctx, store.Options{URL: url})
 	for name, err := range map[string]error{
-		"Open": openErr, "Open and migrate": openError(url), "Migrate": store.Migrate(ctx, url), "Rollback": store.Rollback(ctx, url), "Reset": store.Reset(ctx, url),
+		"Open": openErr, "Open and migrate": testkit.OpenError(url), "Migrate": store.Migrate(ctx, url), "Rollback": store.Rollback(ctx, url), "Reset": store.Reset(ctx, url),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "Python") {
 			t.Errorf("%s: %v", name, err)
@@ -213,14 +221,14 @@ func TestFileThatIsNotForUsStaysAsItIs(t *testing.T) {
 }
 
 func TestGoroutinesEndWithTheStore(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
-			url := engine.url(t)
+			url := engine.URL(t)
 			openAndClose := func() {
 				s, err := store.Open(t.Context(), store.Options{URL: url, Migrate: true})
 				is.NoErr(err)
-				create(t, s, "x")
+				testkit.Create(t, s, "x")
 				is.NoErr(s.WaitForPending(t.Context())) // from here on it listens
 				working, stop := context.WithCancel(t.Context())
 				is.NoErr(s.Work(working, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
@@ -248,6 +256,7 @@ func TestGoroutinesEndWithTheStore(t *testing.T) {
 }
 
 func TestReplicaThatHangsCostsOneWait(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	is.NoErr(err)
@@ -262,6 +271,7 @@ func TestReplicaThatHangsCostsOneWait(t *testing.T) {
 }
 
 func TestConnectionsThatTheServerClosed(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	url := storetest.PostgresURL(t)
@@ -302,7 +312,8 @@ type retryable struct{ error }
 func (retryable) SafeToRetry() bool { return true }
 
 func TestFunctionOfATransactionRunsOnce(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		runs := 0
 		err := s.InTx(t.Context(), func(*store.Tx) error { runs++; return retryable{errOops} })
@@ -312,11 +323,12 @@ func TestFunctionOfATransactionRunsOnce(t *testing.T) {
 }
 
 func TestTxThatAGoroutineStillUses(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		for range 50 {
-			create(t, s, "x")
+			testkit.Create(t, s, "x")
 		}
 		for range 20 {
 			var group sync.WaitGroup
@@ -340,7 +352,8 @@ func TestTxThatAGoroutineStillUses(t *testing.T) {
 }
 
 func TestRowThatIsScannedTwice(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		row := s.DB().QueryRow(t.Context(), "SELECT 1")
 		is.NoErr(row.Scan(new(int64)))
@@ -349,7 +362,7 @@ func TestRowThatIsScannedTwice(t *testing.T) {
 			_, err := tx.TrackPrompt(t.Context(), "x")
 			return err
 		}))
-		create(t, s, "all is well")
+		testkit.Create(t, s, "all is well")
 	})
 }
 
@@ -359,7 +372,8 @@ func (bomb) Scan(any) error               { panic(errOops) }
 func (bomb) Value() (driver.Value, error) { panic(errOops) }
 
 func TestPanicInOwnTypesGivesTheConnectionBack(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		survive := func(call func()) {
 			defer func() { is.Equal(recover(), errOops) }()
@@ -369,7 +383,7 @@ func TestPanicInOwnTypesGivesTheConnectionBack(t *testing.T) {
 		survive(func() { _ = s.DB().QueryRow(t.Context(), "SELECT $1", bomb{}).Scan(new(string)) })
 		survive(func() { _, _ = s.DB().Query(t.Context(), "SELECT $1", bomb{}) })
 		survive(func() { _, _ = s.DB().Exec(t.Context(), "SELECT $1", bomb{}) })
-		create(t, s, "all is well")
+		testkit.Create(t, s, "all is well")
 	}, store.Options{MaxConns: 1, BusyTimeout: time.Second})
 }
 
@@ -393,6 +407,7 @@ func (c *cancelOn) Handle(_ context.Context, record slog.Record) error {
 
 // A context that ends right behind a statement that took effect: what the operation says must be what is committed.
 func TestContextThatEndsBehindAStatement(t *testing.T) {
+	t.Parallel()
 	for engine, query := range map[string]string{"sqlite": "InsertGeneration", "postgres": "CreateGenerations"} {
 		t.Run(engine, func(t *testing.T) {
 			is := is.New(t)
@@ -407,7 +422,7 @@ func TestContextThatEndsBehindAStatement(t *testing.T) {
 			handler.cancel = cancel
 			var created error
 			inTx := s.InTx(t.Context(), func(tx *store.Tx) error {
-				_, created = tx.CreateGeneration(ctx, beat("x"))
+				_, created = tx.CreateGeneration(ctx, testkit.Beat("x"))
 				return nil
 			})
 			count, err := s.CountGenerations(t.Context(), "")
@@ -418,11 +433,12 @@ func TestContextThatEndsBehindAStatement(t *testing.T) {
 }
 
 func TestExtremesOfBusyTimeout(t *testing.T) {
+	t.Parallel()
 	for _, patience := range []time.Duration{time.Nanosecond, 1000 * time.Hour, 1<<63 - 1} {
-		for _, engine := range engines {
+		for _, engine := range testkit.Engines {
 			is := is.New(t)
-			s := engine.open(t, store.Options{BusyTimeout: patience})
-			create(t, s, "x")
+			s := engine.Open(t, store.Options{BusyTimeout: patience})
+			testkit.Create(t, s, "x")
 			if patience == time.Nanosecond {
 				is.True(errors.Is(s.InTx(t.Context(), func(tx *store.Tx) error {
 					_, err := tx.TrackPrompt(t.Context(), "x")
@@ -436,12 +452,14 @@ func TestExtremesOfBusyTimeout(t *testing.T) {
 }
 
 func TestInTxWithoutAFunction(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
-		wantInvalid(t, s.InTx(t.Context(), nil), "fn")
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
+		testkit.WantInvalid(t, s.InTx(t.Context(), nil), "fn")
 	})
 }
 
 func TestBusyTimeoutCountsOnceOnSQLite(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := storetest.URL(t)
 	const patience = 500 * time.Millisecond
@@ -470,12 +488,13 @@ func TestBusyTimeoutCountsOnceOnSQLite(t *testing.T) {
 
 // What a database of the first version may hold comes through: the Python service wrote it.
 func TestRowsOfTheFirstVersion(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "x.db")
 	url := "sqlite://" + path
 	is.NoErr(store.Migrate(ctx, url))
-	for range len(known(t)) - 1 {
+	for range len(testkit.KnownMigrations(t)) - 1 {
 		is.NoErr(store.Rollback(ctx, url))
 	}
 	old, err := sql.Open("sqlite", path)
@@ -525,8 +544,8 @@ func TestRowsOfTheFirstVersion(t *testing.T) {
 	is.Equal(string(byID[ids[2]].Metadata), "{}")
 	is.True(byID[ids[2]].IsCancelled())
 	is.Equal(byID[ids[3]].Prompt, tooLong)
-	is.Equal(decode(t, byID[ids[3]].Metadata), map[string]any{"legacy_raw": "[1, 2]"})
-	is.Equal(decode(t, byID[ids[4]].Metadata), map[string]any{"legacy_raw": `{"broken`})
+	is.Equal(testkit.Decode(t, byID[ids[3]].Metadata), map[string]any{"legacy_raw": "[1, 2]"})
+	is.Equal(testkit.Decode(t, byID[ids[4]].Metadata), map[string]any{"legacy_raw": `{"broken`})
 	p, err := s.GetPromptByText(ctx, "tracked")
 	is.NoErr(err)
 	is.Equal(p.UsedCount, int64(5)) // never lowered
@@ -540,6 +559,6 @@ func TestRowsOfTheFirstVersion(t *testing.T) {
 	// Those that are there can be worked with; new ones of that length are refused.
 	_, err = s.CompleteGeneration(ctx, byID[ids[3]].ID, store.CompleteGenerationParams{Metadata: store.Metadata(`{"a":1}`)})
 	is.NoErr(err)
-	_, err = s.CreateGeneration(ctx, beat(tooLong))
-	wantInvalid(t, err, "prompt")
+	_, err = s.CreateGeneration(ctx, testkit.Beat(tooLong))
+	testkit.WantInvalid(t, err, "prompt")
 }

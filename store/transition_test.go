@@ -11,6 +11,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/storagedb"
 	"github.com/dgx-music/storage/store"
 )
@@ -23,8 +24,9 @@ var legal = map[store.Status][]store.Status{
 }
 
 func TestEveryTransition(t *testing.T) {
-	clock := newTestClock()
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	clock := testkit.NewClock()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		for _, from := range storagedb.Statuses() {
@@ -68,7 +70,7 @@ func TestEveryTransition(t *testing.T) {
 
 func inStatus(t *testing.T, s *store.Store, status store.Status) store.Generation {
 	t.Helper()
-	g := create(t, s, "x")
+	g := testkit.Create(t, s, "x")
 	if status == store.StatusPending {
 		return g
 	}
@@ -88,10 +90,11 @@ func wantTransitionError(t *testing.T, err error, g store.Generation, to store.S
 }
 
 func TestFailGenerationIsFinal(t *testing.T) {
-	clock := newTestClock()
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	clock := testkit.NewClock()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		failed, err := s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{ErrorMessage: "CUDA out of memory"})
 		is.NoErr(err)
 		is.True(failed.IsFailed() && failed.IsFinished())
@@ -105,10 +108,11 @@ func TestFailGenerationIsFinal(t *testing.T) {
 }
 
 func TestAttemptThatHoldsNothingHasLostItsLease(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		_, err := s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{Attempt: 1})
 		is.True(errors.Is(err, store.ErrLeaseLost))
 		_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: 1})
@@ -131,10 +135,11 @@ func TestAttemptThatHoldsNothingHasLostItsLease(t *testing.T) {
 }
 
 func TestStatusSetByHandEndsAClaim(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		_, err := s.DB().Exec(ctx, "UPDATE generations SET status = 'processing', attempt = 1, worker = 'w', lease_expires_at = $1", time.Now())
 		is.NoErr(err)
 		_, err = s.UpdateGenerationStatus(ctx, g.ID, store.StatusPending, "")
@@ -145,14 +150,15 @@ func TestStatusSetByHandEndsAClaim(t *testing.T) {
 }
 
 func TestTwoWhoRaceToCompleteOneGeneration(t *testing.T) {
+	t.Parallel()
 	rounds := 1000
 	if testing.Short() {
 		rounds = 200
 	}
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		for range rounds {
-			g := create(t, s, "race")
+			g := testkit.Create(t, s, "race")
 			var won, lost atomic.Int32
 			var group sync.WaitGroup
 			for range 2 {
@@ -177,18 +183,19 @@ func TestTwoWhoRaceToCompleteOneGeneration(t *testing.T) {
 }
 
 func TestSixteenWhoUseTheSamePrompt(t *testing.T) {
+	t.Parallel()
 	const goroutines = 16
 	uses := 1000
 	if testing.Short() {
 		uses = 100
 	}
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		var group sync.WaitGroup
 		for range goroutines {
 			group.Go(func() {
 				for range uses {
-					if _, err := s.CreateGeneration(t.Context(), beat("everybody wants this")); err != nil {
+					if _, err := s.CreateGeneration(t.Context(), testkit.Beat("everybody wants this")); err != nil {
 						t.Error(err)
 						return
 					}
@@ -206,9 +213,10 @@ func TestSixteenWhoUseTheSamePrompt(t *testing.T) {
 }
 
 func TestConcurrentMergesAreAllKept(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		var group sync.WaitGroup
 		for i := range 50 {
 			group.Go(func() {
@@ -220,6 +228,6 @@ func TestConcurrentMergesAreAllKept(t *testing.T) {
 		group.Wait()
 		g, err := s.GetGeneration(t.Context(), g.ID)
 		is.NoErr(err)
-		is.Equal(len(decode(t, g.Metadata)), 50)
+		is.Equal(len(testkit.Decode(t, g.Metadata)), 50)
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/storagedb"
 	"github.com/dgx-music/storage/store"
 )
@@ -17,12 +18,13 @@ import (
 var errOops = errors.New("something went wrong")
 
 func TestTransactionThatFailsLeavesNothing(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		kept := create(t, s, "kept")
+		kept := testkit.Create(t, s, "kept")
 		err := s.InTx(ctx, func(tx *store.Tx) error {
-			g, err := tx.CreateGeneration(ctx, beat("gone"))
+			g, err := tx.CreateGeneration(ctx, testkit.Beat("gone"))
 			is.NoErr(err)
 			_, err = tx.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{})
 			is.NoErr(err)
@@ -37,12 +39,13 @@ func TestTransactionThatFailsLeavesNothing(t *testing.T) {
 }
 
 func TestTransactionCommits(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		var created store.Generation
 		is.NoErr(s.InTx(ctx, func(tx *store.Tx) (err error) {
-			created, err = tx.CreateGeneration(ctx, beat("x"))
+			created, err = tx.CreateGeneration(ctx, testkit.Beat("x"))
 			is.NoErr(err)
 
 			// It sees its own writes, by every kind of read.
@@ -86,13 +89,14 @@ func wantOnly(t *testing.T, s *store.Store, g store.Generation) {
 }
 
 func TestPanicRollsBackAndGoesOn(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		kept := create(t, s, "kept")
+		kept := testkit.Create(t, s, "kept")
 		func() {
 			defer func() { is.Equal(recover(), errOops) }()
 			_ = s.InTx(t.Context(), func(tx *store.Tx) error {
-				_, err := tx.CreateGeneration(t.Context(), beat("gone"))
+				_, err := tx.CreateGeneration(t.Context(), testkit.Beat("gone"))
 				is.NoErr(err)
 				panic(errOops)
 			})
@@ -103,13 +107,14 @@ func TestPanicRollsBackAndGoesOn(t *testing.T) {
 }
 
 func TestCancelledContextRollsBack(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		kept := create(t, s, "kept")
+		kept := testkit.Create(t, s, "kept")
 		for _, returned := range []error{nil, errOops} {
 			ctx, cancel := context.WithCancel(t.Context())
 			err := s.InTx(ctx, func(tx *store.Tx) error {
-				_, err := tx.CreateGeneration(ctx, beat("gone"))
+				_, err := tx.CreateGeneration(ctx, testkit.Beat("gone"))
 				is.NoErr(err)
 				cancel()
 				return returned
@@ -129,15 +134,16 @@ func TestCancelledContextRollsBack(t *testing.T) {
 
 // SQLite rolls the whole transaction back when it interrupts a statement; what followed would commit by itself.
 func TestOperationCutOffInsideATransactionIsNotPassedOver(t *testing.T) {
+	t.Parallel()
 	t.Run("in the middle", func(t *testing.T) { testOperationCutOff(t, true) })
 	t.Run("before it began", func(t *testing.T) { testOperationCutOff(t, false) })
 }
 
 func testOperationCutOff(t *testing.T, middle bool) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		kept := create(t, s, "kept")
+		kept := testkit.Create(t, s, "kept")
 		err := s.InTx(ctx, func(tx *store.Tx) error {
 			_, err := tx.TrackPrompt(ctx, "gone")
 			is.NoErr(err)
@@ -165,19 +171,20 @@ const endless = `INSERT INTO prompts (text, used_count, first_used_at, last_used
 	SELECT 'endless', count(*), '2026-11-23 09:00:22.000000', '2026-11-23 09:00:22.000000' FROM n`
 
 func TestTransactionGoesOnAfterAConflict(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		taken := beat("taken")
-		taken.ID = noSuchID
+		taken := testkit.Beat("taken")
+		taken.ID = testkit.NoSuchID
 		_, err := s.CreateGeneration(ctx, taken)
 		is.NoErr(err)
 		is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
 			_, err := tx.CreateGeneration(ctx, taken)
 			is.True(errors.Is(err, store.ErrConflict))
-			_, err = tx.GetGeneration(ctx, noSuchID)
+			_, err = tx.GetGeneration(ctx, testkit.NoSuchID)
 			is.NoErr(err)
-			_, err = tx.CreateGeneration(ctx, beat("another"))
+			_, err = tx.CreateGeneration(ctx, testkit.Beat("another"))
 			return err
 		}))
 		p, err := s.GetPromptByText(ctx, "taken")
@@ -189,18 +196,19 @@ func TestTransactionGoesOnAfterAConflict(t *testing.T) {
 }
 
 func TestCallingTheStoreInsideInTxDoesNotHang(t *testing.T) {
+	t.Parallel()
 	t.Run("exhausted pool", func(t *testing.T) { testCallingTheStoreInsideInTx(t, 1) })
 	t.Run("row lock", func(t *testing.T) { testCallingTheStoreInsideInTx(t, 4) })
 }
 
 func testCallingTheStoreInsideInTx(t *testing.T, maxConns int) {
 	const patience = 300 * time.Millisecond
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		wrong := map[string]func() error{
-			"create":   func() error { _, err := s.CreateGeneration(ctx, beat("x")); return err },
+			"create":   func() error { _, err := s.CreateGeneration(ctx, testkit.Beat("x")); return err },
 			"update":   func() error { _, err := s.MergeMetadata(ctx, g.ID, store.Metadata(`{"a":1}`)); return err },
 			"read":     func() error { _, err := s.GetGeneration(ctx, g.ID); return err },
 			"InTx":     func() error { return s.InTx(ctx, func(*store.Tx) error { return nil }) },
@@ -229,14 +237,15 @@ func testCallingTheStoreInsideInTx(t *testing.T, maxConns int) {
 }
 
 func TestTxIsOfNoUseOnceInTxHasReturned(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		var kept *store.Tx
 		is.NoErr(s.InTx(ctx, func(tx *store.Tx) error { kept = tx; return nil }))
-		_, err := kept.CreateGeneration(ctx, beat("too late"))
+		_, err := kept.CreateGeneration(ctx, testkit.Beat("too late"))
 		is.True(errors.Is(err, store.ErrClosed))
-		_, err = kept.GetGeneration(ctx, noSuchID)
+		_, err = kept.GetGeneration(ctx, testkit.NoSuchID)
 		is.True(errors.Is(err, store.ErrClosed))
 		_, err = kept.DB().Exec(ctx, "DELETE FROM prompts")
 		is.True(errors.Is(err, store.ErrClosed))
@@ -246,7 +255,8 @@ func TestTxIsOfNoUseOnceInTxHasReturned(t *testing.T) {
 }
 
 func TestGoroutinesMayShareATx(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
@@ -254,7 +264,7 @@ func TestGoroutinesMayShareATx(t *testing.T) {
 			for range 8 {
 				group.Go(func() {
 					for range 10 {
-						if _, err := tx.CreateGeneration(ctx, beat("shared")); err != nil {
+						if _, err := tx.CreateGeneration(ctx, testkit.Beat("shared")); err != nil {
 							t.Error(err)
 						}
 					}
@@ -271,7 +281,8 @@ func TestGoroutinesMayShareATx(t *testing.T) {
 
 // A user's own sqlc package takes the DBTX of a store and of a transaction; storagedb stands in for it here.
 func TestOwnQueriesOnStoreAndTx(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		own := storagedb.New(s.DB())
@@ -300,12 +311,13 @@ func TestOwnQueriesOnStoreAndTx(t *testing.T) {
 }
 
 func TestRowsOfOwnQueries(t *testing.T) {
+	t.Parallel()
 	type word string
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		create(t, s, "a")
-		create(t, s, "b")
+		testkit.Create(t, s, "a")
+		testkit.Create(t, s, "b")
 		rows, err := s.DB().Query(ctx, "SELECT text, used_count FROM prompts ORDER BY text")
 		is.NoErr(err)
 		var texts []word
@@ -325,8 +337,8 @@ func TestRowsOfOwnQueries(t *testing.T) {
 		is.True(rows.Scan(new(string), new(string)) != nil) // a column too many
 		is.Equal(rows.FieldDescriptions()[0].Name, "text")
 		rows.Close()
-		rows.Close()             // twice is no matter
-		create(t, s, "after it") // the connection is free again
+		rows.Close()                     // twice is no matter
+		testkit.Create(t, s, "after it") // the connection is free again
 
 		_, err = s.DB().Exec(ctx, "THIS IS NO SQL")
 		is.True(err != nil)

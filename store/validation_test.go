@@ -8,6 +8,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
@@ -71,30 +72,31 @@ func badCreations() map[string]struct {
 }
 
 func TestBadInputIsRefusedAndTheDatabaseUntouched(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, _ *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, _ *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
-		g := create(t, s, "good")
+		g := testkit.Create(t, s, "good")
 		before, err := s.Stats(ctx)
 		is.NoErr(err)
 
 		for name, bad := range badCreations() {
-			given := beat("good")
+			given := testkit.Beat("good")
 			bad.change(&given)
 			t.Run(name, func(t *testing.T) {
 				_, err := s.CreateGeneration(ctx, given)
-				wantInvalid(t, err, bad.field)
-				_, err = s.CreateGenerations(ctx, []store.CreateGenerationParams{beat("good"), given})
-				wantInvalid(t, err, bad.field)
+				testkit.WantInvalid(t, err, bad.field)
+				_, err = s.CreateGenerations(ctx, []store.CreateGenerationParams{testkit.Beat("good"), given})
+				testkit.WantInvalid(t, err, bad.field)
 				if bad.field == "metadata" {
 					_, err := s.MergeMetadata(ctx, g.ID, given.Metadata)
-					wantInvalid(t, err, "metadata")
+					testkit.WantInvalid(t, err, "metadata")
 					_, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{Metadata: given.Metadata})
-					wantInvalid(t, err, "metadata")
+					testkit.WantInvalid(t, err, "metadata")
 				}
 				if bad.field == "prompt" {
 					_, err := s.TrackPrompt(ctx, given.Prompt)
-					wantInvalid(t, err, "text")
+					testkit.WantInvalid(t, err, "text")
 				}
 				if quoted := given.Prompt; given.Prompt != "good" && given.Prompt != "" && strings.Contains(err.Error(), quoted) {
 					t.Errorf("the error quotes the prompt: %v", err)
@@ -157,7 +159,7 @@ func TestBadInputIsRefusedAndTheDatabaseUntouched(t *testing.T) {
 			{"text", func() error { _, err := s.GetPromptByText(ctx, "\x00"); return err }},
 		}
 		for _, other := range others {
-			wantInvalid(t, other.call(), other.field)
+			testkit.WantInvalid(t, other.call(), other.field)
 		}
 
 		after, err := s.Stats(ctx)
@@ -175,7 +177,7 @@ func TestBadInputIsRefusedAndTheDatabaseUntouched(t *testing.T) {
 func TestWhatIsJustWithinTheLimitsIsAccepted(t *testing.T) {
 	t.Parallel()
 	deep := strings.Repeat(`{"a":`, 128) + "1" + strings.Repeat("}", 128)
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		changes := []func(*store.CreateGenerationParams){
 			func(p *store.CreateGenerationParams) { p.Prompt = randomText(2000) }, // random, so that no index compresses it
@@ -205,7 +207,7 @@ func TestWhatIsJustWithinTheLimitsIsAccepted(t *testing.T) {
 			},
 		}
 		for i, change := range changes {
-			given := beat("x")
+			given := testkit.Beat("x")
 			change(&given)
 			g, err := s.CreateGeneration(t.Context(), given)
 			if err != nil {
@@ -226,26 +228,27 @@ func TestMergedMetadataIsBounded(t *testing.T) {
 		"sqlite":   "UPDATE generations SET metadata = json_object('long', hex(zeroblob(8000000)))",
 		"postgres": "UPDATE generations SET metadata = jsonb_build_object('long', repeat('0', 16000000))",
 	}
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
-			s := engine.open(t)
-			g := create(t, s, "x")
-			_, err := s.DB().Exec(t.Context(), fill[engine.name])
+			s := engine.Open(t)
+			g := testkit.Create(t, s, "x")
+			_, err := s.DB().Exec(t.Context(), fill[engine.Name])
 			is.NoErr(err)
 			_, err = s.MergeMetadata(t.Context(), g.ID, store.Metadata(`{"short":1}`))
 			is.NoErr(err)
 			long := store.Metadata(`{"more":"` + strings.Repeat("x", 1<<20-100) + `"}`)
 			_, err = s.MergeMetadata(t.Context(), g.ID, long)
-			wantInvalid(t, err, "metadata")
+			testkit.WantInvalid(t, err, "metadata")
 			_, err = s.CompleteGeneration(t.Context(), g.ID, store.CompleteGenerationParams{Metadata: long})
-			wantInvalid(t, err, "metadata")
+			testkit.WantInvalid(t, err, "metadata")
 		})
 	}
 }
 
 // The schema refuses what the store refuses, from whoever goes past the store.
 func TestSchemaRefusesBadInputAgain(t *testing.T) {
+	t.Parallel()
 	statements := map[string]string{
 		"generations_prompt_check":                  "UPDATE generations SET prompt = ''",
 		"generations_model_name_check":              "UPDATE generations SET model_name = ''",
@@ -290,11 +293,11 @@ func TestSchemaRefusesBadInputAgain(t *testing.T) {
 			"prompt too long":   "UPDATE generations SET prompt = " + long(2001),
 		},
 	}
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
-			s := engine.open(t)
-			create(t, s, "x")
-			for _, table := range []map[string]string{statements, only[engine.name]} {
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
+			s := engine.Open(t)
+			testkit.Create(t, s, "x")
+			for _, table := range []map[string]string{statements, only[engine.Name]} {
 				for name, statement := range table {
 					if _, err := s.DB().Exec(t.Context(), statement); err == nil {
 						t.Errorf("%s: the schema accepts it", name)
@@ -320,13 +323,14 @@ func randomText(bytes int) string {
 }
 
 func TestBadOptionsAreRefused(t *testing.T) {
+	t.Parallel()
 	for _, opts := range []store.Options{{MaxConns: -1}, {MaxConns: math.MaxInt}} {
 		opts.URL = "sqlite::memory:"
 		_, err := store.Open(context.Background(), opts)
-		wantInvalid(t, err, "MaxConns")
+		testkit.WantInvalid(t, err, "MaxConns")
 	}
 	_, err := store.Open(context.Background(), store.Options{URL: "sqlite::memory:", BusyTimeout: -1})
-	wantInvalid(t, err, "BusyTimeout")
+	testkit.WantInvalid(t, err, "BusyTimeout")
 	_, err = store.Open(context.Background(), store.Options{URL: "sqlite::memory:", ReplicaURLs: []string{"postgres://localhost/x"}})
-	wantInvalid(t, err, "ReplicaURLs")
+	testkit.WantInvalid(t, err, "ReplicaURLs")
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
@@ -71,7 +72,8 @@ func eventually(t *testing.T, s *store.Store, id uuid.UUID, wanted func(store.Ge
 }
 
 func TestWorkCompletesWhatTheHandlerReturns(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		var running, most atomic.Int32
 		stop := working(t, s, store.WorkOptions{Concurrency: 4}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
@@ -87,7 +89,7 @@ func TestWorkCompletesWhatTheHandlerReturns(t *testing.T) {
 		})
 		var created []store.Generation
 		for i := range 40 {
-			created = append(created, create(t, s, fmt.Sprintf("prompt %d", i)))
+			created = append(created, testkit.Create(t, s, fmt.Sprintf("prompt %d", i)))
 		}
 		for _, g := range created {
 			g = eventually(t, s, g.ID, store.Generation.IsComplete)
@@ -103,11 +105,12 @@ func TestWorkCompletesWhatTheHandlerReturns(t *testing.T) {
 
 func decodeText(t *testing.T, g store.Generation, key string) string {
 	t.Helper()
-	return fmt.Sprint(decode(t, g.Metadata)[key])
+	return fmt.Sprint(testkit.Decode(t, g.Metadata)[key])
 }
 
 func TestWorkMakesAFailedAttemptOfWhateverGoesWrong(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		none := store.CompleteGenerationParams{}
 		for name, c := range map[string]struct {
 			handler handler
@@ -139,7 +142,7 @@ func TestWorkMakesAFailedAttemptOfWhateverGoesWrong(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				is := is.New(t)
 				stop := working(t, s, store.WorkOptions{Worker: "me"}, c.handler)
-				g := eventually(t, s, create(t, s, "x").ID, func(g store.Generation) bool { return g.IsPending() && g.Attempt == 1 })
+				g := eventually(t, s, testkit.Create(t, s, "x").ID, func(g store.Generation) bool { return g.IsPending() && g.Attempt == 1 })
 				is.NoErr(stop())
 				is.True(strings.Contains(*g.ErrorMessage, c.message))
 				kept, err := s.GenerationErrors(t.Context(), g.ID)
@@ -160,7 +163,8 @@ func (explosive) Unwrap() error    { panic("the error itself") }
 func (explosive) GoString() string { panic("the error itself") }
 
 func TestWorkTriesAgain(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		stop := working(t, s, store.WorkOptions{PollInterval: 10 * time.Millisecond}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
 			if g.Attempt < 3 {
@@ -169,27 +173,29 @@ func TestWorkTriesAgain(t *testing.T) {
 			}
 			return sing(ctx, g)
 		})
-		g := eventually(t, s, create(t, s, "x").ID, store.Generation.IsComplete)
+		g := eventually(t, s, testkit.Create(t, s, "x").ID, store.Generation.IsComplete)
 		is.Equal(g.Attempt, int64(3))
 		is.NoErr(stop())
 	})
 }
 
 func TestWorkExtendsLeases(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		stop := working(t, s, store.WorkOptions{Lease: time.Second, RescueInterval: 50 * time.Millisecond}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
 			time.Sleep(2500 * time.Millisecond)
 			return store.CompleteGenerationParams{}, ctx.Err()
 		})
-		g := eventually(t, s, create(t, s, "x").ID, store.Generation.IsComplete)
+		g := eventually(t, s, testkit.Create(t, s, "x").ID, store.Generation.IsComplete)
 		is.Equal(g.Attempt, int64(1))
 		is.NoErr(stop())
 	})
 }
 
 func TestWorkEndsTheContextOfAHandler(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		causes := make(chan error, 1)
 		started := make(chan struct{}, 1)
 		listens := func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
@@ -201,7 +207,7 @@ func TestWorkEndsTheContextOfAHandler(t *testing.T) {
 		t.Run("whose generation is cancelled", func(t *testing.T) {
 			is := is.New(t)
 			stop := working(t, s, store.WorkOptions{Lease: time.Second}, listens)
-			g := create(t, s, "x")
+			g := testkit.Create(t, s, "x")
 			<-started
 			_, err := s.CancelGeneration(t.Context(), g.ID)
 			is.NoErr(err)
@@ -216,7 +222,7 @@ func TestWorkEndsTheContextOfAHandler(t *testing.T) {
 		t.Run("whose lease is lost", func(t *testing.T) {
 			is := is.New(t)
 			stop := working(t, s, store.WorkOptions{Lease: time.Second}, listens)
-			g := create(t, s, "x")
+			g := testkit.Create(t, s, "x")
 			<-started
 			_, err := s.UpdateGenerationStatus(t.Context(), g.ID, store.StatusCompleted, "by hand")
 			is.NoErr(err)
@@ -229,7 +235,7 @@ func TestWorkEndsTheContextOfAHandler(t *testing.T) {
 		t.Run("whose generation is deleted", func(t *testing.T) {
 			is := is.New(t)
 			stop := working(t, s, store.WorkOptions{Lease: time.Second}, listens)
-			g := create(t, s, "x")
+			g := testkit.Create(t, s, "x")
 			<-started
 			is.NoErr(s.DeleteGeneration(t.Context(), g.ID))
 			is.True(errors.Is(<-causes, store.ErrLeaseLost))
@@ -238,7 +244,7 @@ func TestWorkEndsTheContextOfAHandler(t *testing.T) {
 		t.Run("that does not finish in time", func(t *testing.T) {
 			is := is.New(t)
 			stop := working(t, s, store.WorkOptions{ShutdownTimeout: 50 * time.Millisecond}, listens)
-			g := create(t, s, "x")
+			g := testkit.Create(t, s, "x")
 			<-started
 			is.NoErr(stop())
 			is.True(<-causes != nil)
@@ -252,7 +258,8 @@ func TestWorkEndsTheContextOfAHandler(t *testing.T) {
 }
 
 func TestCancelThatAHandlerHearsOfFirst(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		started := make(chan struct{}, 1)
 		stop := working(t, s, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
@@ -264,7 +271,7 @@ func TestCancelThatAHandlerHearsOfFirst(t *testing.T) {
 				time.Sleep(5 * time.Millisecond)
 			}
 		})
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		<-started
 		_, err := s.CancelGeneration(t.Context(), g.ID)
 		is.NoErr(err)
@@ -275,7 +282,8 @@ func TestCancelThatAHandlerHearsOfFirst(t *testing.T) {
 }
 
 func TestHandlerThatDoesNotHeedItsContextIsLeftBehind(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		started, end := make(chan struct{}), make(chan struct{})
 		defer close(end)
@@ -284,7 +292,7 @@ func TestHandlerThatDoesNotHeedItsContextIsLeftBehind(t *testing.T) {
 			<-end
 			return store.CompleteGenerationParams{}, nil
 		})
-		g := create(t, s, "x")
+		g := testkit.Create(t, s, "x")
 		<-started
 		is.NoErr(stop())
 		got, err := s.GetGeneration(t.Context(), g.ID)
@@ -294,7 +302,8 @@ func TestHandlerThatDoesNotHeedItsContextIsLeftBehind(t *testing.T) {
 }
 
 func TestWorkLetsHandlersFinish(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		started := make(chan struct{})
 		stop := working(t, s, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
@@ -302,7 +311,7 @@ func TestWorkLetsHandlersFinish(t *testing.T) {
 			time.Sleep(300 * time.Millisecond)
 			return store.CompleteGenerationParams{}, ctx.Err() // which the end of Work's context does not end
 		})
-		g, waiting := create(t, s, "x"), create(t, s, "waits")
+		g, waiting := testkit.Create(t, s, "x"), testkit.Create(t, s, "waits")
 		<-started
 		is.NoErr(stop())
 		g, err := s.GetGeneration(t.Context(), g.ID)
@@ -316,16 +325,17 @@ func TestWorkLetsHandlersFinish(t *testing.T) {
 }
 
 func TestWorkRescuesWhatOthersLeft(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
-			url := engine.url(t)
+			url := engine.URL(t)
 			past, err := store.Open(t.Context(), store.Options{URL: url, Now: func() time.Time { return time.Now().Add(-time.Hour) }})
 			is.NoErr(err)
 			defer past.Close()
-			create(t, past, "x")
-			left := claimOne(t, past)
+			testkit.Create(t, past, "x")
+			left := testkit.ClaimOne(t, past)
 			s, err := store.Open(t.Context(), store.Options{URL: url})
 			is.NoErr(err)
 			defer s.Close()
@@ -338,10 +348,11 @@ func TestWorkRescuesWhatOthersLeft(t *testing.T) {
 }
 
 func TestWorkTakesOnlyItsModels(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		other := create(t, s, "for another model")
-		params := beat("for this one")
+		other := testkit.Create(t, s, "for another model")
+		params := testkit.Beat("for this one")
 		params.ModelName = "musicgen-large"
 		mine, err := s.CreateGeneration(t.Context(), params)
 		is.NoErr(err)
@@ -356,7 +367,8 @@ func TestWorkTakesOnlyItsModels(t *testing.T) {
 }
 
 func TestWorkEndsWithItsStore(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		returned := make(chan error)
 		go func() { returned <- s.Work(context.Background(), store.WorkOptions{}, sing) }()
@@ -368,9 +380,10 @@ func TestWorkEndsWithItsStore(t *testing.T) {
 
 // The lease cannot be extended any more, so a handler that is at it has no more reason to go on.
 func TestWorkEndsWithItsStoreUnderAHandler(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		create(t, s, "x")
+		testkit.Create(t, s, "x")
 		began, returned := make(chan struct{}), make(chan error, 1)
 		var cause error
 		go func() {
@@ -396,11 +409,12 @@ func TestWorkEndsWithItsStoreUnderAHandler(t *testing.T) {
 // Whoever waits wakes when something comes due, and not at its next look: what was scheduled for later, and what comes from
 // a process whose clock is ahead, which is the same.
 func TestWorkThatComesDueWakes(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
-			url := engine.url(t)
+			url := engine.URL(t)
 			open := func(now func() time.Time) *store.Store {
 				s, err := store.Open(t.Context(), store.Options{URL: url, Now: now})
 				is.NoErr(err)
@@ -420,14 +434,14 @@ func TestWorkThatComesDueWakes(t *testing.T) {
 						woke <- time.Now()
 					}()
 					time.Sleep(100 * time.Millisecond) // until it sleeps
-					params := beat("x")
+					params := testkit.Beat("x")
 					if after > 0 {
 						params.ScheduledAt = time.Now().Add(after)
 					}
 					g, err := creator.CreateGeneration(t.Context(), params)
 					is.NoErr(err)
 					took[i] = (<-woke).Sub(g.ScheduledAt)
-					claimOne(t, ahead)
+					testkit.ClaimOne(t, ahead)
 				}
 				slices.Sort(took)
 				t.Logf("woke %s after something came due", took)
@@ -439,7 +453,8 @@ func TestWorkThatComesDueWakes(t *testing.T) {
 }
 
 func TestWaitForPending(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		wait := func() <-chan error {
@@ -466,19 +481,19 @@ func TestWaitForPending(t *testing.T) {
 		}
 		waiting := wait()
 		sleeps(waiting)
-		later := beat("later")
+		later := testkit.Beat("later")
 		later.ScheduledAt = time.Now().Add(1500 * time.Millisecond)
 		_, err := s.CreateGeneration(ctx, later)
 		is.NoErr(err)
 		sleeps(waiting)
 		wakes(waiting) // by its own look
-		claimOne(t, s)
+		testkit.ClaimOne(t, s)
 
 		waiting = wait()
 		sleeps(waiting)
 		is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
 			is.True(errors.Is(tx.WaitForPending(ctx), store.ErrNotFound)) // it does not wait, since that would hold up others
-			_, err := tx.CreateGeneration(ctx, beat("in a transaction"))
+			_, err := tx.CreateGeneration(ctx, testkit.Beat("in a transaction"))
 			if err == nil {
 				err = tx.WaitForPending(ctx) // which sees it
 			}
@@ -494,7 +509,7 @@ func TestWaitForPending(t *testing.T) {
 		is.NoErr(s.ResumeQueue(ctx))
 		wakes(waiting)
 
-		g := claimOne(t, s)
+		g := testkit.ClaimOne(t, s)
 		for name, requeue := range map[string]func() (store.Generation, error){
 			"release": func() (store.Generation, error) { return s.ReleaseGeneration(ctx, g.ID, g.Attempt) },
 			"retry": func() (store.Generation, error) {
@@ -514,7 +529,7 @@ func TestWaitForPending(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			wakes(waiting)
-			g = claimOne(t, s)
+			g = testkit.ClaimOne(t, s)
 		}
 
 		ending, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
@@ -570,15 +585,16 @@ func (c *counting) hasSaid(text string) bool {
 
 // Workers that have nothing to do look, and do not write: neither without work, nor beside work for other models.
 func TestIdleWorkersOnlyLook(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
 			log := newCounting()
-			s := engine.open(t, store.Options{Logger: slog.New(log)})
+			s := engine.Open(t, store.Options{Logger: slog.New(log)})
 			stop := working(t, s, store.WorkOptions{ModelNames: []string{"rare", "rarer"}, PollInterval: time.Hour}, sing)
 			for range 20 {
-				create(t, s, "for another model")
+				testkit.Create(t, s, "for another model")
 				time.Sleep(5 * time.Millisecond)
 			}
 			time.Sleep(200 * time.Millisecond)
@@ -592,10 +608,11 @@ func TestIdleWorkersOnlyLook(t *testing.T) {
 
 // What another worker holds in a transaction that stays open is due, and not to be had: no reason to ask without a pause.
 func TestContendedWorkIsNotAskedForWithoutPause(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	log := newCounting()
-	s := engines[1].open(t, store.Options{Logger: slog.New(log)})
-	create(t, s, "x")
+	s := testkit.Postgres.Open(t, store.Options{Logger: slog.New(log)})
+	testkit.Create(t, s, "x")
 	var stop func() error
 	is.NoErr(s.InTx(t.Context(), func(tx *store.Tx) error {
 		claimed, err := tx.ClaimGenerations(t.Context(), store.ClaimParams{Worker: "slow", Limit: 1, Lease: time.Minute})
@@ -656,7 +673,7 @@ func (p *stalled) pass(to, from net.Conn) {
 func stallable(t *testing.T) (string, *stalled) {
 	t.Helper()
 	is := is.New(t)
-	config, err := pgconn.ParseConfig(engines[1].url(t))
+	config, err := pgconn.ParseConfig(testkit.Postgres.URL(t))
 	is.NoErr(err)
 	network, address := pgconn.NetworkAddress(config.Host, config.Port)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -690,6 +707,7 @@ func stallable(t *testing.T) (string, *stalled) {
 
 // The database is away for longer than the lease while a handler finishes: what it made is not lost.
 func TestResultOutlivesAnOutage(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url, proxy := stallable(t)
 	log := newCounting()
@@ -702,7 +720,7 @@ func TestResultOutlivesAnOutage(t *testing.T) {
 		<-finish
 		return sing(ctx, g)
 	})
-	g := create(t, s, "x")
+	g := testkit.Create(t, s, "x")
 	<-started
 	proxy.set(true)
 	close(finish)
@@ -717,6 +735,7 @@ func TestResultOutlivesAnOutage(t *testing.T) {
 
 // A database that hangs does not keep Work from returning.
 func TestShutdownIsBoundedWhenTheDatabaseHangs(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url, proxy := stallable(t)
 	log := newCounting()
@@ -729,7 +748,7 @@ func TestShutdownIsBoundedWhenTheDatabaseHangs(t *testing.T) {
 		<-ctx.Done()
 		return store.CompleteGenerationParams{}, ctx.Err()
 	})
-	create(t, s, "x")
+	testkit.Create(t, s, "x")
 	<-started
 	proxy.set(true)
 	is.NoErr(stop())

@@ -18,7 +18,7 @@ import (
 // pythonDatabase is a file that the Python service has made, with the statements run on it.
 func pythonDatabase(t testing.TB, statements ...string) (path, url string) {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", "..", "store", "testdata", "python-alembic.db"))
+	data, err := os.ReadFile(filepath.Join("..", "..", "internal", "testkit", "testdata", "python-alembic.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

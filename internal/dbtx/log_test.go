@@ -7,6 +7,7 @@ import (
 )
 
 func TestQueryName(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	is.Equal(queryName("-- name: GetGeneration :one\nSELECT 1"), "GetGeneration")
 	is.Equal(queryName("  select 1"), "select")

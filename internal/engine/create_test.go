@@ -33,6 +33,7 @@ func (c *copied) CopyFrom(
 
 // What a creation returns is what it inserts: a parameter must not be in the row alone.
 func TestEveryColumnOfACreationIsInserted(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	creation := Creation{
 		ID: uuid.UUID{15: 1}, Prompt: "p", ModelName: "m", ModelVersion: new("v"), DurationSeconds: 1, SampleRate: 2, Channels: 2,

@@ -17,6 +17,7 @@ import (
 
 // A migration that fails, or leaves rows that refer to nothing, is taken back whole, and says where it failed.
 func TestMigrationThatFailsChangesNothing(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ up, part string }{
 		"syntax":      {"CREATE TABLE half (id INTEGER);\nTHIS IS NO SQL;", "syntax error"},
 		"foreign key": {"CREATE TABLE child (id INTEGER REFERENCES prompts (id)); INSERT INTO child VALUES (999);", "child row 1"},

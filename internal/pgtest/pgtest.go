@@ -98,11 +98,8 @@ func startServer(ctx context.Context) (text string, leash io.Closer, err error) 
 	if err != nil {
 		return "", nil, err
 	}
-	parent := os.TempDir()
-	if len(parent) > 60 { // the path of a Unix socket holds some hundred bytes
-		parent = "/tmp"
-	}
-	folder, err := os.MkdirTemp(parent, "storetest-postgres-")
+	durable := os.Getenv("TEST_POSTGRES_DURABLE") != ""
+	folder, err := os.MkdirTemp(parentOfServer(durable), "storetest-postgres-")
 	if err != nil {
 		return "", nil, err
 	}
@@ -126,9 +123,10 @@ func startServer(ctx context.Context) (text string, leash io.Closer, err error) 
 	if err := run("initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync"); err != nil {
 		return "", nil, err
 	}
-	settings := []string{"listen_addresses=", "unix_socket_directories=" + folder, "max_connections=200"}
-	if os.Getenv("TEST_POSTGRES_DURABLE") == "" {
-		settings = append(settings, "fsync=off", "full_page_writes=off", "synchronous_commit=off")
+	// The tests of several packages may share the server, with a pool for each store that they open.
+	settings := []string{"listen_addresses=", "unix_socket_directories=" + folder, "max_connections=500"}
+	if !durable {
+		settings = append(settings, "fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_wal_size=256MB")
 	}
 	options := ""
 	for _, setting := range settings {
@@ -139,6 +137,19 @@ func startServer(ctx context.Context) (text string, leash io.Closer, err error) 
 		return "", nil, fmt.Errorf("%w: %s", err, log)
 	}
 	return "postgres:///postgres?" + url.Values{"host": {folder}, "user": {"postgres"}}.Encode(), leash, nil
+}
+
+// parentOfServer returns where the directory of a server goes: in memory, if it need not be durable and there is room. A
+// database is some three hundred files, and each test makes and drops one: on a disk that costs ten times as much.
+func parentOfServer(durable bool) string {
+	const memory, needed = "/dev/shm", 4 << 30
+	if !durable && freeBytes(memory) >= needed {
+		return memory
+	}
+	if parent := os.TempDir(); len(parent) <= 60 { // the path of a Unix socket holds some hundred bytes
+		return parent
+	}
+	return "/tmp"
 }
 
 // findBinaries finds the folder of initdb and pg_ctl: that of $PATH, or the newest of those where Debian puts them.

@@ -14,6 +14,7 @@ import (
 )
 
 func TestPostgresErrorsAreClassifiedByCode(t *testing.T) {
+	t.Parallel()
 	for code, want := range map[string]error{
 		"23505": dberr.ErrConflict, "55P03": dberr.ErrBusy, "40001": dberr.ErrBusy, "40P01": dberr.ErrBusy, "53300": dberr.ErrBusy,
 	} {
@@ -40,6 +41,7 @@ func TestPostgresErrorsAreClassifiedByCode(t *testing.T) {
 }
 
 func TestNotifierSendsOnceForManyRequests(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	var sent atomic.Int32
 	n := &notifier{send: func() { sent.Add(1) }}

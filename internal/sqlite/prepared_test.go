@@ -17,6 +17,7 @@ func validParams(prompt string) store.CreateGenerationParams {
 }
 
 func TestNoStatementIsPreparedPerCall(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: "sqlite://" + filepath.Join(t.TempDir(), "x.db"), Migrate: true, MaxConns: 1}) // one writer, one reader

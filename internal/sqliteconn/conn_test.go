@@ -32,6 +32,7 @@ func openMemory(t *testing.T) *Conn {
 
 // modernc keeps a statement prepared unless something follows it.
 func TestStatementStaysPrepared(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	conn := openMemory(t)
 	for _, text := range []string{"SELECT 1", "SELECT 2;", "SELECT 3; \n", "-- name: Four :one\nSELECT 4;\n"} {
@@ -43,6 +44,7 @@ func TestStatementStaysPrepared(t *testing.T) {
 }
 
 func TestStatementCacheIsBounded(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	conn := openMemory(t)
 	for i := range 3 * maxStatements {
@@ -54,6 +56,7 @@ func TestStatementCacheIsBounded(t *testing.T) {
 }
 
 func TestSameQueryInsideALoopOverIt(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	conn := openMemory(t)
 	const query = "SELECT value FROM json_each('[1,2,3]')"
@@ -83,6 +86,7 @@ func TestSameQueryInsideALoopOverIt(t *testing.T) {
 }
 
 func TestArgumentsOfOwnQueries(t *testing.T) {
+	t.Parallel()
 	type word string
 	type number int16
 	now := time.Date(2026, 11, 23, 10, 0, 22, 123456789, time.FixedZone("", 3600))
@@ -116,6 +120,7 @@ func TestArgumentsOfOwnQueries(t *testing.T) {
 }
 
 func TestDestinationsOfOwnQueries(t *testing.T) {
+	t.Parallel()
 	type word string
 	is := is.New(t)
 	conn := openMemory(t)

@@ -14,6 +14,7 @@ import (
 
 // The hash that proves a transfer covers every column: two rows that differ in one alone must have different encodings.
 func TestEveryColumnIsHashed(t *testing.T) {
+	t.Parallel()
 	everyColumnIsHashed(t, "encodePrompt", encodePrompt)
 	everyColumnIsHashed(t, "encodeGeneration", encodeGeneration)
 	everyColumnIsHashed(t, "encodeGenerationError", encodeGenerationError)
@@ -71,6 +72,7 @@ func samples(t *testing.T, of reflect.Type) []any {
 
 // A row that one of the engines refuses is named before anything is copied, whichever of its columns is to blame.
 func TestEveryColumnIsCheckedBeforeTransfer(t *testing.T) {
+	t.Parallel()
 	everyColumnIsChecked(t, "fitPrompt", fitPrompt)
 	everyColumnIsChecked(t, "fitGeneration", fitGeneration)
 	everyColumnIsChecked(t, "fitGenerationError", fitGenerationError)

@@ -1,4 +1,4 @@
-package store_test
+package maintain_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
@@ -44,25 +45,25 @@ func readsAll(t testing.TB, s *store.Store) (seen []string) {
 
 func TestOptimizeChangesNothingThatIsSeen(t *testing.T) {
 	t.Parallel()
-	for _, engine := range engines {
+	for _, engine := range testkit.Engines {
 		for _, vacuum := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/vacuum %t", engine.name, vacuum), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/vacuum %t", engine.Name, vacuum), func(t *testing.T) {
 				t.Parallel()
 				is := is.New(t)
-				url := engine.url(t)
-				fillToTransfer(t, url, 2000)
-				s, other := openAt(t, url), openAt(t, url) // the other one is as another process
+				url := engine.URL(t)
+				testkit.FillMany(t, url, 2000)
+				s, other := testkit.OpenURL(t, url), testkit.OpenURL(t, url) // the other one is as another process
 				defer s.Close()
 				defer other.Close()
-				execSQL(t, s, "UPDATE prompts SET used_count = 1000")
+				testkit.Exec(t, s, "UPDATE prompts SET used_count = 1000")
 				want := readsAll(t, s)
 				is.Equal(readsAll(t, other), want)
 				for range 3 {
 					is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: vacuum}))
 					is.Equal(readsAll(t, s), want)
 					is.Equal(readsAll(t, other), want)
-					is.NoErr(s.DeleteGeneration(t.Context(), create(t, s, "prompt 1").ID))
-					is.NoErr(other.DeleteGeneration(t.Context(), create(t, other, "prompt 2").ID))
+					is.NoErr(s.DeleteGeneration(t.Context(), testkit.Create(t, s, "prompt 1").ID))
+					is.NoErr(other.DeleteGeneration(t.Context(), testkit.Create(t, other, "prompt 2").ID))
 				}
 				for _, f := range checked(t, other, "") {
 					is.Equal(f.Kind, store.FindingStuckLease)
@@ -77,40 +78,41 @@ func TestOptimizeOnSQLiteLeavesStatisticsAndNoSamples(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	url := storetest.URL(t)
-	fillToTransfer(t, url, 3000)
-	s := openAt(t, url)
+	testkit.FillMany(t, url, 3000)
+	s := testkit.OpenURL(t, url)
 	defer s.Close()
 	statistics := func() (generations, samples int64) {
-		tables := count(t, s, "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat4'")
+		tables := testkit.Count(t, s, "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat4'")
 		if tables > 0 {
-			samples = count(t, s, "SELECT count(*) FROM sqlite_stat4")
+			samples = testkit.Count(t, s, "SELECT count(*) FROM sqlite_stat4")
 		}
-		return count(t, s, "SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'generations'"), samples
+		return testkit.Count(t, s, "SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'generations'"), samples
 	}
-	onFile(t, strings.TrimPrefix(url, "sqlite://"), "ANALYZE")
+	testkit.OnFile(t, strings.TrimPrefix(url, "sqlite://"), "ANALYZE")
 	_, samples := statistics()
 	is.True(samples > 0)
-	execSQL(t, s, "DELETE FROM sqlite_stat1")
+	testkit.Exec(t, s, "DELETE FROM sqlite_stat1")
 	for _, vacuum := range []bool{false, true} {
 		is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: vacuum}))
 		generations, samples := statistics()
 		is.True(generations > 5) // one for each index
 		is.Equal(samples, int64(0))
-		is.Equal(logSize(url), int64(0))
+		is.Equal(testkit.LogSize(url), int64(0))
 	}
 }
 
 func TestOptimizeMergesTheFullTextIndex(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	s := openAt(t, storetest.URL(t))
+	s := testkit.OpenURL(t, storetest.URL(t))
 	defer s.Close()
 	for i := range 300 { // each a segment, of which FTS5 merges some
-		create(t, s, fmt.Sprintf("melancholic %d over rain %d", i, i%17))
+		testkit.Create(t, s, fmt.Sprintf("melancholic %d over rain %d", i, i%17))
 	}
 	const segments = "SELECT count(DISTINCT segid) FROM prompts_search_idx"
-	is.True(count(t, s, segments) > 1)
+	is.True(testkit.Count(t, s, segments) > 1)
 	is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{}))
-	is.Equal(count(t, s, segments), int64(1))
+	is.Equal(testkit.Count(t, s, segments), int64(1))
 	found, err := s.SearchPrompts(t.Context(), "melancholic 299", 10)
 	is.NoErr(err)
 	is.Equal(len(found), 1)
@@ -118,26 +120,27 @@ func TestOptimizeMergesTheFullTextIndex(t *testing.T) {
 }
 
 func TestVacuumGivesRoomBack(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("writes much")
 	}
 	is := is.New(t)
 	url := storetest.URL(t)
-	clock := newTestClock()
+	clock := testkit.NewClock()
 	s, err := store.Open(t.Context(), store.Options{URL: url, Now: clock.Now})
 	is.NoErr(err)
 	defer s.Close()
-	other := openAt(t, url)
+	other := testkit.OpenURL(t, url)
 	defer other.Close()
 	params := make([]store.CreateGenerationParams, 5000)
 	for i := range params {
-		params[i] = beat(fmt.Sprint("melancholic ", i))
+		params[i] = testkit.Beat(fmt.Sprint("melancholic ", i))
 	}
 	created, err := s.CreateGenerations(t.Context(), params)
 	is.NoErr(err)
 	is.Equal(len(created), 5000)
-	execSQL(t, s, "UPDATE generations SET status = 'cancelled'")
-	kept := create(t, other, "kept")
+	testkit.Exec(t, s, "UPDATE generations SET status = 'cancelled'")
+	kept := testkit.Create(t, other, "kept")
 	clock.Advance(day)
 	report, err := s.Prune(t.Context(), store.PruneParams{OlderThan: time.Hour, DropUnusedPrompts: true})
 	is.NoErr(err)
@@ -148,38 +151,40 @@ func TestVacuumGivesRoomBack(t *testing.T) {
 		return info.Size()
 	}
 	is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{}))
-	is.Equal(logSize(url), int64(0))
+	is.Equal(testkit.LogSize(url), int64(0))
 	before := size()
 	is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: true}))
-	is.Equal(logSize(url), int64(0))
+	is.Equal(testkit.LogSize(url), int64(0))
 	is.True(size() < before/4)
 	is.True(isThere(t, other, kept) && isThere(t, s, kept))
 	is.Equal(checked(t, s, ""), []store.Finding{})
 }
 
 func TestOptimizeOnPostgres(t *testing.T) {
+	t.Parallel()
 	for _, vacuum := range []bool{false, true} {
 		t.Run(fmt.Sprint(vacuum), func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
-			url := engines[1].url(t)
-			fillToTransfer(t, url, 2000)
-			s := openAt(t, url)
+			url := testkit.Postgres.URL(t)
+			testkit.FillMany(t, url, 2000)
+			s := testkit.OpenURL(t, url)
 			defer s.Close()
-			execSQL(t, s, "DELETE FROM generations WHERE sample_rate > 0 AND id IN (SELECT id FROM generations ORDER BY id LIMIT 500)")
+			testkit.Exec(t, s, "DELETE FROM generations WHERE sample_rate > 0 AND id IN (SELECT id FROM generations ORDER BY id LIMIT 500)")
 			is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: vacuum}))
-			is.Equal(count(t, s, "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'generations'"), int64(1500))
-			is.Equal(count(t, s, "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'prompts'"), int64(1000))
-			is.True(count(t, s, "SELECT count(*) FROM pg_stats WHERE tablename = 'generation_metadata'") > 0)
+			is.Equal(testkit.Count(t, s, "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'generations'"), int64(1500))
+			is.Equal(testkit.Count(t, s, "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'prompts'"), int64(1000))
+			is.True(testkit.Count(t, s, "SELECT count(*) FROM pg_stats WHERE tablename = 'generation_metadata'") > 0)
 			if vacuum {
-				is.True(count(t, s, "SELECT CAST(relallvisible AS BIGINT) FROM pg_class WHERE relname = 'generations'") > 0)
+				is.True(testkit.Count(t, s, "SELECT CAST(relallvisible AS BIGINT) FROM pg_class WHERE relname = 'generations'") > 0)
 			}
 		})
 	}
 }
 
 func TestOptimizeBesideCallers(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		l := newLoad(t)
 		until := time.Now().Add(shortOr(time.Second))
@@ -201,6 +206,7 @@ func TestOptimizeBesideCallers(t *testing.T) {
 
 // Where somebody else holds what it needs it gives up in time, and a reader that stays does not keep it.
 func TestOptimizeGivesUpInTime(t *testing.T) {
+	t.Parallel()
 	const patience = 300 * time.Millisecond
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
@@ -209,7 +215,7 @@ func TestOptimizeGivesUpInTime(t *testing.T) {
 		s, err := store.Open(t.Context(), store.Options{URL: url, BusyTimeout: patience})
 		is.NoErr(err)
 		defer s.Close()
-		other := openAt(t, url)
+		other := testkit.OpenURL(t, url)
 		defer other.Close()
 		is.NoErr(other.InTx(t.Context(), func(*store.Tx) error {
 			for _, vacuum := range []bool{false, true} {
@@ -221,7 +227,7 @@ func TestOptimizeGivesUpInTime(t *testing.T) {
 		}))
 		is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: true}))
 
-		create(t, s, "seen")
+		testkit.Create(t, s, "seen")
 		for range s.Generations(t.Context(), store.ListGenerationsParams{}) { // holds a snapshot, or not
 			is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: true}))
 		}
@@ -229,7 +235,7 @@ func TestOptimizeGivesUpInTime(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		is := is.New(t)
-		url := engines[1].url(t)
+		url := testkit.Postgres.URL(t)
 		s, err := store.Open(t.Context(), store.Options{URL: url, BusyTimeout: patience})
 		is.NoErr(err)
 		defer s.Close()

@@ -1,4 +1,4 @@
-package store_test
+package pythondb_test
 
 import (
 	"context"
@@ -18,103 +18,23 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
-
-// pythonDatabase makes a database as the Python service's init_db() does, and runs the statements on it.
-func pythonDatabase(t testing.TB, statements ...string) (path, url string) {
-	t.Helper()
-	schema, err := os.ReadFile("testdata/alembic-001-schema.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = filepath.Join(t.TempDir(), "generations.db")
-	onFile(t, path, append([]string{string(schema), "DROP TABLE alembic_version"}, statements...)...)
-	return path, "sqlite://" + path
-}
-
-// onFile runs statements as any other program would.
-func onFile(t testing.TB, path string, statements ...string) {
-	t.Helper()
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for _, statement := range statements {
-		if _, err := db.Exec(statement); err != nil {
-			t.Fatalf("%s: %v", statement, err)
-		}
-	}
-}
-
-// pythonFile is the database that the service made, in a place of its own.
-func pythonFile(t testing.TB) (path, url string) {
-	t.Helper()
-	data, err := os.ReadFile("testdata/python-alembic.db")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = filepath.Join(t.TempDir(), "generations.db")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path, "sqlite://" + path
-}
-
-// pythonRows are the rows of a table by their first column, as text, as the service's own statements read them.
-func pythonRows(t testing.TB, path, table string) map[string][]string {
-	t.Helper()
-	columns := "id, text, used_count, first_used_at, last_used_at"
-	if table == "generations" {
-		columns = `id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status,
-			created_at, completed_at, generation_time_seconds, error_message, metadata`
-	}
-	var names []string
-	for name := range strings.SplitSeq(columns, ",") { // as text, since modernc reads times in its own way
-		names = append(names, "coalesce(CAST("+strings.TrimSpace(name)+" AS TEXT), 'NULL')")
-	}
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	rows, err := db.Query("SELECT " + strings.Join(names, ", ") + " FROM " + table)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	all := make(map[string][]string)
-	for rows.Next() {
-		row := make([]string, len(names))
-		into := make([]any, len(names))
-		for i := range row {
-			into[i] = &row[i]
-		}
-		if err := rows.Scan(into...); err != nil {
-			t.Fatal(err)
-		}
-		all[row[0]] = row
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
 
 func TestAdoptTheFileOfThePythonService(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]func(path string){
 		"by Alembic": func(string) {},
-		"by init_db": func(path string) { onFile(t, path, "DROP TABLE alembic_version") },
-		"in WAL":     func(path string) { onFile(t, path, "PRAGMA journal_mode = WAL") },
+		"by init_db": func(path string) { testkit.OnFile(t, path, "DROP TABLE alembic_version") },
+		"in WAL":     func(path string) { testkit.OnFile(t, path, "PRAGMA journal_mode = WAL") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
 			ctx := t.Context()
-			path, url := pythonFile(t)
+			path, url := testkit.PythonFile(t)
 			prepare(path)
-			generations, prompts := pythonRows(t, path, "generations"), pythonRows(t, path, "prompts")
+			generations, prompts := testkit.PythonRows(t, path, "generations"), testkit.PythonRows(t, path, "prompts")
 			is.Equal(len(generations), 120)
 
 			_, err := store.Open(ctx, store.Options{URL: url})
@@ -122,11 +42,11 @@ func TestAdoptTheFileOfThePythonService(t *testing.T) {
 			s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
 			is.NoErr(err)
 			defer s.Close()
-			wantApplied(t, url, len(known(t)))
+			testkit.WantApplied(t, url, len(testkit.KnownMigrations(t)))
 			is.NoErr(s.CheckCounts(ctx))
 
 			// Value by value, by the service's own column names.
-			after := pythonRows(t, path, "generations")
+			after := testkit.PythonRows(t, path, "generations")
 			is.Equal(len(after), len(generations))
 			for id, row := range generations {
 				want := slices.Clone(row)
@@ -135,13 +55,13 @@ func TestAdoptTheFileOfThePythonService(t *testing.T) {
 				}
 				is.Equal(after[id], want)
 			}
-			is.Equal(pythonRows(t, path, "prompts"), prompts) // each was tracked
-			is.Equal(pythonRows(t, path+".before-v2", "generations"), generations)
-			is.Equal(pythonRows(t, path+".before-v2", "prompts"), prompts)
+			is.Equal(testkit.PythonRows(t, path, "prompts"), prompts) // each was tracked
+			is.Equal(testkit.PythonRows(t, path+".before-v2", "generations"), generations)
+			is.Equal(testkit.PythonRows(t, path+".before-v2", "prompts"), prompts)
 			info, err := os.Stat(path + ".before-v2")
 			is.NoErr(err)
 			is.Equal(info.Mode().Perm(), os.FileMode(0o600))
-			wantFiles(t, path, "generations.db", "generations.db.before-v2")
+			testkit.WantFiles(t, path, "generations.db", "generations.db.before-v2")
 
 			// What the service had in work when it was stopped.
 			stats, err := s.Stats(ctx)
@@ -157,24 +77,9 @@ func TestAdoptTheFileOfThePythonService(t *testing.T) {
 
 			is.NoErr(store.Migrate(ctx, url)) // again, without another copy
 			is.NoErr(s.Close())
-			wantFiles(t, path, "generations.db", "generations.db.before-v2")
+			testkit.WantFiles(t, path, "generations.db", "generations.db.before-v2")
 		})
 	}
-}
-
-// wantFiles are all in the database's folder, but for the log of one that is open.
-func wantFiles(t *testing.T, path string, want ...string) {
-	t.Helper()
-	entries, err := os.ReadDir(filepath.Dir(path))
-	is := is.New(t)
-	is.NoErr(err)
-	var names []string
-	for _, entry := range entries {
-		if name := entry.Name(); !strings.HasSuffix(name, "-wal") && !strings.HasSuffix(name, "-shm") {
-			names = append(names, name)
-		}
-	}
-	is.Equal(names, want)
 }
 
 const oddRow = `INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, `
@@ -187,7 +92,7 @@ func TestAdoptOddRows(t *testing.T) {
 	longPrompt := strings.Repeat("long ", 1000)
 	object := `{"big": 12345678901234567890, "exact": 0.1000000000000000055511151231257827, "nested": {"a": [1, null]}, "e": 1e3}`
 	raw := []string{`{"broken`, `[1, 2]`, `"text"`, `12`, `true`, `{"a": NaN}`, `{"a": "\u0000"}`, `{"a": "\ud800"}`, strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200), "{'python': 1}", `{"x": 1e9999}`}
-	path, url := pythonDatabase(t)
+	path, url := testkit.PythonDatabase(t)
 	db, err := sql.Open("sqlite", path)
 	is.NoErr(err)
 	insert := func(n int, prompt, status, created string, completed, size, metadata any) string {
@@ -202,7 +107,7 @@ func TestAdoptOddRows(t *testing.T) {
 	for i, metadata := range []any{nil, "", "  \t\n", "null", " null ", "{}"} {
 		wantMetadata[insert(i, "tracked", "completed", now, now, 5, metadata)] = map[string]any{}
 	}
-	wantMetadata[insert(10, "tracked", "completed", now, now, 5, object)] = decode(t, store.Metadata(object))
+	wantMetadata[insert(10, "tracked", "completed", now, now, 5, object)] = testkit.Decode(t, store.Metadata(object))
 	wantMetadata[insert(11, "tracked", "completed", now, now, 5, `{"a": 1, "b": {"c": 1, "c": 2}, "a": 3}`)] = map[string]any{"a": 3.0, "b": map[string]any{"c": 2.0}}
 	wantMetadata[insert(12, "tracked", "completed", now, now, 5, []byte(`{"blob": 1}`))] = map[string]any{"blob": 1.0}
 	for i, text := range raw {
@@ -223,15 +128,15 @@ func TestAdoptOddRows(t *testing.T) {
 	_, err = db.Exec("INSERT INTO prompts VALUES (7, 'tracked', 500, '2025-11-07 09:00:22', '2025-11-07T09:00:22.25'), (9, 'never used', 3, ?, ?)", now, now)
 	is.NoErr(err)
 	is.NoErr(db.Close())
-	onFile(t, path, "CREATE INDEX one_of_our_own ON generations (channels)")
-	before := pythonRows(t, path, "generations")
+	testkit.OnFile(t, path, "CREATE INDEX one_of_our_own ON generations (channels)")
+	before := testkit.PythonRows(t, path, "generations")
 
 	is.NoErr(store.Migrate(ctx, url))
 	s, err := store.Open(ctx, store.Options{URL: url})
 	is.NoErr(err)
 	defer s.Close()
 	is.NoErr(s.CheckCounts(ctx))
-	after := pythonRows(t, path, "generations")
+	after := testkit.PythonRows(t, path, "generations")
 	is.Equal(len(after), len(before))
 	for key, row := range before {
 		got, ok := after[strings.ToLower(key)]
@@ -254,7 +159,7 @@ func TestAdoptOddRows(t *testing.T) {
 	is.True(strings.Contains(after[id(10)][14], "12345678901234567890"))
 	is.True(strings.Contains(after[id(10)][14], "0.1000000000000000055511151231257827"))
 
-	prompts := pythonRows(t, path, "prompts")
+	prompts := testkit.PythonRows(t, path, "prompts")
 	is.Equal(prompts["7"], []string{"7", "tracked", "500", fixed, "2025-11-07 09:00:22.250000"})
 	is.Equal(prompts["9"][2], "3")
 	is.Equal(len(prompts), 7)
@@ -272,10 +177,10 @@ func TestAdoptOddRows(t *testing.T) {
 
 	// Back to the first version: a database that the service reads.
 	is.NoErr(s.Close())
-	for range len(known(t)) - 1 {
+	for range len(testkit.KnownMigrations(t)) - 1 {
 		is.NoErr(store.Rollback(ctx, url))
 	}
-	is.Equal(len(pythonRows(t, path, "generations")), len(before))
+	is.Equal(len(testkit.PythonRows(t, path, "generations")), len(before))
 }
 
 // What cannot be carried stops the adoption before anything changes, and the error says where it is and what to do.
@@ -339,7 +244,7 @@ func TestAdoptRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
 			ctx := t.Context()
-			path, url := pythonDatabase(t, c.statements...)
+			path, url := testkit.PythonDatabase(t, c.statements...)
 			before, err := os.ReadFile(path)
 			is.NoErr(err)
 			err = store.Migrate(ctx, url)
@@ -356,18 +261,17 @@ func TestAdoptRefuses(t *testing.T) {
 			after, err := os.ReadFile(path)
 			is.NoErr(err)
 			is.Equal(sha256.Sum256(after), sha256.Sum256(before))
-			wantFiles(t, path, "generations.db")
+			testkit.WantFiles(t, path, "generations.db")
 		})
 	}
 }
 
 // SQLite would measure texts in their encoding.
 func TestAdoptRefusesUTF16(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	path := filepath.Join(t.TempDir(), "generations.db")
-	schema, err := os.ReadFile("testdata/alembic-001-schema.sql")
-	is.NoErr(err)
-	onFile(t, path, "PRAGMA encoding = 'UTF-16'", string(schema))
+	testkit.OnFile(t, path, "PRAGMA encoding = 'UTF-16'", testkit.PythonSchema)
 	refused, ok := errors.AsType[*store.AdoptionError](store.Migrate(t.Context(), "sqlite://"+path))
 	is.True(ok)
 	is.Equal(refused.Problems[0].Problem, "is encoded as UTF-16le")
@@ -375,17 +279,19 @@ func TestAdoptRefusesUTF16(t *testing.T) {
 
 // A log that another file of that name has left would be taken for the copy's.
 func TestAdoptKeepsItsCopyFromLogs(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	path, url := pythonFile(t)
+	path, url := testkit.PythonFile(t)
 	is.NoErr(os.WriteFile(path+".before-v2-wal", []byte("of last year"), 0o600))
 	is.NoErr(store.Migrate(t.Context(), url))
-	is.Equal(len(pythonRows(t, path+".before-v2-2", "generations")), 120)
+	is.Equal(len(testkit.PythonRows(t, path+".before-v2-2", "generations")), 120)
 }
 
 // All that is wrong comes at once, and in few words.
 func TestAdoptNamesAllRows(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	_, url := pythonDatabase(t, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+	_, url := testkit.PythonDatabase(t, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
 		INSERT INTO generations SELECT 'id ' || i, 'p', 'm', NULL, 16, 32000, 6, 'f', NULL, 'pending', '2025-11-07 09:00:22', NULL, NULL, NULL, NULL FROM n`)
 	refused, ok := errors.AsType[*store.AdoptionError](store.Migrate(t.Context(), url))
 	is.True(ok)
@@ -397,35 +303,35 @@ func TestAdoptNamesAllRows(t *testing.T) {
 
 // A copy that is there already, of another time, is never overwritten.
 func TestAdoptKeepsEarlierCopies(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
-	path, url := pythonFile(t)
+	path, url := testkit.PythonFile(t)
 	is.NoErr(os.WriteFile(path+".before-v2", []byte("of last year"), 0o600))
 	is.NoErr(store.Migrate(ctx, url))
 	kept, err := os.ReadFile(path + ".before-v2")
 	is.NoErr(err)
 	is.Equal(string(kept), "of last year")
-	is.Equal(len(pythonRows(t, path+".before-v2-2", "generations")), 120)
-	wantFiles(t, path, "generations.db", "generations.db.before-v2", "generations.db.before-v2-2")
+	is.Equal(len(testkit.PythonRows(t, path+".before-v2-2", "generations")), 120)
+	testkit.WantFiles(t, path, "generations.db", "generations.db.before-v2", "generations.db.before-v2-2")
 }
 
 func TestTenProcessesAdoptAtOnce(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	path, url := pythonFile(t)
+	path, url := testkit.PythonFile(t)
 	var group sync.WaitGroup
 	for range 10 {
 		group.Go(func() {
-			if err := inProcess(t, "open and migrate", url).Run(); err != nil {
+			if err := testkit.InProcess(t, "open and migrate", url).Run(); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	group.Wait()
-	is.Equal(len(pythonRows(t, path, "generations")), 130)
-	wantFiles(t, path, "generations.db", "generations.db.before-v2")
+	is.Equal(len(testkit.PythonRows(t, path, "generations")), 130)
+	testkit.WantFiles(t, path, "generations.db", "generations.db.before-v2")
 }
-
-func adoptUntilKilled(ctx context.Context, url string) error { return store.Migrate(ctx, url) }
 
 // Killed at any moment, the old file is intact or the new one is whole, and the next start finishes what was begun.
 func TestAdoptionThatIsKilled(t *testing.T) {
@@ -436,17 +342,17 @@ func TestAdoptionThatIsKilled(t *testing.T) {
 	is := is.New(t)
 	ctx := t.Context()
 	const kills = 50
-	made, _ := pythonDatabase(t, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+	made, _ := testkit.PythonDatabase(t, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
 		INSERT INTO generations SELECT printf('30a36e6c-2456-415d-afcd-e84a4900%04d', i), 'prompt ' || (i % 50), 'm', NULL, 16, 32000, 2, 'f', NULL,
 			'pending', '2025-11-07 09:00:22', NULL, NULL, NULL, '{"bpm": ' || i || '}' FROM n`)
 	data, err := os.ReadFile(made)
 	is.NoErr(err)
-	before := pythonRows(t, made, "generations")
+	before := testkit.PythonRows(t, made, "generations")
 	want := func(path string) (adopted bool) {
 		t.Helper()
 		migrations, err := store.MigrationStatus(ctx, "sqlite://"+path) // which recovers what was begun
 		is.NoErr(err)
-		after := pythonRows(t, path, "generations")
+		after := testkit.PythonRows(t, path, "generations")
 		is.Equal(len(after), len(before))
 		for id, row := range before {
 			if got := after[id]; got[14] != row[14] || strings.TrimSuffix(got[10], ".000000") != row[10] {
@@ -459,14 +365,14 @@ func TestAdoptionThatIsKilled(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "generations.db")
 		is.NoErr(os.WriteFile(path, data, 0o600))
 		began := time.Now()
-		is.NoErr(inProcess(t, "adopt", "sqlite://"+path).Run())
+		is.NoErr(testkit.InProcess(t, "adopt", "sqlite://"+path).Run())
 		return time.Since(began)
 	}()
 	whole, copies := 0, 0
 	for range kills {
 		path := filepath.Join(t.TempDir(), "generations.db")
 		is.NoErr(os.WriteFile(path, data, 0o600))
-		process := inProcess(t, "adopt", "sqlite://"+path)
+		process := testkit.InProcess(t, "adopt", "sqlite://"+path)
 		is.NoErr(process.Start())
 		time.Sleep(time.Duration(rand.Int64N(int64(took))))
 		is.NoErr(process.Process.Kill())
@@ -476,11 +382,11 @@ func TestAdoptionThatIsKilled(t *testing.T) {
 		}
 		if _, err := os.Stat(path + ".before-v2"); err == nil {
 			copies++
-			is.Equal(len(pythonRows(t, path+".before-v2", "generations")), len(before))
+			is.Equal(len(testkit.PythonRows(t, path+".before-v2", "generations")), len(before))
 		}
 		is.NoErr(store.Migrate(ctx, "sqlite://"+path))
 		is.True(want(path))
-		wantFiles(t, path, "generations.db", "generations.db.before-v2")
+		testkit.WantFiles(t, path, "generations.db", "generations.db.before-v2")
 		s, err := store.Open(ctx, store.Options{URL: "sqlite://" + path})
 		is.NoErr(err)
 		is.NoErr(s.CheckCounts(ctx))
@@ -490,8 +396,9 @@ func TestAdoptionThatIsKilled(t *testing.T) {
 }
 
 func TestAdoptHonoursItsContext(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	path, url := pythonFile(t)
+	path, url := testkit.PythonFile(t)
 	before, err := os.ReadFile(path)
 	is.NoErr(err)
 	for _, patience := range []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond} {

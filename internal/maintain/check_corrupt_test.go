@@ -1,4 +1,4 @@
-package store_test
+package maintain_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
@@ -21,8 +22,8 @@ func closedFile(t *testing.T) []byte {
 	t.Helper()
 	is := is.New(t)
 	url := storetest.URL(t)
-	fillToTransfer(t, url, 1000)
-	s := openAt(t, url)
+	testkit.FillMany(t, url, 1000)
+	s := testkit.OpenURL(t, url)
 	is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: true})) // no page is free
 	is.NoErr(s.Close())
 	data, err := os.ReadFile(strings.TrimPrefix(url, "sqlite://"))

@@ -1,35 +1,17 @@
-package store_test
+package sqlite_test
 
 import (
 	"context"
 	"fmt"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
-
-func logSize(url string) int64 {
-	info, err := os.Stat(strings.TrimPrefix(url, "sqlite://") + "-wal")
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}
-
-func openAt(t *testing.T, url string) *store.Store {
-	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 // writeMuch makes a checkpoint due.
 func writeMuch(ctx context.Context, tx *store.Tx) error {
@@ -42,11 +24,12 @@ func writeMuch(ctx context.Context, tx *store.Tx) error {
 
 // Close comes while a transaction runs that makes a checkpoint due, with and without one before it.
 func TestCloseLeavesNoLogBehind(t *testing.T) {
+	t.Parallel()
 	for _, before := range []bool{false, true} {
 		t.Run(fmt.Sprint(before), func(t *testing.T) {
 			is := is.New(t)
 			url := storetest.URL(t)
-			s := openAt(t, url)
+			s := testkit.OpenURL(t, url)
 			if before {
 				is.NoErr(s.InTx(t.Context(), func(tx *store.Tx) error { return writeMuch(t.Context(), tx) }))
 			}
@@ -61,7 +44,7 @@ func TestCloseLeavesNoLogBehind(t *testing.T) {
 			<-started
 			is.NoErr(s.Close())
 			is.NoErr(<-done)
-			is.Equal(logSize(url), int64(0))
+			is.Equal(testkit.LogSize(url), int64(0))
 		})
 	}
 }
@@ -71,27 +54,28 @@ func TestLogStaysSmallWhoeverWrites(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	url := storetest.URL(t)
-	s := openAt(t, url)
+	s := testkit.OpenURL(t, url)
 	defer s.Close()
 	is.NoErr(s.InTx(t.Context(), func(tx *store.Tx) error { return writeMuch(t.Context(), tx) }))
 	for range 100 {
 		_, err := s.DB().Exec(t.Context(), "INSERT OR REPLACE INTO much VALUES (2, $1)", make([]byte, 1<<20))
 		is.NoErr(err)
 	}
-	is.True(logSize(url) < 80<<20)
+	is.True(testkit.LogSize(url) < 80<<20)
 	for range 15 {
-		other := openAt(t, url)
+		other := testkit.OpenURL(t, url)
 		_, err := other.DB().Exec(t.Context(), "INSERT OR REPLACE INTO much VALUES (3, $1)", make([]byte, 8<<20))
 		is.NoErr(err)
 		is.NoErr(other.Close())
 	}
-	is.True(logSize(url) < 80<<20)
+	is.True(testkit.LogSize(url) < 80<<20)
 }
 
 // Whoever has committed does not wait for the end of somebody else's transaction.
 func TestCheckpointDoesNotWaitLongForTheWriter(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	s := openAt(t, storetest.URL(t))
+	s := testkit.OpenURL(t, storetest.URL(t))
 	defer s.Close()
 	writing, release, done := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() {

@@ -1,9 +1,8 @@
-package store_test
+package transfer_test
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -13,7 +12,7 @@ import (
 
 	"github.com/matryer/is"
 
-	"github.com/dgx-music/storage/storagedb"
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
@@ -33,15 +32,15 @@ func TestTransferThatIsKilledGoesOn(t *testing.T) {
 	t.Parallel()
 	const kills, generations = 20, 20_000
 	for _, way := range [][2]int{{0, 1}, {1, 0}} {
-		t.Run(engines[way[0]].name+" to "+engines[way[1]].name, func(t *testing.T) {
+		t.Run(testkit.Engines[way[0]].Name+" to "+testkit.Engines[way[1]].Name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
 			ctx := t.Context()
-			fromURL, toURL, directURL := engines[way[0]].url(t), engines[way[1]].url(t), engines[way[1]].url(t)
-			fillToTransfer(t, fromURL, generations)
+			fromURL, toURL, directURL := testkit.Engines[way[0]].URL(t), testkit.Engines[way[1]].URL(t), testkit.Engines[way[1]].URL(t)
+			testkit.FillMany(t, fromURL, generations)
 
 			began := time.Now()
-			is.NoErr(inProcess(t, "transfer", fromURL+" "+directURL).Run())
+			is.NoErr(testkit.InProcess(t, "transfer", fromURL+" "+directURL).Run())
 			lasts := time.Since(began)
 			wantSame(t, fromURL, directURL)
 
@@ -49,7 +48,7 @@ func TestTransferThatIsKilledGoesOn(t *testing.T) {
 			killed := 0
 			for killed < kills || partly == 0 { // at least one in the middle
 				is.True(killed < 10*kills)
-				cmd := inProcess(t, "transfer", fromURL+" "+toURL)
+				cmd := testkit.InProcess(t, "transfer", fromURL+" "+toURL)
 				cmd.Stderr = nil
 				is.NoErr(cmd.Start())
 				ended := make(chan error, 1)
@@ -61,17 +60,17 @@ func TestTransferThatIsKilledGoesOn(t *testing.T) {
 						continue // it ended just then; the next one finds the destination full
 					}
 					killed++
-					to := openURL(t, toURL)
-					if n := count(t, to, "SELECT count(*) FROM generations"); n > 0 && n < int64(generations) {
+					to := testkit.OpenURL(t, toURL)
+					if n := testkit.Count(t, to, "SELECT count(*) FROM generations"); n > 0 && n < int64(generations) {
 						partly++
 					}
 					is.NoErr(to.CheckCounts(ctx))
 					is.NoErr(to.Close())
 				case <-ended: // or it found the destination full: the one before was through when it was killed
-					to := openURL(t, toURL)
+					to := testkit.OpenURL(t, toURL)
 					wantNoProgressTable(t, to)
 					is.NoErr(to.CheckCounts(ctx))
-					is.Equal(count(t, to, "SELECT count(*) FROM generations"), int64(generations))
+					is.Equal(testkit.Count(t, to, "SELECT count(*) FROM generations"), int64(generations))
 					is.NoErr(to.Close())
 					through++
 					is.NoErr(store.Reset(ctx, toURL))
@@ -90,37 +89,4 @@ func killIfRunning(t *testing.T, cmd *exec.Cmd) {
 	if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Fatal(err)
 	}
-}
-
-func fillToTransfer(t *testing.T, url string, generations int) {
-	t.Helper()
-	is := is.New(t)
-	s := openURL(t, url)
-	defer s.Close()
-	const prompts = 1000
-	is.NoErr(s.InTx(t.Context(), func(tx *store.Tx) error {
-		for i := range prompts {
-			if _, err := tx.TrackPrompt(t.Context(), fmt.Sprint("prompt ", i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
-	all, err := storagedb.New(s.DB()).PromptsBehind(t.Context(), storagedb.PromptsBehindParams{RowLimit: prompts})
-	is.NoErr(err)
-	is.Equal(len(all), prompts)
-	rows := rowsToCopy(all[0], generations)
-	var failed []storagedb.CopyGenerationErrorsParams
-	for i := range rows {
-		prompt := all[i%prompts]
-		rows[i].PromptID, rows[i].Prompt = prompt.ID, prompt.Text
-		rows[i].Metadata = store.Metadata(fmt.Sprintf(`{"bpm":%d,"seed":%d}`, 60+i%120, i))
-		if i%5 == 0 {
-			failed = append(failed, storagedb.CopyGenerationErrorsParams{GenerationID: rows[i].ID, Attempt: 1, Worker: "w", Error: "no GPU", FailedAt: rows[i].CreatedAt})
-		}
-	}
-	_, err = storagedb.New(s.DB()).CopyGenerations(t.Context(), rows)
-	is.NoErr(err)
-	_, err = storagedb.New(s.DB()).CopyGenerationErrors(t.Context(), failed)
-	is.NoErr(err)
 }

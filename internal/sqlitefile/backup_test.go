@@ -1,4 +1,4 @@
-package store_test
+package sqlitefile_test
 
 import (
 	"context"
@@ -16,11 +16,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
 
 func TestBackupAndRestore(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "generations.db")
@@ -28,14 +30,14 @@ func TestBackupAndRestore(t *testing.T) {
 	s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
 	is.NoErr(err)
 	defer s.Close()
-	first := create(t, s, "first")
+	first := testkit.Create(t, s, "first")
 	backup := filepath.Join(t.TempDir(), "backup #1.db") // with what a URL would take for something else
 	is.NoErr(s.Backup(ctx, backup))
-	wantFiles(t, backup, "backup #1.db")
+	testkit.WantFiles(t, backup, "backup #1.db")
 	info, err := os.Stat(backup)
 	is.NoErr(err)
 	is.Equal(info.Mode().Perm(), os.FileMode(0o600))
-	second := create(t, s, "second")
+	second := testkit.Create(t, s, "second")
 
 	// The backup is a database of its own.
 	copied := filepath.Join(t.TempDir(), "copied.db")
@@ -59,7 +61,7 @@ func TestBackupAndRestore(t *testing.T) {
 	got, err = s.GetGeneration(ctx, first.ID)
 	is.NoErr(err)
 	is.Equal(got, first)
-	create(t, s, "third")
+	testkit.Create(t, s, "third")
 	is.NoErr(s.CheckCounts(ctx))
 
 	// And where there is none.
@@ -79,27 +81,29 @@ func TestBackupAndRestore(t *testing.T) {
 }
 
 func TestBackupOfADatabaseInMemory(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: "sqlite::memory:", Migrate: true})
 	is.NoErr(err)
 	defer s.Close()
-	create(t, s, "x")
+	testkit.Create(t, s, "x")
 	backup := filepath.Join(t.TempDir(), "backup.db")
 	is.NoErr(s.Backup(ctx, backup))
-	is.Equal(len(pythonRows(t, backup, "generations")), 1)
-	create(t, s, "y")
+	is.Equal(len(testkit.PythonRows(t, backup, "generations")), 1)
+	testkit.Create(t, s, "y")
 }
 
 // Close ends a backup, and waits for it.
 func TestCloseEndsABackup(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
 	is.NoErr(err)
 	params := make([]store.CreateGenerationParams, 2000)
 	for i := range params {
-		params[i] = beat(fmt.Sprintf("prompt %d", i))
+		params[i] = testkit.Beat(fmt.Sprintf("prompt %d", i))
 		params[i].FilePath = strings.Repeat("f", 1000)
 	}
 	_, err = s.CreateGenerations(ctx, params)
@@ -125,18 +129,19 @@ func TestCloseEndsABackup(t *testing.T) {
 
 // On PostgreSQL a backup is a SQLite file, too.
 func TestBackupOfPostgres(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s := storetest.OpenPostgres(t)
-	g := create(t, s, "kept")
+	g := testkit.Create(t, s, "kept")
 	folder := t.TempDir()
 	backup := filepath.Join(folder, "backup #1.db")
 	is.NoErr(s.Backup(ctx, backup))
 	is.NoErr(s.Backup(ctx, backup)) // an earlier one is replaced
 	song := filepath.Join(folder, "song.wav")
 	is.NoErr(os.WriteFile(song, []byte("RIFF"), 0o600))
-	wantInvalid(t, s.Backup(ctx, song), "path")
-	wantFiles(t, backup, "backup #1.db", "song.wav")
+	testkit.WantInvalid(t, s.Backup(ctx, song), "path")
+	testkit.WantFiles(t, backup, "backup #1.db", "song.wav")
 	url := "sqlite://" + filepath.Join(t.TempDir(), "new.db")
 	is.NoErr(store.Restore(ctx, backup, url))
 	lite, err := store.Open(ctx, store.Options{URL: url})
@@ -148,12 +153,13 @@ func TestBackupOfPostgres(t *testing.T) {
 }
 
 func TestRestoreIntoPostgres(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
 	is.NoErr(err)
 	defer s.Close()
-	g := create(t, s, "kept")
+	g := testkit.Create(t, s, "kept")
 	backup := filepath.Join(t.TempDir(), "backup #1 50%.db")
 	is.NoErr(s.Backup(ctx, backup))
 	url := storetest.EmptyPostgresURL(t)
@@ -168,6 +174,7 @@ func TestRestoreIntoPostgres(t *testing.T) {
 }
 
 func TestBackupReplacesNothingElse(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	folder := t.TempDir()
@@ -175,16 +182,16 @@ func TestBackupReplacesNothingElse(t *testing.T) {
 	s, err := store.Open(ctx, store.Options{URL: "sqlite://" + database, Migrate: true})
 	is.NoErr(err)
 	defer s.Close()
-	create(t, s, "x")
+	testkit.Create(t, s, "x")
 	song := filepath.Join(folder, "song.wav")
 	is.NoErr(os.WriteFile(song, []byte("RIFF"), 0o600))
 	link := filepath.Join(folder, "link.db")
 	is.NoErr(os.Symlink(database, link))
 	foreign, logged := filepath.Join(folder, "bank.db"), filepath.Join(folder, "logged.db")
-	onFile(t, foreign, "CREATE TABLE bank (id INTEGER)")
+	testkit.OnFile(t, foreign, "CREATE TABLE bank (id INTEGER)")
 	is.NoErr(os.WriteFile(logged+"-wal", []byte("of a file that was there before"), 0o600))
 	for _, path := range []string{"", folder, song, database, database + "-journal", link, foreign, logged} {
-		wantInvalid(t, s.Backup(ctx, path), "path")
+		testkit.WantInvalid(t, s.Backup(ctx, path), "path")
 	}
 	data, err := os.ReadFile(song)
 	is.NoErr(err)
@@ -198,12 +205,13 @@ func TestBackupReplacesNothingElse(t *testing.T) {
 	is.True(errors.Is(s.Backup(ended, filepath.Join(folder, "backup.db")), context.Canceled))
 	is.NoErr(s.Close())
 	is.True(errors.Is(s.Backup(ctx, filepath.Join(folder, "backup.db")), store.ErrClosed))
-	wantFiles(t, database, "bank.db", "generations.db", "link.db", "song.wav")
+	testkit.WantFiles(t, database, "bank.db", "generations.db", "link.db", "song.wav")
 }
 
 // Whoever opens a database's file and closes it again drops the locks of its connections, and then other processes take the log
 // for one that nobody uses.
 func TestRefusedBackupsDropNoLocks(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "generations.db")
@@ -211,32 +219,33 @@ func TestRefusedBackupsDropNoLocks(t *testing.T) {
 	s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
 	is.NoErr(err)
 	defer s.Close()
-	create(t, s, "before")
-	wantInvalid(t, s.Backup(ctx, path), "path")
-	wantInvalid(t, store.Restore(ctx, path, url), "path")
+	testkit.Create(t, s, "before")
+	testkit.WantInvalid(t, s.Backup(ctx, path), "path")
+	testkit.WantInvalid(t, store.Restore(ctx, path, url), "path")
 	is.NoErr(store.Restore(ctx, path, "sqlite://"+filepath.Join(t.TempDir(), "other.db")))
 	other, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
 	is.NoErr(err)
 	defer other.Close()
-	wantInvalid(t, other.Backup(ctx, path), "path") // somebody uses it
-	is.NoErr(inProcess(t, "open and migrate", url).Run())
-	create(t, s, "behind it")
-	is.NoErr(inProcess(t, "open and migrate", url).Run())
+	testkit.WantInvalid(t, other.Backup(ctx, path), "path") // somebody uses it
+	is.NoErr(testkit.InProcess(t, "open and migrate", url).Run())
+	testkit.Create(t, s, "behind it")
+	is.NoErr(testkit.InProcess(t, "open and migrate", url).Run())
 	count, err := s.CountGenerations(ctx, "")
 	is.NoErr(err)
 	is.Equal(count, int64(4))
 	is.NoErr(s.Close())
-	is.Equal(len(pythonRows(t, path, "generations")), 4)
+	is.Equal(len(testkit.PythonRows(t, path, "generations")), 4)
 }
 
 // Two at once: whichever ends first, commits bring the log back once no backup runs.
 func TestBackupsAtOnce(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
 	is.NoErr(err)
 	defer s.Close()
-	create(t, s, "x")
+	testkit.Create(t, s, "x")
 	backup := filepath.Join(t.TempDir(), "backup.db")
 	var group sync.WaitGroup
 	for range 20 {
@@ -250,11 +259,12 @@ func TestBackupsAtOnce(t *testing.T) {
 	var pages int
 	is.NoErr(s.DB().QueryRow(ctx, "PRAGMA wal_autocheckpoint").Scan(&pages))
 	is.True(pages > 0)
-	is.Equal(len(pythonRows(t, backup, "generations")), 1)
-	wantFiles(t, backup, "backup.db")
+	is.Equal(len(testkit.PythonRows(t, backup, "generations")), 1)
+	testkit.WantFiles(t, backup, "backup.db")
 }
 
 func TestRestoreRefuses(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	folder := t.TempDir()
@@ -263,7 +273,7 @@ func TestRestoreRefuses(t *testing.T) {
 	s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
 	is.NoErr(err)
 	defer s.Close()
-	kept := create(t, s, "kept")
+	kept := testkit.Create(t, s, "kept")
 	good := filepath.Join(folder, "good.db")
 	is.NoErr(s.Backup(ctx, good))
 	data, err := os.ReadFile(good)
@@ -279,14 +289,14 @@ func TestRestoreRefuses(t *testing.T) {
 		damaged[i] = 'x'
 	}
 	foreign := filepath.Join(folder, "foreign.db")
-	onFile(t, foreign, "CREATE TABLE users (id INTEGER)")
+	testkit.OnFile(t, foreign, "CREATE TABLE users (id INTEGER)")
 	newer := write("newer.db", data)
-	onFile(t, newer, "INSERT INTO schema_migrations VALUES ('99990101000000')")
+	testkit.OnFile(t, newer, "INSERT INTO schema_migrations VALUES ('99990101000000')")
 
 	for _, path := range []string{"", folder, foreign, database, write("song.wav", []byte("RIFF")), write("empty.db", nil)} {
-		wantInvalid(t, store.Restore(ctx, path, url), "path")
+		testkit.WantInvalid(t, store.Restore(ctx, path, url), "path")
 	}
-	wantInvalid(t, store.Restore(ctx, good, "sqlite::memory:"), "url")
+	testkit.WantInvalid(t, store.Restore(ctx, good, "sqlite::memory:"), "url")
 	is.True(errors.Is(store.Restore(ctx, filepath.Join(folder, "none.db"), url), os.ErrNotExist))
 	is.True(errors.Is(store.Restore(ctx, newer, url), store.ErrSchemaOutdated))
 	for name, data := range map[string][]byte{"damaged.db": damaged, "cut.db": data[:len(data)/2]} {
@@ -304,11 +314,12 @@ func TestRestoreRefuses(t *testing.T) {
 
 // A database that is new gets the backup's page size; one that is damaged is to be moved away by hand.
 func TestRestoreOverAnything(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	for _, size := range []string{"512", "4096", "65536"} {
 		is := is.New(t)
-		path, _ := pythonDatabase(t)
-		onFile(t, path, "PRAGMA page_size = "+size, "VACUUM")
+		path, _ := testkit.PythonDatabase(t)
+		testkit.OnFile(t, path, "PRAGMA page_size = "+size, "VACUUM")
 		folder := t.TempDir()
 		fresh, junk := filepath.Join(folder, "fresh.db"), filepath.Join(folder, "junk.db")
 		is.NoErr(os.WriteFile(junk, []byte(strings.Repeat("junk", 1000)), 0o600))
@@ -327,12 +338,13 @@ func TestRestoreOverAnything(t *testing.T) {
 
 // Not even the journal mode of a backup changes where it is read.
 func TestRestoreLeavesTheBackupAsItIs(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
 	is.NoErr(err)
 	defer s.Close()
-	create(t, s, "x")
+	testkit.Create(t, s, "x")
 	backup := filepath.Join(t.TempDir(), "backup.db")
 	is.NoErr(s.Backup(ctx, backup))
 	before, err := os.ReadFile(backup)
@@ -342,21 +354,22 @@ func TestRestoreLeavesTheBackupAsItIs(t *testing.T) {
 	after, err := os.ReadFile(backup)
 	is.NoErr(err)
 	is.Equal(string(after), string(before))
-	wantFiles(t, backup, "backup.db")
+	testkit.WantFiles(t, backup, "backup.db")
 }
 
 // The way back from an adoption, and forth again.
 func TestRestoreADatabaseOfThePythonService(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
-	path, url := pythonFile(t)
-	before := pythonRows(t, path, "generations")
+	path, url := testkit.PythonFile(t)
+	before := testkit.PythonRows(t, path, "generations")
 	is.NoErr(store.Migrate(ctx, url))
 	is.NoErr(store.Restore(ctx, path+".before-v2", url))
-	is.Equal(pythonRows(t, path, "generations"), before)
+	is.Equal(testkit.PythonRows(t, path, "generations"), before)
 	is.NoErr(store.Migrate(ctx, url))
-	wantApplied(t, url, len(known(t)))
-	wantFiles(t, path, "generations.db", "generations.db.before-v2") // the copy that was there served
+	testkit.WantApplied(t, url, len(testkit.KnownMigrations(t)))
+	testkit.WantFiles(t, path, "generations.db", "generations.db.before-v2") // the copy that was there served
 }
 
 // Backups under load are whole, and each has all that was acknowledged before it began.
@@ -384,7 +397,7 @@ func TestBackupsUnderLoad(t *testing.T) {
 					return
 				default:
 				}
-				params := beat(fmt.Sprintf("caller %d", caller))
+				params := testkit.Beat(fmt.Sprintf("caller %d", caller))
 				params.ID = callID(caller, n)
 				began := time.Now()
 				if _, err := s.CreateGeneration(ctx, params); err != nil {

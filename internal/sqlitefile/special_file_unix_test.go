@@ -1,6 +1,6 @@
 //go:build unix
 
-package store_test
+package sqlitefile_test
 
 import (
 	"io/fs"
@@ -12,12 +12,14 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
 
 // A named pipe stands for all that is no regular file, devices too. Nothing opens it, and nothing removes it.
 func TestSpecialFileIsNoDatabase(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s := storetest.Open(t)
@@ -44,7 +46,7 @@ func TestSpecialFileIsNoDatabase(t *testing.T) {
 			}
 		}
 	}
-	wantInvalid(t, s.Backup(ctx, pipe), "path")
+	testkit.WantInvalid(t, s.Backup(ctx, pipe), "path")
 	info, err := os.Lstat(pipe)
 	is.NoErr(err)
 	is.Equal(info.Mode().Type(), fs.ModeNamedPipe)

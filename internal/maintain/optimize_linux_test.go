@@ -1,4 +1,4 @@
-package store_test
+package maintain_test
 
 import (
 	"path/filepath"
@@ -7,34 +7,37 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
 // Without room for the log that brings the copy back nothing is changed, and the store goes on.
 func TestVacuumOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("writes much")
 	}
 	is := is.New(t)
 	ctx := t.Context()
-	disk := newSmallDisk(t, 100_000)
-	path := filepath.Join(disk.folder, "generations.db")
+	disk := testkit.NewSmallDisk(t, 100_000)
+	path := filepath.Join(disk.Folder, "generations.db")
 	s, err := store.Open(ctx, store.Options{URL: "sqlite://" + path, Migrate: true})
 	is.NoErr(err)
 	defer s.Close()
-	createMany(t, s, 5000)
+	testkit.CreateMany(t, s, 5000)
 	is.NoErr(s.Optimize(ctx, store.OptimizeParams{})) // the log is empty
-	disk.grow(t, sizeInKibibytes(t, path)*3/2)
-	wantNoSpace(t, s.Optimize(ctx, store.OptimizeParams{Vacuum: true}))
-	disk.grow(t, 100_000)
+	disk.Grow(t, testkit.SizeInKibibytes(t, path)*3/2)
+	testkit.WantNoSpace(t, s.Optimize(ctx, store.OptimizeParams{Vacuum: true}))
+	disk.Grow(t, 100_000)
 	wantAll(t, s, 5000)
-	createMany(t, s, 10)
+	testkit.CreateMany(t, s, 10)
 	is.NoErr(s.Optimize(ctx, store.OptimizeParams{Vacuum: true}))
 	wantAll(t, s, 5010)
 }
 
 // The same without room for the copy, which is in the folder for temporary files; SQLite asks for that once in a process.
 func TestVacuumWithoutRoomForTheCopy(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("writes much")
 	}
@@ -43,13 +46,13 @@ func TestVacuumWithoutRoomForTheCopy(t *testing.T) {
 	s, err := store.Open(t.Context(), store.Options{URL: url, Migrate: true})
 	is.NoErr(err)
 	defer s.Close()
-	createMany(t, s, 5000)
-	execSQL(t, s, "UPDATE generations SET error_message = printf('%12000s', id)") // more than SQLite holds in memory
-	disk := newSmallDisk(t, 500)
+	testkit.CreateMany(t, s, 5000)
+	testkit.Exec(t, s, "UPDATE generations SET error_message = printf('%12000s', id)") // more than SQLite holds in memory
+	disk := testkit.NewSmallDisk(t, 500)
 	vacuum := func() (said string, err error) {
 		var stderr strings.Builder
-		cmd := inProcess(t, "vacuum", url)
-		cmd.Env = append(cmd.Env, "SQLITE_TMPDIR="+disk.folder)
+		cmd := testkit.InProcess(t, "vacuum", url)
+		cmd.Env = append(cmd.Env, "SQLITE_TMPDIR="+disk.Folder)
 		cmd.Stderr = &stderr
 		err = cmd.Run()
 		return stderr.String(), err
@@ -57,7 +60,7 @@ func TestVacuumWithoutRoomForTheCopy(t *testing.T) {
 	said, err := vacuum()
 	is.True(err != nil && strings.HasPrefix(said, "store: optimize: the disk is full"))
 	wantAll(t, s, 5000)
-	disk.grow(t, 200_000)
+	disk.Grow(t, 200_000)
 	_, err = vacuum()
 	is.NoErr(err)
 	wantAll(t, s, 5000)

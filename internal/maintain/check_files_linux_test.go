@@ -1,4 +1,4 @@
-package store_test
+package maintain_test
 
 import (
 	"os"
@@ -9,13 +9,15 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
 // A folder of somebody else, such as lost+found, keeps nobody from the check of what is beside it.
 func TestCheckPassesOverAFolderThatMayNotBeRead(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	s := engines[1].open(t)                   // which opens no file of its own
+	s := testkit.Postgres.Open(t)             // which opens no file of its own
 	folder, err := os.MkdirTemp("", "audio-") // not t.TempDir, whose parents are for this user alone
 	is.NoErr(err)
 	t.Cleanup(func() { os.RemoveAll(folder) })

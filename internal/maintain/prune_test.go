@@ -1,4 +1,4 @@
-package store_test
+package maintain_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
@@ -24,7 +25,7 @@ const day = 24 * time.Hour
 // ended is a generation of a prompt and with a file, that ended now with the status.
 func ended(t testing.TB, s *store.Store, prompt, path string, status store.Status) store.Generation {
 	t.Helper()
-	params := beat(prompt)
+	params := testkit.Beat(prompt)
 	params.FilePath = path
 	g, err := s.CreateGeneration(t.Context(), params)
 	if err != nil {
@@ -73,15 +74,16 @@ func isThere(t testing.TB, s *store.Store, g store.Generation) bool {
 }
 
 func TestPruneDeletesWhatEndedLongAgo(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		completed := ended(t, s, "old", "completed.wav", store.StatusCompleted)
 		failed := ended(t, s, "old", "failed.wav", store.StatusFailed)
 		cancelled := ended(t, s, "other", "cancelled.wav", store.StatusCancelled)
-		pending := create(t, s, "pending")
-		late := create(t, s, "late")
+		pending := testkit.Create(t, s, "pending")
+		late := testkit.Create(t, s, "late")
 		clock.Advance(time.Microsecond)
-		processing := create(t, s, "processing")
+		processing := testkit.Create(t, s, "processing")
 		_, err := s.UpdateGenerationStatus(t.Context(), processing.ID, store.StatusProcessing, "")
 		is.NoErr(err)
 		clock.Advance(day)
@@ -106,13 +108,14 @@ func TestPruneDeletesWhatEndedLongAgo(t *testing.T) {
 }
 
 func TestPruneTakesErrorsAndIndexesAlong(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
-		params := beat("fails")
+		params := testkit.Beat("fails")
 		params.MaxAttempts, params.Metadata = 1, store.Metadata(`{"bpm": 140, "genre": "trap"}`)
 		_, err := s.CreateGeneration(t.Context(), params)
 		is.NoErr(err)
-		g := claimOne(t, s)
+		g := testkit.ClaimOne(t, s)
 		_, err = s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{ErrorMessage: "no memory", Attempt: g.Attempt})
 		is.NoErr(err)
 		clock.Advance(time.Hour)
@@ -128,7 +131,7 @@ func TestPruneTakesErrorsAndIndexesAlong(t *testing.T) {
 
 func TestPruneKeepsFavorites(t *testing.T) {
 	t.Parallel()
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		var favorites []store.Generation
 		for i := range 450 { // several batches, of which the first are kept whole
@@ -153,7 +156,8 @@ func TestPruneKeepsFavorites(t *testing.T) {
 
 // Two generations may have one file.
 func TestPruneReturnsPathsThatNobodyElseNames(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ended(t, s, "a", "own.wav", store.StatusCompleted)
 		ended(t, s, "a", "twice.wav", store.StatusCompleted)
@@ -163,7 +167,7 @@ func TestPruneReturnsPathsThatNobodyElseNames(t *testing.T) {
 		ended(t, s, "a", "shared.wav", store.StatusCompleted) // too young to go
 		others := make([]store.CreateGenerationParams, 2500)  // the walk over those that are left has more than a page
 		for i := range others {
-			others[i] = beat("a")
+			others[i] = testkit.Beat("a")
 			others[i].FilePath = fmt.Sprint(i)
 		}
 		others[2400].FilePath = "own.wav"
@@ -176,7 +180,8 @@ func TestPruneReturnsPathsThatNobodyElseNames(t *testing.T) {
 
 // However a path is spelled, and whichever ID names it.
 func TestPruneKnowsAFileByAnotherSpelling(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ended(t, s, "a", "./own.wav", store.StatusCompleted)
 		ended(t, s, "a", "own.wav", store.StatusCompleted)
@@ -197,7 +202,8 @@ func TestPruneKnowsAFileByAnotherSpelling(t *testing.T) {
 
 // Rows of the Python service may be finished without saying when.
 func TestPruneCountsFromCreationWhereNobodyKnowsTheEnd(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		g := ended(t, s, "python", "python.wav", store.StatusCompleted)
 		_, err := s.DB().Exec(t.Context(), "UPDATE generations SET completed_at = NULL WHERE id = $1", g.ID)
@@ -210,7 +216,7 @@ func TestPruneCountsFromCreationWhereNobodyKnowsTheEnd(t *testing.T) {
 
 func TestPruneDropsUnusedPrompts(t *testing.T) {
 	t.Parallel()
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
 		for i := range 1500 { // more than a page, and than a batch
@@ -220,7 +226,7 @@ func TestPruneDropsUnusedPrompts(t *testing.T) {
 		ended(t, s, "left without", "a.wav", store.StatusCompleted)
 		ended(t, s, "used again", "b.wav", store.StatusCompleted)
 		ended(t, s, "has another", "c.wav", store.StatusCompleted)
-		kept := create(t, s, "has another")
+		kept := testkit.Create(t, s, "has another")
 		clock.Advance(time.Hour)
 		_, err := s.TrackPrompt(ctx, "used again")
 		is.NoErr(err)
@@ -244,7 +250,8 @@ func TestPruneDropsUnusedPrompts(t *testing.T) {
 }
 
 func TestPruneRefusesWhatItCannotMean(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		g := ended(t, s, "a", "a.wav", store.StatusCompleted)
 		for _, c := range []struct {
@@ -270,12 +277,12 @@ func TestPruneRefusesWhatItCannotMean(t *testing.T) {
 // What was deleted until the end of the context is in the report, with its files.
 func TestPruneReportsWhatItHasDoneWhenItIsCutOff(t *testing.T) {
 	t.Parallel()
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		const there = 2000
 		params := make([]store.CreateGenerationParams, there)
 		for i := range params {
-			params[i] = beat("a")
+			params[i] = testkit.Beat("a")
 			params[i].FilePath = fmt.Sprint(i)
 		}
 		created, err := s.CreateGenerations(t.Context(), params)
@@ -312,9 +319,10 @@ func TestPruneReportsWhatItHasDoneWhenItIsCutOff(t *testing.T) {
 
 // On PostgreSQL what a transaction of somebody else has locked is passed over, and what he has done with it counts.
 func TestPruneWaitsForNobody(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	url := engines[1].url(t)
-	clock := newTestClock()
+	url := testkit.Postgres.URL(t)
+	clock := testkit.NewClock()
 	s, err := store.Open(t.Context(), store.Options{URL: url, Now: clock.Now, BusyTimeout: time.Second})
 	is.NoErr(err)
 	defer s.Close()
@@ -328,7 +336,7 @@ func TestPruneWaitsForNobody(t *testing.T) {
 		if _, err := tx.RetryGeneration(t.Context(), retried.ID); err != nil {
 			return err
 		}
-		if _, err := tx.CreateGeneration(t.Context(), beat("used in a transaction")); err != nil {
+		if _, err := tx.CreateGeneration(t.Context(), testkit.Beat("used in a transaction")); err != nil {
 			return err
 		}
 		report, err := s.Prune(t.Context(), params)
@@ -346,8 +354,9 @@ func TestPruneWaitsForNobody(t *testing.T) {
 
 // A generation that is inserted by hand, which counts no use of its prompt, must not go with the prompt either.
 func TestPruneDropsNoPromptThatIsUsedByHand(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	url := engines[1].url(t)
+	url := testkit.Postgres.URL(t)
 	s, err := store.Open(t.Context(), store.Options{URL: url})
 	is.NoErr(err)
 	defer s.Close()
@@ -374,12 +383,13 @@ func TestPruneDropsNoPromptThatIsUsedByHand(t *testing.T) {
 // Sixteen callers create, claim, complete, fail, retry and cancel, with few prompts that are dropped all the time: none of
 // their calls may fail, and nothing may go that has not ended.
 func TestPruneBesideCallers(t *testing.T) {
+	t.Parallel()
 	const callers = 16
 	lasting := 5 * time.Second
 	if testing.Short() {
 		lasting = time.Second
 	}
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		var calls, pruned, dropped atomic.Int64
@@ -400,7 +410,7 @@ func TestPruneBesideCallers(t *testing.T) {
 				random := rand.New(rand.NewPCG(uint64(caller), 3))
 				for time.Now().Before(until) {
 					if caller%2 == 0 { // its prompt is left without a generation again and again; the new one must not go with it
-						g, err := s.CreateGeneration(ctx, beat(fmt.Sprintf("brief %d", random.IntN(4))))
+						g, err := s.CreateGeneration(ctx, testkit.Beat(fmt.Sprintf("brief %d", random.IntN(4))))
 						if err == nil {
 							_, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{})
 						}
@@ -411,7 +421,7 @@ func TestPruneBesideCallers(t *testing.T) {
 						calls.Add(2)
 						continue
 					}
-					params := beat(fmt.Sprintf("prompt %d", random.IntN(8)))
+					params := testkit.Beat(fmt.Sprintf("prompt %d", random.IntN(8)))
 					params.FilePath, params.BatchID = uuid.NewString(), uuid.New()
 					params.Metadata = store.Metadata(`{"bpm": 140, "genre": "trap"}`)
 					g, err := s.CreateGeneration(ctx, params)
@@ -431,12 +441,12 @@ func TestPruneBesideCallers(t *testing.T) {
 					case 2:
 						_, err = s.CancelBatch(ctx, params.BatchID)
 					case 3:
-						_, err = s.CreateGenerations(ctx, []store.CreateGenerationParams{beat("prompt 1"), beat("prompt 2"), beat("prompt 3")})
+						_, err = s.CreateGenerations(ctx, []store.CreateGenerationParams{testkit.Beat("prompt 1"), testkit.Beat("prompt 2"), testkit.Beat("prompt 3")})
 					case 4:
 						_, err = s.TrackPrompt(ctx, fmt.Sprintf("prompt %d", random.IntN(8)))
 					case 5:
 						err = s.InTx(ctx, func(tx *store.Tx) error {
-							_, err := tx.CreateGeneration(ctx, beat(fmt.Sprintf("prompt %d", random.IntN(8))))
+							_, err := tx.CreateGeneration(ctx, testkit.Beat(fmt.Sprintf("prompt %d", random.IntN(8))))
 							return err
 						})
 					default:
@@ -476,8 +486,9 @@ func TestPruneBesideCallers(t *testing.T) {
 }
 
 func TestPruneOnAClosedStore(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	s := engines[0].open(t)
+	s := testkit.SQLite.Open(t)
 	is.NoErr(s.Close())
 	_, err := s.Prune(t.Context(), store.PruneParams{OlderThan: time.Hour})
 	is.True(errors.Is(err, store.ErrClosed) && strings.HasPrefix(err.Error(), "store: prune: "))

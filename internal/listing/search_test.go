@@ -1,4 +1,4 @@
-package store_test
+package listing_test
 
 import (
 	"encoding/json"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
@@ -68,7 +69,8 @@ func fill(t testing.TB, s *store.Store) {
 }
 
 func TestSearchFindsWhatIsMeant(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		fill(t, s)
 		for query, want := range map[string][]string{
 			"trap":                           {"trap beat at 140 BPM"},
@@ -152,10 +154,11 @@ var hostileQueries = []string{
 }
 
 func TestNothingThatIsTypedIsASyntaxError(t *testing.T) {
+	t.Parallel()
 	stores := make(map[string]*store.Store)
-	for _, engine := range engines {
-		stores[engine.name] = engine.open(t)
-		fill(t, stores[engine.name])
+	for _, engine := range testkit.Engines {
+		stores[engine.Name] = engine.Open(t)
+		fill(t, stores[engine.Name])
 	}
 	for _, query := range append(hostileQueries, library...) {
 		found := make(map[string][]string)
@@ -178,13 +181,13 @@ func TestNothingThatIsTypedIsASyntaxError(t *testing.T) {
 	}
 	for name, s := range stores {
 		_, err := s.SearchPrompts(t.Context(), "a\xff", 0)
-		wantInvalid(t, err, "query")
+		testkit.WantInvalid(t, err, "query")
 		_, err = s.SearchGenerations(t.Context(), store.SearchParams{Query: "\xc3\x28"})
-		wantInvalid(t, err, "query")
+		testkit.WantInvalid(t, err, "query")
 		_, err = s.SearchPrompts(t.Context(), "a", -1)
-		wantInvalid(t, err, "limit")
+		testkit.WantInvalid(t, err, "limit")
 		_, err = s.SearchGenerations(t.Context(), store.SearchParams{Query: "a", Status: "x"})
-		wantInvalid(t, err, "status")
+		testkit.WantInvalid(t, err, "status")
 		if t.Failed() {
 			t.Log(name)
 		}
@@ -213,7 +216,8 @@ func FuzzSearch(f *testing.F) {
 }
 
 func TestSnippets(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		fill(t, s)
 		long := strings.Repeat("one two three four five ", 20) + "needle " + strings.Repeat("six seven eight nine ten ", 20)
 		if _, err := s.TrackPrompt(t.Context(), long); err != nil {
@@ -239,16 +243,17 @@ func TestSnippets(t *testing.T) {
 }
 
 func TestSearchGenerations(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
 		for range 3 {
 			for _, prompt := range []string{"trap trap trap", "a trap beat that is somewhat longer than the other one", "house"} {
 				clock.Advance(time.Second)
-				create(t, s, prompt)
+				testkit.Create(t, s, prompt)
 			}
 		}
-		gone := create(t, s, "trap that was deleted")
+		gone := testkit.Create(t, s, "trap that was deleted")
 		is.NoErr(s.DeleteGeneration(ctx, gone.ID)) // its prompt stays
 		search := func(params store.SearchParams) (found []string) {
 			t.Helper()
@@ -272,17 +277,18 @@ func TestSearchGenerations(t *testing.T) {
 			is.Equal(search(store.SearchParams{Query: "trap", Limit: limit}), all[:limit])
 		}
 		is.Equal(search(store.SearchParams{Query: "trap", Status: store.StatusFailed}), []string(nil))
-		claimOne(t, s)
+		testkit.ClaimOne(t, s)
 		is.Equal(len(search(store.SearchParams{Query: "trap", Status: store.StatusPending})), 5)
 	})
 }
 
 // A prompt without a generation, or without one of the status, costs a probe and no more.
 func TestSearchPassesOverPromptsWithoutGenerations(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
-		g := create(t, s, "the beat that was made")
+		g := testkit.Create(t, s, "the beat that was made")
 		for i := range 300 {
 			_, err := s.TrackPrompt(ctx, fmt.Sprintf("beat beat %d", i)) // ranked before
 			is.NoErr(err)
@@ -298,7 +304,8 @@ func TestSearchPassesOverPromptsWithoutGenerations(t *testing.T) {
 }
 
 func TestSearchIsCurrent(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		count := func(query string) int {
@@ -307,9 +314,9 @@ func TestSearchIsCurrent(t *testing.T) {
 			is.NoErr(err)
 			return len(hits)
 		}
-		g := create(t, s, "before")
+		g := testkit.Create(t, s, "before")
 		for range 3 {
-			create(t, s, "before") // is one prompt
+			testkit.Create(t, s, "before") // is one prompt
 		}
 		is.Equal(count("before"), 1)
 		_, err := s.DB().Exec(ctx, "UPDATE prompts SET text = 'after' WHERE text = 'before'")
@@ -370,7 +377,7 @@ func TestEnginesCutAndFoldAlike(t *testing.T) {
 		is.NoErr(rows.Err())
 		return words
 	}
-	lite, postgres := engines[0].open(t), engines[1].open(t)
+	lite, postgres := testkit.SQLite.Open(t), testkit.Postgres.Open(t)
 	for _, statement := range []string{
 		"CREATE VIRTUAL TABLE points USING fts5 (text, content = '', tokenize = 'unicode61 remove_diacritics 2')", // as prompts_search
 		"CREATE VIRTUAL TABLE points_words USING fts5vocab (points, instance)",
@@ -394,7 +401,7 @@ func TestEnginesCutAndFoldAlike(t *testing.T) {
 // However long, and however many words it has.
 func TestLongSearches(t *testing.T) {
 	t.Parallel()
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		long := strings.Repeat("q", 1990)
 		for _, prompt := range []string{"a b c", strings.Repeat("a-", 900) + "end", long + "x", long + "y", strings.Repeat("\u023a", 1000), strings.Repeat("\u023a", 999)} {

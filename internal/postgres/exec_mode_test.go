@@ -1,4 +1,4 @@
-package store_test
+package postgres_test
 
 import (
 	"testing"
@@ -7,18 +7,20 @@ import (
 	"github.com/google/uuid"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
 
 // Behind a pooler of connections statements cannot be prepared, and what the server answers is text: it reads the same.
 func TestTextReadsAsBinaryDoes(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	url := storetest.PostgresURL(t)
-	s := openAt(t, url)
+	s := testkit.OpenURL(t, url)
 	defer s.Close()
-	params := beat("full")
+	params := testkit.Beat("full")
 	params.ModelVersion, params.BatchID, params.Metadata = new("v2"), uuid.New(), store.Metadata(`{"bpm":140}`)
 	full, err := s.CreateGeneration(ctx, params)
 	is.NoErr(err)
@@ -26,10 +28,10 @@ func TestTextReadsAsBinaryDoes(t *testing.T) {
 	is.NoErr(err)
 	full, err = s.CompleteGeneration(ctx, full.ID, store.CompleteGenerationParams{Attempt: claims[0].Attempt, GenerationTimeSeconds: 2.5, FileSizeBytes: 7})
 	is.NoErr(err)
-	plain, err := s.CreateGeneration(ctx, beat("plain"))
+	plain, err := s.CreateGeneration(ctx, testkit.Beat("plain"))
 	is.NoErr(err)
 	for _, mode := range []string{"exec", "simple_protocol"} {
-		text := openAt(t, url+"&default_query_exec_mode="+mode)
+		text := testkit.OpenURL(t, url+"&default_query_exec_mode="+mode)
 		defer text.Close()
 		page, err := text.ListGenerations(ctx, store.ListGenerationsParams{})
 		is.NoErr(err)

@@ -1,4 +1,4 @@
-package store_test
+package transfer_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
@@ -33,7 +34,7 @@ func postgresOnDisk(t *testing.T, folder string) string {
 	_, err = conn.Exec(ctx, "CREATE TABLESPACE "+name+" LOCATION '"+folder+"'")
 	if err != nil {
 		conn.Close(ctx)
-		skipUnlessRequired(t, "the server, which is somebody else's, gives no tablespace", err)
+		testkit.SkipUnlessRequired(t, "the server, which is somebody else's, gives no tablespace", err)
 	}
 	_, err = conn.Exec(ctx, "CREATE DATABASE "+name+" TABLESPACE "+name)
 	is.NoErr(err)
@@ -54,6 +55,7 @@ func postgresOnDisk(t *testing.T, folder string) string {
 
 // A disk that is full in the middle is an error that says so, and what had been copied stays; with room the transfer goes on.
 func TestTransferOntoAFullDisk(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("fills disks")
 	}
@@ -74,10 +76,10 @@ func TestTransferOntoAFullDisk(t *testing.T) {
 		t.Run(to.name, func(t *testing.T) {
 			is := is.New(t)
 			ctx := t.Context()
-			fromURL := engines[0].url(t)
-			fillToTransfer(t, fromURL, 20_000)
-			disk := newSmallDisk(t, to.small<<10)
-			toURL := to.url(t, disk.folder)
+			fromURL := testkit.SQLite.URL(t)
+			testkit.FillMany(t, fromURL, 20_000)
+			disk := testkit.NewSmallDisk(t, to.small<<10)
+			toURL := to.url(t, disk.Folder)
 			copied := int64(0)
 			_, err := store.Transfer(ctx, fromURL, toURL, store.TransferOptions{BatchSize: 500, Progress: func(p store.TransferProgress) {
 				if p.Table == "generations" && !p.Comparing {
@@ -90,9 +92,9 @@ func TestTransferOntoAFullDisk(t *testing.T) {
 			is.True(copied > 0)
 			is.True(copied < 20_000)
 
-			disk.grow(t, to.large<<10)
-			s := openURL(t, toURL)
-			is.Equal(count(t, s, "SELECT count(*) FROM generations"), copied) // all that was acknowledged, and nothing else
+			disk.Grow(t, to.large<<10)
+			s := testkit.OpenURL(t, toURL)
+			is.Equal(testkit.Count(t, s, "SELECT count(*) FROM generations"), copied) // all that was acknowledged, and nothing else
 			is.NoErr(s.CheckCounts(ctx))
 			is.NoErr(s.Close())
 			report, err := store.Transfer(ctx, fromURL, toURL, store.TransferOptions{})

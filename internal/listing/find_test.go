@@ -1,4 +1,4 @@
-package store_test
+package listing_test
 
 import (
 	"encoding/json"
@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/storagedb"
 	"github.com/dgx-music/storage/store"
 )
@@ -20,36 +21,13 @@ import (
 // createWith creates a generation with metadata.
 func createWith(t testing.TB, s *store.Store, metadata string) store.Generation {
 	t.Helper()
-	params := beat("beat with " + metadata[:min(len(metadata), 100)])
+	params := testkit.Beat("beat with " + metadata[:min(len(metadata), 100)])
 	params.Metadata = store.Metadata(metadata)
 	g, err := s.CreateGeneration(t.Context(), params)
 	if err != nil {
 		t.Fatalf("%.100s: %v", metadata, err)
 	}
 	return g
-}
-
-// wantListed fails where a list has not just these, in both orders.
-func wantListed(t *testing.T, s *store.Store, params store.ListGenerationsParams, want ...store.Generation) {
-	t.Helper()
-	for _, params.OldestFirst = range []bool{true, false} {
-		var got, ids []uuid.UUID
-		for g, err := range s.Generations(t.Context(), params) {
-			if err != nil {
-				t.Fatalf("%+v: %v", params, err)
-			}
-			got = append(got, g.ID)
-		}
-		for _, g := range want {
-			ids = append(ids, g.ID)
-		}
-		if !params.OldestFirst {
-			slices.Reverse(ids)
-		}
-		if !slices.Equal(got, ids) {
-			t.Errorf("%+v: got %d, want %d", params, len(got), len(ids))
-		}
-	}
 }
 
 // Values of metadata, each line of those that are equal as JSON, and equal to no other line's.
@@ -100,7 +78,8 @@ var jsonValues = [][]string{
 }
 
 func TestMetadataFilterComparesValuesAsJSON(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		created := make(map[int][]store.Generation)
 		for i, line := range jsonValues {
 			for _, text := range line {
@@ -110,15 +89,16 @@ func TestMetadataFilterComparesValuesAsJSON(t *testing.T) {
 		createWith(t, s, "{}")
 		for i, line := range jsonValues {
 			for _, text := range line {
-				wantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"x": json.RawMessage(text)}}, created[i]...)
-				wantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"y": json.RawMessage(`{"x":` + text + `}`)}}, created[i]...)
+				testkit.WantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"x": json.RawMessage(text)}}, created[i]...)
+				testkit.WantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"y": json.RawMessage(`{"x":` + text + `}`)}}, created[i]...)
 			}
 		}
 	})
 }
 
 func TestMetadataFilterByGoValues(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		trap := createWith(t, s, `{"genre": "trap", "bpm": 140, "tags": ["dark", "808"], "nested": {"key": "Cm"}, "seed": 12345678901234567890}`)
 		house := createWith(t, s, `{"genre": "house", "bpm": 140.0, "instrumental": true, "none": null}`)
 		createWith(t, s, `{}`)
@@ -144,13 +124,14 @@ func TestMetadataFilterByGoValues(t *testing.T) {
 			{map[string]any{"seed": uint64(12345678901234567891)}, nil},
 			{map[string]any{"key": "Cm"}, nil}, // not at the top level
 		} {
-			wantListed(t, s, store.ListGenerationsParams{Metadata: c.filter}, c.want...)
+			testkit.WantListed(t, s, store.ListGenerationsParams{Metadata: c.filter}, c.want...)
 		}
 	})
 }
 
 func TestMetadataRanges(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		of := make(map[string]store.Generation)
 		texts := []string{"-1e400", "-3", "0", "1e-400", "4.9406564584124654e-324", "3e-324", "0.1", "139.999", "140", "140.0", "141", "12345678901234567890", "1.79769313486231575e308", "1e400"}
@@ -181,38 +162,39 @@ func TestMetadataRanges(t *testing.T) {
 			{nil, nil, pick(texts...)},
 			{new(150.0), new(140.0), nil},
 		} {
-			wantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: c.min, Max: c.max}}}, c.want...)
+			testkit.WantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: c.min, Max: c.max}}}, c.want...)
 		}
-		wantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{
+		testkit.WantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{
 			{Key: "bpm", Min: new(100.0)}, {Key: "bpm", Max: new(140.0)}, {Key: "other", Min: new(1.0), Max: new(1.0)},
 		}}, pick("139.999", "140", "140.0")...)
 		long := strings.Repeat("k", 70)
 		one := createWith(t, s, `{"`+long+`": 9007199254740993}`)
 		createWith(t, s, `{"`+long[:69]+`": 9007199254740993}`)
-		wantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: long, Min: new(9007199254740992.0)}}}, one)
+		testkit.WantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: long, Min: new(9007199254740992.0)}}}, one)
 		for field, params := range map[string]store.ListGenerationsParams{
 			"metadata_ranges": {MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(math.NaN())}}},
 			"metadata":        {Metadata: map[string]any{"x": "\x00"}},
 			"search":          {Search: "\xff"},
 		} {
 			_, err := s.ListGenerations(t.Context(), params)
-			wantInvalid(t, err, field)
+			testkit.WantInvalid(t, err, field)
 		}
 		for _, r := range []store.MetadataRange{{Key: "bpm", Max: new(math.Inf(1))}, {Key: "\xff"}, {Key: "\x00"}} {
 			_, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{r}})
-			wantInvalid(t, err, "metadata_ranges")
+			testkit.WantInvalid(t, err, "metadata_ranges")
 		}
 		_, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{Metadata: map[string]any{"x": math.Inf(1)}})
-		wantInvalid(t, err, "metadata")
+		testkit.WantInvalid(t, err, "metadata")
 		_, err = s.ListGenerations(t.Context(), store.ListGenerationsParams{Metadata: map[string]any{"x": func() {}}})
-		wantInvalid(t, err, "metadata")
+		testkit.WantInvalid(t, err, "metadata")
 		is.NoErr(s.CheckCounts(t.Context()))
 	})
 }
 
 // The index over metadata follows whatever changes it.
 func TestMetadataFilterSeesChanges(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		by := func(key string, value any) store.ListGenerationsParams {
@@ -221,29 +203,29 @@ func TestMetadataFilterSeesChanges(t *testing.T) {
 		g := createWith(t, s, `{"bpm": 140, "genre": "trap"}`)
 		merged, err := s.MergeMetadata(ctx, g.ID, store.Metadata(`{"bpm": 141, "mood": "dark"}`))
 		is.NoErr(err)
-		wantListed(t, s, by("bpm", 140))
-		wantListed(t, s, by("bpm", 141), merged)
-		wantListed(t, s, by("genre", "trap"), merged)
+		testkit.WantListed(t, s, by("bpm", 140))
+		testkit.WantListed(t, s, by("bpm", 141), merged)
+		testkit.WantListed(t, s, by("genre", "trap"), merged)
 		done, err := s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{Metadata: store.Metadata(`{"mood": "light", "seed": 7}`)})
 		is.NoErr(err)
-		wantListed(t, s, by("mood", "dark"))
-		wantListed(t, s, by("mood", "light"), done)
-		wantListed(t, s, by("seed", 7), done)
+		testkit.WantListed(t, s, by("mood", "dark"))
+		testkit.WantListed(t, s, by("mood", "light"), done)
+		testkit.WantListed(t, s, by("seed", 7), done)
 
 		// Keys that begin alike share an entry.
 		long := strings.Repeat("k", 64)
 		twins := createWith(t, s, `{"`+long+`1": 1, "`+long+`2": 1}`)
-		wantListed(t, s, by(long+"1", 1), twins)
+		testkit.WantListed(t, s, by(long+"1", 1), twins)
 		_, err = s.MergeMetadata(ctx, twins.ID, store.Metadata(`{"`+long+`1": 2}`))
 		is.NoErr(err)
-		wantListed(t, s, by(long+"2", 1), twins)
-		wantListed(t, s, by(long+"1", 1))
-		wantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: long + "2", Max: new(3.0)}}}, twins)
-		wantListed(t, s, by(long+"1", 2), twins)
+		testkit.WantListed(t, s, by(long+"2", 1), twins)
+		testkit.WantListed(t, s, by(long+"1", 1))
+		testkit.WantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: long + "2", Max: new(3.0)}}}, twins)
+		testkit.WantListed(t, s, by(long+"1", 2), twins)
 
 		is.NoErr(s.DeleteGeneration(ctx, twins.ID))
 		is.NoErr(s.DeletePrompt(ctx, g.PromptID)) // by a cascade
-		wantListed(t, s, by("bpm", 141))
+		testkit.WantListed(t, s, by("bpm", 141))
 		var entries int
 		is.NoErr(s.DB().QueryRow(ctx, "SELECT count(*) FROM generation_metadata").Scan(&entries))
 		is.Equal(entries, 0)
@@ -258,7 +240,7 @@ func TestMetadataFilterSeesChanges(t *testing.T) {
 			return fmt.Errorf("rolled back")
 		})
 		is.True(err != nil)
-		wantListed(t, s, by("bpm", 1))
+		testkit.WantListed(t, s, by("bpm", 1))
 	})
 }
 
@@ -270,7 +252,7 @@ func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
 	if testing.Short() {
 		rows, lists = 1300, 50
 	}
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
 		random := rand.New(rand.NewPCG(3, 4))
@@ -300,7 +282,7 @@ func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
 				default:
 					r.words = append(r.words, fmt.Sprint("number", random.IntN(30)))
 				}
-				p := beat(strings.Join(r.words, " "))
+				p := testkit.Beat(strings.Join(r.words, " "))
 				p.Metadata = store.Metadata(fmt.Sprintf(`{"genre":"%s","bpm":%d,"seed":%d.5}`, r.genre, r.bpm, len(all)+len(made)))
 				if random.IntN(100) == 0 {
 					p.BatchID = batch
@@ -395,26 +377,27 @@ func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
 
 // What is searched for has no words: it finds nothing, as SearchGenerations does.
 func TestListBySearchWithoutWords(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
-		g := create(t, s, "lo-fi beat at 80 BPM")
-		wantListed(t, s, store.ListGenerationsParams{Search: "lo-fi -rain"}, g)
-		wantListed(t, s, store.ListGenerationsParams{Search: `"`})
-		wantListed(t, s, store.ListGenerationsParams{Search: "-beat"})
-		wantListed(t, s, store.ListGenerationsParams{Search: "beat", Limit: math.MaxInt}, g)
-		wantListed(t, s, store.ListGenerationsParams{Search: "beat", Limit: math.MaxInt, Offset: math.MaxInt})
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
+		g := testkit.Create(t, s, "lo-fi beat at 80 BPM")
+		testkit.WantListed(t, s, store.ListGenerationsParams{Search: "lo-fi -rain"}, g)
+		testkit.WantListed(t, s, store.ListGenerationsParams{Search: `"`})
+		testkit.WantListed(t, s, store.ListGenerationsParams{Search: "-beat"})
+		testkit.WantListed(t, s, store.ListGenerationsParams{Search: "beat", Limit: math.MaxInt}, g)
+		testkit.WantListed(t, s, store.ListGenerationsParams{Search: "beat", Limit: math.MaxInt, Offset: math.MaxInt})
 	})
 }
 
 // What many prompts have may have been asked for long ago, and is found there, too.
 func TestWordsOfManyPromptsLongAgo(t *testing.T) {
 	t.Parallel()
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		var old []store.Generation
 		createAll := func(words string, n, prompts int) {
 			params := make([]store.CreateGenerationParams, n)
 			for i := range params {
-				params[i] = beat(fmt.Sprintf("%s %d", words, i%prompts))
+				params[i] = testkit.Beat(fmt.Sprintf("%s %d", words, i%prompts))
 			}
 			created, err := s.CreateGenerations(t.Context(), params)
 			is.NoErr(err)
@@ -425,7 +408,7 @@ func TestWordsOfManyPromptsLongAgo(t *testing.T) {
 		createAll("old", 600, 300)
 		createAll("new", 4000, 2)
 		for _, limit := range []int{7, 100, 250} {
-			wantListed(t, s, store.ListGenerationsParams{Search: "old", Limit: limit}, old...)
+			testkit.WantListed(t, s, store.ListGenerationsParams{Search: "old", Limit: limit}, old...)
 		}
 	})
 }

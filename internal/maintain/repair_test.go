@@ -1,4 +1,4 @@
-package store_test
+package maintain_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
@@ -43,7 +44,7 @@ func (l *load) run(ctx context.Context, t *testing.T, s *store.Store, until time
 }
 
 func (l *load) step(ctx context.Context, s *store.Store, caller int, random *rand.Rand) error {
-	params := beat(fmt.Sprint("melancholic ", random.IntN(50)))
+	params := testkit.Beat(fmt.Sprint("melancholic ", random.IntN(50)))
 	params.FilePath = fmt.Sprintf("%d/%s.wav", caller, uuid.NewString())
 	params.Metadata = store.Metadata(fmt.Sprintf(`{"bpm": %d, "genre": "trap"}`, random.IntN(200)))
 	began := time.Now()
@@ -123,7 +124,8 @@ func shortOr(short time.Duration) time.Duration {
 }
 
 func TestCheckBesideCallers(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		l := newLoad(t)
 		until := time.Now().Add(shortOr(2 * time.Second))
@@ -158,7 +160,8 @@ func TestCheckBesideCallers(t *testing.T) {
 
 // Things are wrong again and again, and mended while callers change what is beside them.
 func TestRepairBesideCallers(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		l := newLoad(t)
@@ -168,16 +171,16 @@ func TestRepairBesideCallers(t *testing.T) {
 		mended := make(map[store.FindingKind]int64)
 		for round := 0; time.Now().Before(until); round++ {
 			if onSQLite(t) {
-				execSQL(t, s, "UPDATE generation_counters SET value = value + 3 WHERE name = 'completed'")
+				testkit.Exec(t, s, "UPDATE generation_counters SET value = value + 3 WHERE name = 'completed'")
 			} else {
-				execSQL(t, s, "INSERT INTO generation_counters (name, value) VALUES ('completed', 3)")
+				testkit.Exec(t, s, "INSERT INTO generation_counters (name, value) VALUES ('completed', 3)")
 			}
-			execSQL(t, s, "UPDATE prompts SET used_count = 0 WHERE id IN (SELECT id FROM prompts ORDER BY id LIMIT 5)")
-			execSQL(t, s, "DELETE FROM generation_metadata WHERE generation_id IN (SELECT id FROM generations ORDER BY id LIMIT 20)")
+			testkit.Exec(t, s, "UPDATE prompts SET used_count = 0 WHERE id IN (SELECT id FROM prompts ORDER BY id LIMIT 5)")
+			testkit.Exec(t, s, "DELETE FROM generation_metadata WHERE generation_id IN (SELECT id FROM generations ORDER BY id LIMIT 20)")
 			if onSQLite(t) {
-				execSQL(t, s, "INSERT INTO prompts_search (rowid, text) VALUES ($1, 'nobody')", 1_000_000+round)
+				testkit.Exec(t, s, "INSERT INTO prompts_search (rowid, text) VALUES ($1, 'nobody')", 1_000_000+round)
 			} else {
-				execSQL(t, s, "DELETE FROM prompts_search WHERE prompt_id IN (SELECT id FROM prompts ORDER BY id LIMIT 5)")
+				testkit.Exec(t, s, "DELETE FROM prompts_search WHERE prompt_id IN (SELECT id FROM prompts ORDER BY id LIMIT 5)")
 			}
 			report, err := s.Repair(ctx, store.CheckParams{})
 			is.NoErr(err)
@@ -199,20 +202,21 @@ func TestRepairBesideCallers(t *testing.T) {
 
 // Several at once mend what is wrong once.
 func TestRepairsAtOnce(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		ctx := t.Context()
 		createN := make([]store.CreateGenerationParams, 300)
 		for i := range createN {
-			createN[i] = beat(fmt.Sprint("melancholic ", i%40))
+			createN[i] = testkit.Beat(fmt.Sprint("melancholic ", i%40))
 			createN[i].Metadata = store.Metadata(`{"bpm": 140}`)
 		}
 		_, err := s.CreateGenerations(ctx, createN)
 		is.NoErr(err)
 		byHand(t, s, "UPDATE generation_counters SET value = value + 3 WHERE name = 'pending'", "INSERT INTO generation_counters (name, value) VALUES ('pending', 3)")
-		execSQL(t, s, "UPDATE prompts SET used_count = 0")
-		execSQL(t, s, "DELETE FROM generation_metadata")
-		execSQL(t, s, "UPDATE generation_counters SET value = value WHERE name = 'pending'")
+		testkit.Exec(t, s, "UPDATE prompts SET used_count = 0")
+		testkit.Exec(t, s, "DELETE FROM generation_metadata")
+		testkit.Exec(t, s, "UPDATE generation_counters SET value = value WHERE name = 'pending'")
 		var group sync.WaitGroup
 		for range 6 {
 			group.Go(func() {
@@ -231,12 +235,13 @@ func TestRepairsAtOnce(t *testing.T) {
 
 // More leases than one rescue takes, and attempts that are used up.
 func TestRepairRescuesAllThatIsStuck(t *testing.T) {
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	t.Parallel()
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
 		params := make([]store.CreateGenerationParams, 230)
 		for i := range params {
-			params[i] = beat("melancholic")
+			params[i] = testkit.Beat("melancholic")
 			params[i].MaxAttempts = int64(1 + i%2)
 		}
 		_, err := s.CreateGenerations(ctx, params)

@@ -1,4 +1,4 @@
-package store_test
+package maintain_test
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
@@ -46,7 +47,7 @@ func link(t testing.TB, to, name string) {
 // withFile is a generation with a file path, completed with a size where that is not negative.
 func withFile(t testing.TB, s *store.Store, path string, size int64) store.Generation {
 	t.Helper()
-	params := beat("melancholic")
+	params := testkit.Beat("melancholic")
 	params.FilePath = path
 	g, err := s.CreateGeneration(t.Context(), params)
 	if err == nil && size >= 0 {
@@ -71,7 +72,7 @@ func TestCheckFiles(t *testing.T) {
 		"of no known size": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
 			audio(t, 10, root, "a.wav")
 			g := withFile(t, s, "a.wav", 10)
-			execSQL(t, s, "UPDATE generations SET file_size_bytes = NULL WHERE id = $1", g.ID)
+			testkit.Exec(t, s, "UPDATE generations SET file_size_bytes = NULL WHERE id = $1", g.ID)
 			return "", ""
 		},
 		"missing": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
@@ -117,7 +118,7 @@ func TestCheckFiles(t *testing.T) {
 				name := fmt.Sprint(i, ".wav")
 				g := withFile(t, s, name, 10)
 				audio(t, 10, root, name)
-				execSQL(t, s, "UPDATE generations SET id = $1 WHERE id = $2", id, g.ID)
+				testkit.Exec(t, s, "UPDATE generations SET id = $1 WHERE id = $2", id, g.ID)
 			}
 			return "", ""
 		},
@@ -159,7 +160,7 @@ func TestCheckFiles(t *testing.T) {
 			return withFile(t, s, "a", 10).ID.String(), store.FindingMissingFile
 		},
 	}
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		for name, test := range cases {
 			t.Run(name, func(t *testing.T) {
 				is := is.New(t)
@@ -174,7 +175,7 @@ func TestCheckFiles(t *testing.T) {
 				is.Equal(checked(t, s, ""), []store.Finding{})
 				is.Equal(repaired(t, s), []store.Finding{}) // of files nothing is mended
 				is.Equal(checked(t, s, root), want)
-				execSQL(t, s, "DELETE FROM generations")
+				testkit.Exec(t, s, "DELETE FROM generations")
 			})
 		}
 	})
@@ -182,7 +183,8 @@ func TestCheckFiles(t *testing.T) {
 
 // A root may be given by a link, or from the working directory, and paths lead below it in either spelling.
 func TestCheckFilesBelowALink(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		parent := t.TempDir()
 		root, linked := filepath.Join(parent, "real"), filepath.Join(parent, "linked")
@@ -201,12 +203,13 @@ func TestCheckFilesBelowALink(t *testing.T) {
 }
 
 func TestCheckPassesOverTheDatabase(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	path, url := pythonFile(t)
+	path, url := testkit.PythonFile(t)
 	is.NoErr(store.Migrate(t.Context(), url)) // leaves a copy of what was there
-	s := openAt(t, url)
+	s := testkit.OpenURL(t, url)
 	defer s.Close()
-	create(t, s, "in the log")
+	testkit.Create(t, s, "in the log")
 	old := time.Now().Add(-time.Hour)
 	for _, name := range []string{path, path + "-wal", path + "-shm", path + ".before-v2"} {
 		is.NoErr(os.Chtimes(name, old, old))
@@ -222,7 +225,8 @@ func TestCheckPassesOverTheDatabase(t *testing.T) {
 }
 
 func TestCheckBoundsTheOrphansItReports(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		root := t.TempDir()
 		for i := range 1200 {
@@ -239,20 +243,22 @@ func TestCheckBoundsTheOrphansItReports(t *testing.T) {
 }
 
 func TestCheckRefusesARootThatIsNoFolder(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		file := audio(t, 1, t.TempDir(), "file")
 		for _, root := range []string{file, filepath.Join(file, "below"), filepath.Join(t.TempDir(), "nowhere"), "a\x00b", strings.Repeat("x", 5000)} {
 			_, err := s.Check(t.Context(), store.CheckParams{FilesRoot: root})
-			wantInvalid(t, err, "files_root")
+			testkit.WantInvalid(t, err, "files_root")
 			_, err = s.Repair(t.Context(), store.CheckParams{FilesRoot: root})
-			wantInvalid(t, err, "files_root")
+			testkit.WantInvalid(t, err, "files_root")
 		}
 	})
 }
 
 // One that was created behind the walk over the generations, with a file that was there before.
 func TestCheckBesideTheImportOfFiles(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		root := t.TempDir()
 		const files = 300
@@ -262,7 +268,7 @@ func TestCheckBesideTheImportOfFiles(t *testing.T) {
 		done := make(chan error, 1)
 		go func() {
 			for i := range files {
-				params := beat("melancholic")
+				params := testkit.Beat("melancholic")
 				params.FilePath = fmt.Sprint(i)
 				if _, err := s.CreateGeneration(t.Context(), params); err != nil {
 					done <- err

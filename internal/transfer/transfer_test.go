@@ -1,4 +1,4 @@
-package store_test
+package transfer_test
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/storagedb"
 	"github.com/dgx-music/storage/store"
 )
@@ -23,92 +23,14 @@ import (
 // betweenAllEngines runs a test for each way between two engines, on migrated, empty databases.
 func betweenAllEngines(t *testing.T, test func(t *testing.T, fromURL, toURL string)) {
 	t.Helper()
-	for _, from := range engines {
-		for _, to := range engines {
-			t.Run(from.name+" to "+to.name, func(t *testing.T) {
+	for _, from := range testkit.Engines {
+		for _, to := range testkit.Engines {
+			t.Run(from.Name+" to "+to.Name, func(t *testing.T) {
 				t.Parallel()
-				test(t, from.url(t), to.url(t))
+				test(t, from.URL(t), to.URL(t))
 			})
 		}
 	}
-}
-
-func openURL(t testing.TB, url string) *store.Store {
-	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
-func execSQL(t testing.TB, s *store.Store, statement string, args ...any) {
-	t.Helper()
-	if _, err := s.DB().Exec(t.Context(), statement, args...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func count(t testing.TB, s *store.Store, query string) (n int64) {
-	t.Helper()
-	if err := s.DB().QueryRow(t.Context(), query).Scan(&n); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// allKinds fills a store with rows that have everything which a row can have, and n plain ones.
-func allKinds(t testing.TB, s *store.Store, n int) {
-	t.Helper()
-	ctx := t.Context()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	queries := storagedb.New(s.DB())
-	at := time.Date(2026, 11, 23, 9, 0, 22, 123456000, time.UTC)
-	early, late := time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC)
-	prompts := []storagedb.CopyPromptsParams{
-		{ID: -3, Text: "negative", FirstUsedAt: early, LastUsedAt: late},
-		{ID: 7, Text: "日本の琴, \U0001F3B5 \"quoted\" \\ \ttab\nline", UsedCount: math.MaxInt64, FirstUsedAt: at, LastUsedAt: at},
-		{ID: 1000, Text: strings.Repeat("é", store.MaxPromptBytes/2), UsedCount: 1, FirstUsedAt: at, LastUsedAt: at.Add(time.Microsecond)},
-	}
-	_, err := queries.CopyPrompts(ctx, prompts)
-	must(err)
-
-	rows := rowsToCopy(store.Prompt{ID: 7, Text: prompts[1].Text}, 20)
-	rows[0].ID = uuid.Nil
-	rows[1].ID = uuid.Max
-	full := &rows[2]
-	full.ModelVersion, full.FileSizeBytes, full.Status, full.CompletedAt = new(""), new(int64(math.MaxInt64)), store.StatusCompleted, &late
-	full.GenerationTimeSeconds, full.ErrorMessage, full.Priority, full.StartedAt = new(0.1+0.2), new("it's\r\nok"), math.MinInt64, &early
-	full.Attempt, full.MaxAttempts, full.Worker, full.LeaseExpiresAt, full.BatchID = 2, 5, new("wörker"), &at, &uuid.UUID{15: 1}
-	full.ProgressStep, full.ProgressFraction, full.CancelRequestedAt, full.Favorite = "mixing", 1.0/3, &at, true
-	rows[3].DurationSeconds, rows[3].GenerationTimeSeconds = math.SmallestNonzeroFloat64, new(0.0)
-	rows[4].DurationSeconds, rows[4].Priority = math.MaxFloat64, math.MaxInt64
-	for i, status := range storagedb.Statuses() {
-		rows[5+i].Status = status
-	}
-	for i, metadata := range []string{
-		``, `{"big":12345678901234567890123,"exp":1.50e3,"tiny":1e-1000,"huge":-1E1000,"zero":-0.0,"float":3.140}`,
-		`{"":{"z":[1,"two",null,true,{"b":1,"a":[]}],"a":"\ud83c\udfb5 \u0001\"\\\/"}}`, `{"long":"` + strings.Repeat("x", 1<<17) + `"}`,
-		`{"日本":"語","A":1,"a":2}`,
-	} {
-		rows[10+i].Metadata = store.Metadata(metadata)
-	}
-	rows = append(rows, rowsToCopy(store.Prompt{ID: 1000, Text: prompts[2].Text}, n)...)
-	_, err = queries.CopyGenerations(ctx, rows)
-	must(err)
-	_, err = queries.CopyGenerationErrors(ctx, []storagedb.CopyGenerationErrorsParams{
-		{GenerationID: uuid.Nil, Attempt: 1, Worker: "w", Error: "", FailedAt: at},
-		{GenerationID: uuid.Nil, Attempt: 2, Worker: "w", Error: "no GPU \U0001F525", FailedAt: early},
-		{GenerationID: uuid.Max, Attempt: math.MaxInt64, Worker: "w", Error: strings.Repeat("e", 1<<16), FailedAt: late},
-		{GenerationID: full.ID, Attempt: 1, Worker: "wörker", Error: "e", FailedAt: at},
-	})
-	must(err)
 }
 
 type contents struct {
@@ -169,7 +91,7 @@ func exact(t testing.TB, value any) any {
 func wantSame(t testing.TB, fromURL, toURL string) {
 	t.Helper()
 	is := is.New(t)
-	from, to := openURL(t, fromURL), openURL(t, toURL)
+	from, to := testkit.OpenURL(t, fromURL), testkit.OpenURL(t, toURL)
 	defer from.Close()
 	defer to.Close()
 	want, wantMetadata := contentsOf(t, from)
@@ -186,7 +108,7 @@ func wantSame(t testing.TB, fromURL, toURL string) {
 	is.Equal(got.errors, want.errors)
 	is.Equal(got.pausedAt, want.pausedAt)
 	is.NoErr(to.CheckCounts(t.Context()))
-	is.Equal(count(t, to, "SELECT count(*) FROM generation_metadata"), count(t, from, "SELECT count(*) FROM generation_metadata"))
+	is.Equal(testkit.Count(t, to, "SELECT count(*) FROM generation_metadata"), testkit.Count(t, from, "SELECT count(*) FROM generation_metadata"))
 	wantNoProgressTable(t, to)
 }
 
@@ -201,8 +123,8 @@ func TestTransfer(t *testing.T) {
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
 		ctx := t.Context()
-		from := openURL(t, fromURL)
-		allKinds(t, from, 300)
+		from := testkit.OpenURL(t, fromURL)
+		testkit.FillAllKinds(t, from, 300)
 		deleted, err := from.TrackPrompt(ctx, "deleted")
 		is.NoErr(err)
 		is.NoErr(from.DeletePrompt(ctx, deleted.ID))
@@ -220,7 +142,7 @@ func TestTransfer(t *testing.T) {
 		is.Equal(rows, map[string]int64{"prompts": 3, "generations": 320, "generation_errors": 4, "generation_queue": 1})
 		wantSame(t, fromURL, toURL)
 
-		to := openURL(t, toURL)
+		to := testkit.OpenURL(t, toURL)
 		next, err := to.TrackPrompt(ctx, "the next")
 		is.NoErr(err)
 		is.True(next.ID > deleted.ID) // never used twice
@@ -231,13 +153,13 @@ func TestTransfer(t *testing.T) {
 		is.NoErr(to.Close())
 
 		// On to an engine of the other kind and back: what is there is the same, and so are the hashes.
-		for _, engine := range engines {
-			backURL := engine.url(t)
+		for _, engine := range testkit.Engines {
+			backURL := engine.URL(t)
 			back, err := store.Transfer(ctx, toURL, backURL, store.TransferOptions{})
 			is.NoErr(err)
 			is.Equal(back, report)
 			wantSame(t, fromURL, backURL)
-			again := openURL(t, backURL)
+			again := testkit.OpenURL(t, backURL)
 			later, err := again.TrackPrompt(ctx, "later")
 			is.NoErr(err)
 			is.True(later.ID > next.ID)
@@ -246,19 +168,20 @@ func TestTransfer(t *testing.T) {
 }
 
 func TestTransferIntoADatabaseThatIsNotThere(t *testing.T) {
-	for _, from := range engines {
-		for _, to := range emptyDatabases {
-			t.Run(from.name+" to "+to.name, func(t *testing.T) {
+	t.Parallel()
+	for _, from := range testkit.Engines {
+		for _, to := range testkit.EmptyDatabases {
+			t.Run(from.Name+" to "+to.Name, func(t *testing.T) {
 				t.Parallel()
 				is := is.New(t)
 				ctx := t.Context()
-				fromURL, toURL := from.url(t), to.url(t)
+				fromURL, toURL := from.URL(t), to.URL(t)
 				report, err := store.Transfer(ctx, fromURL, toURL, store.TransferOptions{}) // of nothing
 				is.NoErr(err)
 				is.Equal(len(report.Tables), 4)
 				is.Equal(report.Tables[1].Rows, int64(0))
 				wantSame(t, fromURL, toURL)
-				s := openURL(t, toURL)
+				s := testkit.OpenURL(t, toURL)
 				first, err := s.TrackPrompt(ctx, "first")
 				is.NoErr(err)
 				is.Equal(first.ID, int64(1))
@@ -274,19 +197,19 @@ func TestTransferOfSpellings(t *testing.T) {
 		{`UPDATE generations SET metadata = '{"a": {"b":1, "b":2.50e1, "\u0063":[1,1]}, "a2":-0}', favorite = 1`},
 		{`UPDATE generations SET metadata = '{"a": {"b":1, "b":2.50e1, "\u0063":[1,1]}, "a2":-0}', generation_time_seconds = '-0', progress_fraction = '-0'`},
 	} {
-		for _, to := range engines {
-			t.Run(engines[i].name+" to "+to.name, func(t *testing.T) {
+		for _, to := range testkit.Engines {
+			t.Run(testkit.Engines[i].Name+" to "+to.Name, func(t *testing.T) {
 				is := is.New(t)
-				fromURL, toURL := engines[i].url(t), to.url(t)
-				from := openURL(t, fromURL)
-				create(t, from, "a beat")
+				fromURL, toURL := testkit.Engines[i].URL(t), to.URL(t)
+				from := testkit.OpenURL(t, fromURL)
+				testkit.Create(t, from, "a beat")
 				for _, statement := range statements {
-					execSQL(t, from, statement)
+					testkit.Exec(t, from, statement)
 				}
 				_, err := store.Transfer(t.Context(), fromURL, toURL, store.TransferOptions{})
 				is.NoErr(err)
 				if i == 0 { // SQLite counts each of two keys
-					execSQL(t, from, "UPDATE generations SET metadata = '{\"a\":{\"b\":25,\"c\":[1,1]},\"a2\":0}'")
+					testkit.Exec(t, from, "UPDATE generations SET metadata = '{\"a\":{\"b\":25,\"c\":[1,1]},\"a2\":0}'")
 				}
 				wantSame(t, fromURL, toURL)
 			})
@@ -295,9 +218,10 @@ func TestTransferOfSpellings(t *testing.T) {
 }
 
 func TestTransferTellsHowFarItIs(t *testing.T) {
+	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
-		allKinds(t, openURL(t, fromURL), 130)
+		testkit.FillAllKinds(t, testkit.OpenURL(t, fromURL), 130)
 		type line struct {
 			table     string
 			comparing bool
@@ -341,10 +265,10 @@ func TestTransferOfLongRows(t *testing.T) {
 	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
-		from := openURL(t, fromURL)
+		from := testkit.OpenURL(t, fromURL)
 		prompt, err := from.TrackPrompt(t.Context(), "long")
 		is.NoErr(err)
-		rows := rowsToCopy(prompt, 40)
+		rows := testkit.RowsToCopy(prompt, 40)
 		for i := range rows {
 			rows[i].Metadata = store.Metadata(`{"long":"` + strings.Repeat("x", 1<<20-1000) + `"}`)
 		}
@@ -364,11 +288,12 @@ func TestTransferOfLongRows(t *testing.T) {
 }
 
 func TestTransferIntoADatabaseWithRows(t *testing.T) {
+	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
 		ctx := t.Context()
-		create(t, openURL(t, fromURL), "a beat")
-		to := openURL(t, toURL)
+		testkit.Create(t, testkit.OpenURL(t, fromURL), "a beat")
+		to := testkit.OpenURL(t, toURL)
 		_, err := to.TrackPrompt(ctx, "mine")
 		is.NoErr(err)
 		is.NoErr(to.PauseQueue(ctx))
@@ -384,12 +309,12 @@ func TestTransferIntoADatabaseWithRows(t *testing.T) {
 		is.Equal(after, before)
 
 		is.NoErr(store.Migrate(ctx, toURL))
-		was, _ := contentsOf(t, openURL(t, toURL))
+		was, _ := contentsOf(t, testkit.OpenURL(t, toURL))
 		_, err = store.Transfer(ctx, fromURL, toURL, store.TransferOptions{})
 		is.True(errors.Is(err, store.ErrNotEmpty))
 		is.True(strings.Contains(err.Error(), "store.Reset"))
 		is.True(!strings.Contains(err.Error(), "mine"))
-		to = openURL(t, toURL)
+		to = testkit.OpenURL(t, toURL)
 		now, _ := contentsOf(t, to)
 		is.Equal(now, was)
 		wantNoProgressTable(t, to)
@@ -414,14 +339,14 @@ func interrupted(t *testing.T, fromURL, toURL string, until int64) {
 		}
 	}})
 	is.True(errors.Is(err, context.Canceled))
-	is.Equal(count(t, openURL(t, toURL), "SELECT count(*) FROM generations"), until)
+	is.Equal(testkit.Count(t, testkit.OpenURL(t, toURL), "SELECT count(*) FROM generations"), until)
 }
 
 func TestTransferGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
-		allKinds(t, openURL(t, fromURL), 130)
+		testkit.FillAllKinds(t, testkit.OpenURL(t, fromURL), 130)
 		interrupted(t, fromURL, toURL, 40)
 		interrupted(t, fromURL, toURL, 60)
 		first := int64(0)
@@ -435,7 +360,7 @@ func TestTransferGoesOnWhereItWas(t *testing.T) {
 		is.Equal(first, int64(80)) // with those that were there
 		wantSame(t, fromURL, toURL)
 
-		anotherURL := engines[0].url(t)
+		anotherURL := testkit.SQLite.URL(t)
 		direct, err := store.Transfer(t.Context(), fromURL, anotherURL, store.TransferOptions{})
 		is.NoErr(err)
 		is.Equal(report.Tables, direct.Tables)
@@ -450,26 +375,26 @@ func TestTransferThatCannotGoOn(t *testing.T) {
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
 		ctx := t.Context()
-		from := openURL(t, fromURL)
-		allKinds(t, from, 130)
+		from := testkit.OpenURL(t, fromURL)
+		testkit.FillAllKinds(t, from, 130)
 		interrupted(t, fromURL, toURL, 40)
 
-		otherURL := engines[0].url(t)
-		create(t, openURL(t, otherURL), "another source")
+		otherURL := testkit.SQLite.URL(t)
+		testkit.Create(t, testkit.OpenURL(t, otherURL), "another source")
 		_, err := store.Transfer(ctx, otherURL, toURL, store.TransferOptions{})
 		is.True(errors.Is(err, store.ErrNotEmpty))
 
-		to := openURL(t, toURL)
-		g := create(t, to, "somebody uses the destination")
+		to := testkit.OpenURL(t, toURL)
+		g := testkit.Create(t, to, "somebody uses the destination")
 		_, err = store.Transfer(ctx, fromURL, toURL, store.TransferOptions{})
 		is.True(errors.Is(err, store.ErrNotEmpty))
 		is.NoErr(to.DeletePrompt(ctx, g.PromptID))
 
-		execSQL(t, from, "UPDATE generations SET favorite = NOT favorite WHERE id = '00000000-0000-0000-0000-000000000000'")
+		testkit.Exec(t, from, "UPDATE generations SET favorite = NOT favorite WHERE id = '00000000-0000-0000-0000-000000000000'")
 		_, err = store.Transfer(ctx, fromURL, toURL, store.TransferOptions{})
 		is.True(errors.Is(err, store.ErrNotEmpty))
-		is.Equal(count(t, to, "SELECT count(*) FROM generations"), int64(40))
-		execSQL(t, from, "UPDATE generations SET favorite = NOT favorite WHERE id = '00000000-0000-0000-0000-000000000000'")
+		is.Equal(testkit.Count(t, to, "SELECT count(*) FROM generations"), int64(40))
+		testkit.Exec(t, from, "UPDATE generations SET favorite = NOT favorite WHERE id = '00000000-0000-0000-0000-000000000000'")
 
 		_, err = store.Transfer(ctx, fromURL, toURL, store.TransferOptions{})
 		is.NoErr(err)
@@ -481,8 +406,8 @@ func TestTransferWhileSomebodyWrites(t *testing.T) {
 	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		ctx := t.Context()
-		from := openURL(t, fromURL)
-		allKinds(t, from, 130)
+		from := testkit.OpenURL(t, fromURL)
+		testkit.FillAllKinds(t, from, 130)
 		for _, change := range []struct {
 			table     string
 			inSource  bool
@@ -505,8 +430,8 @@ func TestTransferWhileSomebodyWrites(t *testing.T) {
 				if change.inSource {
 					url = fromURL
 				}
-				s := openURL(t, url)
-				execSQL(t, s, change.statement)
+				s := testkit.OpenURL(t, url)
+				testkit.Exec(t, s, change.statement)
 				is.NoErr(s.Close())
 			}})
 			is.True(changed)
@@ -515,8 +440,8 @@ func TestTransferWhileSomebodyWrites(t *testing.T) {
 			is.Equal(mismatch.Table, change.table)
 			is.True(mismatch.Source != mismatch.Destination)
 			is.True(strings.Contains(err.Error(), "store.Reset"))
-			to := openURL(t, toURL)
-			is.True(count(t, to, "SELECT count(*) FROM transfer_progress") > 0)
+			to := testkit.OpenURL(t, toURL)
+			is.True(testkit.Count(t, to, "SELECT count(*) FROM transfer_progress") > 0)
 			is.NoErr(to.Close())
 			_, err = store.Transfer(ctx, fromURL, toURL, store.TransferOptions{})
 			is.True(err != nil) // it does not mend that
@@ -535,7 +460,7 @@ func TestTransfersIntoTheSameDestination(t *testing.T) {
 		for _, until := range []int64{20, 150} {
 			is := is.New(t)
 			if until == 20 {
-				allKinds(t, openURL(t, fromURL), 130)
+				testkit.FillAllKinds(t, testkit.OpenURL(t, fromURL), 130)
 			}
 			other := false
 			_, err := store.Transfer(t.Context(), fromURL, toURL, store.TransferOptions{BatchSize: 20, Progress: func(p store.TransferProgress) {
@@ -559,7 +484,7 @@ func TestTransferAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
 		is := is.New(t)
-		allKinds(t, openURL(t, fromURL), 130)
+		testkit.FillAllKinds(t, testkit.OpenURL(t, fromURL), 130)
 		const transfers = 4
 		ended := make(chan error, transfers)
 		for range transfers {
@@ -585,35 +510,35 @@ func TestTransferAtTheSameTime(t *testing.T) {
 // Rows of the Python service that no store takes are found before anything is written.
 func TestTransferOfRowsThatNoStoreHolds(t *testing.T) {
 	t.Parallel()
-	for _, to := range emptyDatabases {
-		t.Run(to.name, func(t *testing.T) {
+	for _, to := range testkit.EmptyDatabases {
+		t.Run(to.Name, func(t *testing.T) {
 			is := is.New(t)
 			ctx := t.Context()
-			fromURL := engines[0].url(t)
-			from := openURL(t, fromURL)
-			execSQL(t, from, "DROP TRIGGER prompts_text_length")
+			fromURL := testkit.SQLite.URL(t)
+			from := testkit.OpenURL(t, fromURL)
+			testkit.Exec(t, from, "DROP TRIGGER prompts_text_length")
 			long, err := from.TrackPrompt(ctx, "é")
 			is.NoErr(err)
-			execSQL(t, from, "UPDATE prompts SET text = $1 WHERE id = $2", strings.Repeat("é", 1000)+"x", long.ID)
+			testkit.Exec(t, from, "UPDATE prompts SET text = $1 WHERE id = $2", strings.Repeat("é", 1000)+"x", long.ID)
 			for i, metadata := range []string{`{"a":["\u0000"]}`, `{"a":"\ud800"}`, `{"a":1e1001}`, `{"a":1}`} {
-				g := create(t, from, fmt.Sprint("beat ", i))
-				execSQL(t, from, "UPDATE generations SET metadata = $1 WHERE id = $2", metadata, g.ID)
+				g := testkit.Create(t, from, fmt.Sprint("beat ", i))
+				testkit.Exec(t, from, "UPDATE generations SET metadata = $1 WHERE id = $2", metadata, g.ID)
 			}
-			bad := create(t, from, "not UTF-8")
-			execSQL(t, from, "UPDATE generations SET file_path = CAST(x'61ff62' AS TEXT) WHERE id = $1", bad.ID)
+			bad := testkit.Create(t, from, "not UTF-8")
+			testkit.Exec(t, from, "UPDATE generations SET file_path = CAST(x'61ff62' AS TEXT) WHERE id = $1", bad.ID)
 
-			orphan := create(t, from, "goes")
-			execSQL(t, from, "PRAGMA foreign_keys = OFF")
-			execSQL(t, from, "DELETE FROM prompts WHERE id = $1", orphan.PromptID)
-			execSQL(t, from, "INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at) VALUES ($1, 3, 'w', 'e', $2)", noSuchID, orphan.CreatedAt)
+			orphan := testkit.Create(t, from, "goes")
+			testkit.Exec(t, from, "PRAGMA foreign_keys = OFF")
+			testkit.Exec(t, from, "DELETE FROM prompts WHERE id = $1", orphan.PromptID)
+			testkit.Exec(t, from, "INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at) VALUES ($1, 3, 'w', 'e', $2)", testkit.NoSuchID, orphan.CreatedAt)
 
-			toURL := to.url(t)
+			toURL := to.URL(t)
 			_, err = store.Transfer(ctx, fromURL, toURL, store.TransferOptions{})
 			unfit, ok := errors.AsType[*store.UnfitRowsError](err)
 			is.True(ok)
 			is.Equal(unfit.Total, int64(7))
 			is.Equal(unfit.Rows[5], store.UnfitRow{Table: "generations", Key: orphan.ID.String(), Field: "prompt_id", Problem: "names no prompt"})
-			is.Equal(unfit.Rows[6], store.UnfitRow{Table: "generation_errors", Key: noSuchID.String(), Field: "generation_id", Problem: "names no generation"})
+			is.Equal(unfit.Rows[6], store.UnfitRow{Table: "generation_errors", Key: testkit.NoSuchID.String(), Field: "generation_id", Problem: "names no generation"})
 			is.Equal(unfit.Rows[0], store.UnfitRow{Table: "prompts", Key: fmt.Sprint(long.ID), Field: "text", Problem: "is 2001 bytes long; at most 2000 are accepted"})
 			for _, row := range unfit.Rows[1:4] {
 				is.Equal(row.Field, "metadata")
@@ -621,15 +546,15 @@ func TestTransferOfRowsThatNoStoreHolds(t *testing.T) {
 			is.Equal(unfit.Rows[4], store.UnfitRow{Table: "generations", Key: bad.ID.String(), Field: "file_path", Problem: "is not valid UTF-8"})
 			is.True(strings.Contains(err.Error(), bad.ID.String()))
 			is.True(!strings.Contains(err.Error(), "éé"))
-			wantApplied(t, toURL, 0) // nothing was written, not even a schema
+			testkit.WantApplied(t, toURL, 0) // nothing was written, not even a schema
 			if path, found := strings.CutPrefix(toURL, "sqlite://"); found {
 				_, err := os.Stat(path)
 				is.True(os.IsNotExist(err))
 			}
 
 			for i := range 200 {
-				g := create(t, from, fmt.Sprint("more ", i))
-				execSQL(t, from, `UPDATE generations SET metadata = '{"a":1e1001}' WHERE id = $1`, g.ID)
+				g := testkit.Create(t, from, fmt.Sprint("more ", i))
+				testkit.Exec(t, from, `UPDATE generations SET metadata = '{"a":1e1001}' WHERE id = $1`, g.ID)
 			}
 			_, err = store.Transfer(ctx, fromURL, toURL, store.TransferOptions{})
 			unfit, ok = errors.AsType[*store.UnfitRowsError](err)
@@ -642,11 +567,12 @@ func TestTransferOfRowsThatNoStoreHolds(t *testing.T) {
 }
 
 func TestTransferIntoTheSameDatabase(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
-	for _, engine := range engines {
-		url := engine.url(t)
-		create(t, openURL(t, url), "a beat")
+	for _, engine := range testkit.Engines {
+		url := engine.URL(t)
+		testkit.Create(t, testkit.OpenURL(t, url), "a beat")
 		others := []string{url}
 		if path, found := strings.CutPrefix(url, "sqlite://"); found {
 			link := filepath.Join(t.TempDir(), "link.db")
@@ -668,11 +594,12 @@ func TestTransferIntoTheSameDatabase(t *testing.T) {
 
 // Two schemas of a PostgreSQL database are two stores.
 func TestTransferIntoAnotherSchema(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
-	fromURL := engines[1].url(t)
-	from := openURL(t, fromURL)
-	allKinds(t, from, 10)
-	execSQL(t, from, "CREATE SCHEMA another")
+	fromURL := testkit.Postgres.URL(t)
+	from := testkit.OpenURL(t, fromURL)
+	testkit.FillAllKinds(t, from, 10)
+	testkit.Exec(t, from, "CREATE SCHEMA another")
 	toURL := fromURL + "&search_path=another"
 	_, err := store.Transfer(t.Context(), fromURL, toURL, store.TransferOptions{})
 	is.NoErr(err)
@@ -680,9 +607,10 @@ func TestTransferIntoAnotherSchema(t *testing.T) {
 }
 
 func TestTransferOfBadOptions(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
-	fromURL := engines[0].url(t)
+	fromURL := testkit.SQLite.URL(t)
 	missing := "sqlite://" + filepath.Join(t.TempDir(), "missing.db")
 	wantField := func(err error, field string) {
 		t.Helper()
@@ -696,7 +624,7 @@ func TestTransferOfBadOptions(t *testing.T) {
 	}
 	_, err := store.Transfer(ctx, fromURL, "sqlite::memory:", store.TransferOptions{})
 	wantField(err, "to_url")
-	_, err = store.Transfer(ctx, missing, engines[0].url(t), store.TransferOptions{})
+	_, err = store.Transfer(ctx, missing, testkit.SQLite.URL(t), store.TransferOptions{})
 	is.True(errors.Is(err, store.ErrSchemaOutdated))
 	_, err = store.Transfer(ctx, "mysql://user:secret@host/x", fromURL, store.TransferOptions{})
 	is.True(err != nil)

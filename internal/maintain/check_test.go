@@ -1,4 +1,4 @@
-package store_test
+package maintain_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 )
 
@@ -67,22 +68,22 @@ func onSQLite(t testing.TB) bool { return strings.Contains(t.Name(), "/sqlite") 
 func byHand(t testing.TB, s *store.Store, sqlite, postgres string, args ...any) {
 	t.Helper()
 	if !onSQLite(t) {
-		execSQL(t, s, postgres, args...)
+		testkit.Exec(t, s, postgres, args...)
 		return
 	}
 	for _, pragma := range []string{"PRAGMA foreign_keys = OFF", "PRAGMA ignore_check_constraints = ON"} {
-		execSQL(t, s, pragma)
+		testkit.Exec(t, s, pragma)
 	}
-	execSQL(t, s, sqlite, args...)
+	testkit.Exec(t, s, sqlite, args...)
 	for _, pragma := range []string{"PRAGMA foreign_keys = ON", "PRAGMA ignore_check_constraints = OFF"} {
-		execSQL(t, s, pragma)
+		testkit.Exec(t, s, pragma)
 	}
 }
 
 // damaged is a store with one thing wrong, beside a second generation of another prompt that nothing is wrong with.
 type damaged struct {
 	*store.Store
-	clock  *testClock
+	clock  *testkit.Clock
 	g      store.Generation // has metadata, and an error of its first attempt
 	prompt string           // the ID of its prompt
 }
@@ -101,19 +102,19 @@ var damages = map[string]struct {
 		return []store.Finding{{Kind: store.FindingCounter, ID: "prompts", Repairable: true}}
 	}},
 	"counters that are gone": {do: func(t *testing.T, s damaged) []store.Finding {
-		execSQL(t, s.Store, "DELETE FROM generation_counters")
+		testkit.Exec(t, s.Store, "DELETE FROM generation_counters")
 		return []store.Finding{{Kind: store.FindingCounter, ID: "pending", Repairable: true}, {Kind: store.FindingCounter, ID: "prompts", Repairable: true}}
 	}},
 	"a count of uses too low": {do: func(t *testing.T, s damaged) []store.Finding {
-		execSQL(t, s.Store, "UPDATE prompts SET used_count = 0 WHERE id = $1", s.g.PromptID)
+		testkit.Exec(t, s.Store, "UPDATE prompts SET used_count = 0 WHERE id = $1", s.g.PromptID)
 		return []store.Finding{{Kind: store.FindingUsedCount, ID: s.prompt, Repairable: true}}
 	}},
 	"a count of uses that is history": {do: func(t *testing.T, s damaged) []store.Finding {
-		execSQL(t, s.Store, "UPDATE prompts SET used_count = 7 WHERE id = $1", s.g.PromptID)
+		testkit.Exec(t, s.Store, "UPDATE prompts SET used_count = 7 WHERE id = $1", s.g.PromptID)
 		return nil
 	}},
 	"a lease that ran out long ago": {do: func(t *testing.T, s damaged) []store.Finding {
-		claimed := claimOne(t, s.Store)
+		claimed := testkit.ClaimOne(t, s.Store)
 		s.clock.Advance(claimed.LeaseExpiresAt.Sub(s.clock.Now()) + time.Minute - time.Microsecond)
 		is.New(t).Equal(checked(t, s.Store, ""), []store.Finding{})
 		s.clock.Advance(time.Microsecond)
@@ -127,25 +128,25 @@ var damages = map[string]struct {
 	}},
 	"a generation without its prompt": {do: func(t *testing.T, s damaged) []store.Finding {
 		if !onSQLite(t) {
-			execSQL(t, s.Store, "ALTER TABLE generations DROP CONSTRAINT generations_prompt_id_fkey")
+			testkit.Exec(t, s.Store, "ALTER TABLE generations DROP CONSTRAINT generations_prompt_id_fkey")
 		}
 		byHand(t, s.Store, "DELETE FROM prompts WHERE id = $1", "DELETE FROM prompts WHERE id = $1", s.g.PromptID)
 		return []store.Finding{{Kind: store.FindingForeignKey, ID: s.g.ID.String()}}
 	}},
 	"errors without their generation": {do: func(t *testing.T, s damaged) []store.Finding {
 		if !onSQLite(t) {
-			execSQL(t, s.Store, "ALTER TABLE generation_errors DROP CONSTRAINT generation_errors_generation_id_fkey")
+			testkit.Exec(t, s.Store, "ALTER TABLE generation_errors DROP CONSTRAINT generation_errors_generation_id_fkey")
 		}
 		byHand(t, s.Store, "DELETE FROM generations WHERE id = $1", "DELETE FROM generations WHERE id = $1", s.g.ID)
 		return []store.Finding{{Kind: store.FindingForeignKey, ID: s.g.ID.String()}}
 	}},
 	"words without their prompt": {only: "postgres", do: func(t *testing.T, s damaged) []store.Finding {
-		execSQL(t, s.Store, "ALTER TABLE prompts_search DROP CONSTRAINT prompts_search_prompt_id_fkey")
-		execSQL(t, s.Store, "INSERT INTO prompts_search (prompt_id, words) VALUES (987654, search_words('nobody'))")
+		testkit.Exec(t, s.Store, "ALTER TABLE prompts_search DROP CONSTRAINT prompts_search_prompt_id_fkey")
+		testkit.Exec(t, s.Store, "INSERT INTO prompts_search (prompt_id, words) VALUES (987654, search_words('nobody'))")
 		return []store.Finding{{Kind: store.FindingForeignKey, ID: "987654", Repairable: true}}
 	}},
 	"a prompt that is another": {do: func(t *testing.T, s damaged) []store.Finding {
-		execSQL(t, s.Store, "UPDATE generations SET prompt = 'melancholic, but another' WHERE id = $1", s.g.ID)
+		testkit.Exec(t, s.Store, "UPDATE generations SET prompt = 'melancholic, but another' WHERE id = $1", s.g.ID)
 		return []store.Finding{{Kind: store.FindingIntegrity, ID: s.g.ID.String()}}
 	}},
 	"words that are missing": {do: func(t *testing.T, s damaged) []store.Finding {
@@ -157,29 +158,29 @@ var damages = map[string]struct {
 		byHand(t, s.Store, "INSERT INTO prompts_search (prompts_search, rowid, text) SELECT 'delete', id, text FROM prompts WHERE id = $1",
 			"UPDATE prompts_search SET words = search_words('another') WHERE prompt_id = $1", s.g.PromptID)
 		if onSQLite(t) {
-			execSQL(t, s.Store, "INSERT INTO prompts_search (rowid, text) VALUES ($1, 'another')", s.g.PromptID)
+			testkit.Exec(t, s.Store, "INSERT INTO prompts_search (rowid, text) VALUES ($1, 'another')", s.g.PromptID)
 			return indexFindings(t)
 		}
 		return indexFindings(t, s.prompt)
 	}},
 	"words of no prompt": {only: "sqlite", do: func(t *testing.T, s damaged) []store.Finding {
-		execSQL(t, s.Store, "INSERT INTO prompts_search (rowid, text) VALUES (987654, 'nobody')")
+		testkit.Exec(t, s.Store, "INSERT INTO prompts_search (rowid, text) VALUES (987654, 'nobody')")
 		return indexFindings(t, "987654")
 	}},
 	"a full-text index that is no index": {only: "sqlite", do: func(t *testing.T, s damaged) []store.Finding {
-		execSQL(t, s.Store, "UPDATE prompts_search_data SET block = x'0102030405' WHERE id > 10")
+		testkit.Exec(t, s.Store, "UPDATE prompts_search_data SET block = x'0102030405' WHERE id > 10")
 		return indexFindings(t)
 	}},
 	"metadata that is missing": {do: func(t *testing.T, s damaged) []store.Finding {
-		execSQL(t, s.Store, "DELETE FROM generation_metadata WHERE generation_id = $1 AND name = 'bpm'", s.g.ID)
+		testkit.Exec(t, s.Store, "DELETE FROM generation_metadata WHERE generation_id = $1 AND name = 'bpm'", s.g.ID)
 		return []store.Finding{{Kind: store.FindingIntegrity, ID: s.g.ID.String(), Repairable: true}}
 	}},
 	"metadata of no generation": {do: func(t *testing.T, s damaged) []store.Finding {
-		execSQL(t, s.Store, strings.Replace(copyMetadata(t), "generation_id FROM", "$2 FROM", 1), s.g.ID, noSuchID)
-		return []store.Finding{{Kind: store.FindingIntegrity, ID: noSuchID.String(), Repairable: true}}
+		testkit.Exec(t, s.Store, strings.Replace(copyMetadata(t), "generation_id FROM", "$2 FROM", 1), s.g.ID, testkit.NoSuchID)
+		return []store.Finding{{Kind: store.FindingIntegrity, ID: testkit.NoSuchID.String(), Repairable: true}}
 	}},
 	"metadata that is another": {do: func(t *testing.T, s damaged) []store.Finding {
-		execSQL(t, s.Store, "UPDATE generation_metadata SET name = 'tempo' WHERE generation_id = $1 AND name = 'bpm'", s.g.ID)
+		testkit.Exec(t, s.Store, "UPDATE generation_metadata SET name = 'tempo' WHERE generation_id = $1 AND name = 'bpm'", s.g.ID)
 		return []store.Finding{
 			{Kind: store.FindingIntegrity, ID: s.g.ID.String(), Repairable: true}, // misses one
 			{Kind: store.FindingIntegrity, ID: s.g.ID.String(), Repairable: true}, // has one too many
@@ -190,17 +191,17 @@ var damages = map[string]struct {
 		return []store.Finding{{Kind: store.FindingIntegrity, ID: "database"}}
 	}},
 	"metadata that is none": {only: "sqlite", broken: true, do: func(t *testing.T, s damaged) []store.Finding {
-		execSQL(t, s.Store, "DROP TRIGGER generations_metadata_before_update")
-		execSQL(t, s.Store, "DROP TRIGGER generations_metadata_update")
+		testkit.Exec(t, s.Store, "DROP TRIGGER generations_metadata_before_update")
+		testkit.Exec(t, s.Store, "DROP TRIGGER generations_metadata_update")
 		byHand(t, s.Store, "UPDATE generations SET metadata = '{\"bpm' WHERE id = $1", "", s.g.ID)
 		return []store.Finding{
 			{Kind: store.FindingIntegrity, ID: "database"}, {Kind: store.FindingIntegrity, ID: "generation_metadata"}, {Kind: store.FindingIntegrity, ID: "generation_metadata"},
 		}
 	}},
 	"everything that can be mended": {do: func(t *testing.T, s damaged) []store.Finding {
-		execSQL(t, s.Store, "UPDATE prompts SET used_count = 0")
-		execSQL(t, s.Store, "DELETE FROM generation_counters WHERE name = 'prompts'")
-		execSQL(t, s.Store, "DELETE FROM generation_metadata WHERE generation_id = $1", s.g.ID)
+		testkit.Exec(t, s.Store, "UPDATE prompts SET used_count = 0")
+		testkit.Exec(t, s.Store, "DELETE FROM generation_counters WHERE name = 'prompts'")
+		testkit.Exec(t, s.Store, "DELETE FROM generation_metadata WHERE generation_id = $1", s.g.ID)
 		return []store.Finding{
 			{Kind: store.FindingCounter, ID: "prompts", Repairable: true},
 			{Kind: store.FindingIntegrity, ID: s.g.ID.String(), Repairable: true},
@@ -234,25 +235,25 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, engine := range engines {
-				if damage.only != "" && damage.only != engine.name {
+			for _, engine := range testkit.Engines {
+				if damage.only != "" && damage.only != engine.Name {
 					continue
 				}
-				t.Run(engine.name, func(t *testing.T) {
+				t.Run(engine.Name, func(t *testing.T) {
 					t.Parallel()
 					is := is.New(t)
 					ctx := t.Context()
-					clock := newTestClock()
-					s := engine.open(t, store.Options{Now: clock.Now})
-					params := beat("melancholic piano over rain")
+					clock := testkit.NewClock()
+					s := engine.Open(t, store.Options{Now: clock.Now})
+					params := testkit.Beat("melancholic piano over rain")
 					params.Metadata = store.Metadata(`{"bpm": 140, "genre": "lo-fi", "tags": ["sad", 1]}`)
 					g, err := s.CreateGeneration(ctx, params)
 					is.NoErr(err)
-					claimed := claimOne(t, s)
+					claimed := testkit.ClaimOne(t, s)
 					_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: claimed.Attempt, ErrorMessage: "no memory", RetryAfter: time.Second})
 					is.NoErr(err)
 					clock.Advance(time.Minute)
-					create(t, s, "melancholic trap")
+					testkit.Create(t, s, "melancholic trap")
 					is.Equal(checked(t, s, ""), []store.Finding{})
 
 					want := damage.do(t, damaged{s, clock, g, strconv.FormatInt(g.PromptID, 10)})
@@ -278,11 +279,11 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 						return
 					}
 					is.NoErr(s.CheckCounts(ctx))
-					wantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"bpm": 140}}, g)
-					wantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"tempo": 140}})
-					wantListed(t, s, store.ListGenerationsParams{Search: "piano rain"}, g)
-					wantListed(t, s, store.ListGenerationsParams{Search: "another"})
-					create(t, s, "melancholic, once more")
+					testkit.WantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"bpm": 140}}, g)
+					testkit.WantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"tempo": 140}})
+					testkit.WantListed(t, s, store.ListGenerationsParams{Search: "piano rain"}, g)
+					testkit.WantListed(t, s, store.ListGenerationsParams{Search: "another"})
+					testkit.Create(t, s, "melancholic, once more")
 					is.NoErr(s.DeleteGeneration(ctx, g.ID))
 					is.Equal(checked(t, s, ""), []store.Finding{})
 				})
@@ -292,7 +293,8 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 }
 
 func TestCheckOfAFreshStore(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		report, err := s.Check(t.Context(), store.CheckParams{FilesRoot: t.TempDir()})
 		is.NoErr(err)
@@ -308,15 +310,16 @@ func TestCheckOfAFreshStore(t *testing.T) {
 }
 
 func TestCheckInMemory(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	s, err := store.Open(t.Context(), store.Options{URL: "sqlite::memory:", Migrate: true})
 	is.NoErr(err)
 	defer s.Close()
-	allKinds(t, s, 50)
-	execSQL(t, s, "UPDATE prompts SET used_count = 1000")
+	testkit.FillAllKinds(t, s, 50)
+	testkit.Exec(t, s, "UPDATE prompts SET used_count = 1000")
 	is.Equal(checked(t, s, ""), []store.Finding{})
-	execSQL(t, s, "DELETE FROM generation_metadata")
-	execSQL(t, s, "INSERT INTO prompts_search (rowid, text) VALUES (987654, 'nobody')")
+	testkit.Exec(t, s, "DELETE FROM generation_metadata")
+	testkit.Exec(t, s, "INSERT INTO prompts_search (rowid, text) VALUES (987654, 'nobody')")
 	is.True(len(checked(t, s, "")) > 2)
 	is.True(len(repaired(t, s)) > 2)
 	is.Equal(checked(t, s, ""), []store.Finding{})
@@ -327,14 +330,14 @@ func TestCheckInMemory(t *testing.T) {
 // Whatever callers do, nothing is wrong afterwards.
 func TestCheckBehindATypicalLife(t *testing.T) {
 	t.Parallel()
-	onEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testClock) {
+	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
 		is := is.New(t)
 		ctx := t.Context()
-		allKinds(t, s, 200)
-		execSQL(t, s, "UPDATE prompts SET used_count = 1000") // which they are copied without
+		testkit.FillAllKinds(t, s, 200)
+		testkit.Exec(t, s, "UPDATE prompts SET used_count = 1000") // which they are copied without
 		batch := uuid.New()
 		for i := range 120 {
-			params := beat(fmt.Sprint("melancholic ", i%30))
+			params := testkit.Beat(fmt.Sprint("melancholic ", i%30))
 			params.Metadata = store.Metadata(fmt.Sprintf(`{"bpm": %d, "k%d": [1, {"a": null}], "%s": "%s"}`, i, i%4, strings.Repeat("long", 20), strings.Repeat("é", 70+i)))
 			params.MaxAttempts = int64(1 + i%2)
 			if i%3 == 0 {
@@ -344,7 +347,7 @@ func TestCheckBehindATypicalLife(t *testing.T) {
 			is.NoErr(err)
 		}
 		for i := range 80 {
-			g := claimOne(t, s)
+			g := testkit.ClaimOne(t, s)
 			var err error
 			switch i % 5 {
 			case 0:
@@ -378,11 +381,12 @@ func TestCheckBehindATypicalLife(t *testing.T) {
 }
 
 func TestCheckOfAnAdoptedDatabase(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
-	_, url := pythonFile(t)
+	_, url := testkit.PythonFile(t)
 	is.NoErr(store.Migrate(ctx, url))
-	s := openAt(t, url)
+	s := testkit.OpenURL(t, url)
 	defer s.Close()
 	stuck := checked(t, s, "")
 	is.Equal(len(stuck), 6) // what the service had in work
@@ -401,17 +405,17 @@ func TestCheckOfAnAdoptedDatabase(t *testing.T) {
 // A report has so many of a kind, and counts all.
 func TestCheckBoundsWhatItReports(t *testing.T) {
 	t.Parallel()
-	onEveryEngine(t, func(t *testing.T, s *store.Store) {
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		createMany := make([]store.CreateGenerationParams, 1200)
 		for i := range createMany {
-			createMany[i] = beat("melancholic")
+			createMany[i] = testkit.Beat("melancholic")
 			createMany[i].Metadata = store.Metadata(`{"bpm": 140}`)
 		}
 		_, err := s.CreateGenerations(t.Context(), createMany)
 		is.NoErr(err)
-		execSQL(t, s, "DELETE FROM generation_metadata")
-		execSQL(t, s, "UPDATE prompts SET used_count = 1")
+		testkit.Exec(t, s, "DELETE FROM generation_metadata")
+		testkit.Exec(t, s, "UPDATE prompts SET used_count = 1")
 		for _, look := range []func(context.Context, store.CheckParams) (store.CheckReport, error){s.Check, s.Repair} {
 			report, err := look(t.Context(), store.CheckParams{})
 			is.NoErr(err)
@@ -423,10 +427,11 @@ func TestCheckBoundsWhatItReports(t *testing.T) {
 }
 
 func TestCheckOnAClosedStore(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			is := is.New(t)
-			s := engine.open(t)
+			s := engine.Open(t)
 			is.NoErr(s.Close())
 			report, err := s.Check(t.Context(), store.CheckParams{})
 			is.True(errors.Is(err, store.ErrClosed) && strings.HasPrefix(err.Error(), "store: check: "))
@@ -441,19 +446,20 @@ func TestCheckOnAClosedStore(t *testing.T) {
 
 // The end of a context, before and at moments in the middle, comes back as what it is, and soon.
 func TestMaintenanceIsCutOff(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine.name, func(t *testing.T) {
+	t.Parallel()
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
-			url := engine.url(t)
-			fillToTransfer(t, url, 10_000)
-			s := openAt(t, url)
+			url := engine.URL(t)
+			testkit.FillMany(t, url, 10_000)
+			s := testkit.OpenURL(t, url)
 			defer s.Close()
-			execSQL(t, s, "UPDATE prompts SET used_count = 1000")
+			testkit.Exec(t, s, "UPDATE prompts SET used_count = 1000")
 			root := t.TempDir()
 			for name, run := range map[string]func(context.Context) error{
-				"Check":    func(ctx context.Context) error { return second(s.Check(ctx, store.CheckParams{FilesRoot: root})) },
-				"Repair":   func(ctx context.Context) error { return second(s.Repair(ctx, store.CheckParams{})) },
+				"Check":    func(ctx context.Context) error { return testkit.Err(s.Check(ctx, store.CheckParams{FilesRoot: root})) },
+				"Repair":   func(ctx context.Context) error { return testkit.Err(s.Repair(ctx, store.CheckParams{})) },
 				"Optimize": func(ctx context.Context) error { return s.Optimize(ctx, store.OptimizeParams{Vacuum: true}) },
 			} {
 				cut := 0
@@ -476,7 +482,7 @@ func TestMaintenanceIsCutOff(t *testing.T) {
 				}
 				is.True(cut >= 2)
 			}
-			create(t, s, "the store goes on")
+			testkit.Create(t, s, "the store goes on")
 			is.NoErr(s.CheckCounts(t.Context()))
 			is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: true}))
 			for _, f := range checked(t, s, "") {

@@ -1,4 +1,4 @@
-package store_test
+package migrate_test
 
 import (
 	"context"
@@ -14,62 +14,37 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-var emptyDatabases = []struct {
-	name string
-	url  func(testing.TB) string
-}{
-	{"sqlite", func(t testing.TB) string { return "sqlite://" + filepath.Join(t.TempDir(), "new.db") }},
-	{"postgres", storetest.EmptyPostgresURL},
-}
-
 func onEmptyDatabases(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
-	for _, empty := range emptyDatabases {
-		t.Run(empty.name, func(t *testing.T) {
+	for _, empty := range testkit.EmptyDatabases {
+		t.Run(empty.Name, func(t *testing.T) {
 			t.Parallel()
-			test(t, empty.url(t))
+			test(t, empty.URL(t))
 		})
 	}
 }
 
 func TestMigrateIsRepeatable(t *testing.T) {
+	t.Parallel()
 	onEmptyDatabases(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		ctx := t.Context()
-		wantApplied(t, url, 0)
+		testkit.WantApplied(t, url, 0)
 		is.NoErr(store.Migrate(ctx, url))
-		wantApplied(t, url, len(known(t)))
+		testkit.WantApplied(t, url, len(testkit.KnownMigrations(t)))
 		is.NoErr(store.Migrate(ctx, url))
-		wantApplied(t, url, len(known(t)))
+		testkit.WantApplied(t, url, len(testkit.KnownMigrations(t)))
 	})
-}
-
-func wantApplied(t *testing.T, url string, want int) {
-	t.Helper()
-	is := is.New(t)
-	migrations, err := store.MigrationStatus(t.Context(), url)
-	is.NoErr(err)
-	is.Equal(len(migrations), len(known(t)))
-	for i, m := range migrations {
-		is.Equal(m.Applied, i < want)
-	}
-	is.Equal(migrations[0].Name, "initial_schema")
-}
-
-// known are the migrations of this program.
-func known(t *testing.T) []store.Migration {
-	t.Helper()
-	migrations, err := store.MigrationStatus(t.Context(), "sqlite::memory:")
-	is.New(t).NoErr(err)
-	return migrations
 }
 
 // The parameters of the pool are pgx's own: no server knows them.
 func TestParametersOfThePool(t *testing.T) {
+	t.Parallel()
 	for _, parameter := range []string{
 		"pool_max_conns=20", "pool_min_conns=1", "pool_min_idle_conns=1", "pool_max_conn_lifetime=1h", "pool_max_conn_lifetime_jitter=1m",
 		"pool_max_conn_idle_time=30m", "pool_health_check_period=1m",
@@ -81,7 +56,7 @@ func TestParametersOfThePool(t *testing.T) {
 			url := storetest.EmptyPostgresURL(t) + "&" + parameter
 			s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
 			is.NoErr(err)
-			create(t, s, "x")
+			testkit.Create(t, s, "x")
 			is.NoErr(s.Backup(ctx, filepath.Join(t.TempDir(), "backup.db")))
 			is.NoErr(s.Close())
 			is.NoErr(store.Rollback(ctx, url))
@@ -96,21 +71,23 @@ func TestParametersOfThePool(t *testing.T) {
 }
 
 func TestMigrationStatusCreatesNothing(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	path := filepath.Join(t.TempDir(), "none.db")
-	wantApplied(t, "sqlite://"+path, 0)
+	testkit.WantApplied(t, "sqlite://"+path, 0)
 	_, err := os.Stat(path)
 	is.True(os.IsNotExist(err))
 }
 
 // Up, down and up again with a row in every table: what the old schema can hold survives the way.
 func TestMigrationsGoUpDownAndUpWithRows(t *testing.T) {
+	t.Parallel()
 	onEmptyDatabases(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		ctx := t.Context()
 		s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
 		is.NoErr(err)
-		given := beat("survives")
+		given := testkit.Beat("survives")
 		given.Metadata = store.Metadata(`{"bpm":12345678901234567890}`)
 		g, err := s.CreateGeneration(ctx, given)
 		is.NoErr(err)
@@ -118,18 +95,18 @@ func TestMigrationsGoUpDownAndUpWithRows(t *testing.T) {
 		is.NoErr(err)
 		p, err := s.GetPrompt(ctx, g.PromptID)
 		is.NoErr(err)
-		failing := create(t, s, "fails")
-		claimed := claimOne(t, s)
+		failing := testkit.Create(t, s, "fails")
+		claimed := testkit.ClaimOne(t, s)
 		is.Equal(claimed.ID, failing.ID)
 		_, err = s.FailGeneration(ctx, failing.ID, store.FailGenerationParams{Attempt: 1, NoRetry: true, ErrorMessage: "x"})
 		is.NoErr(err)
 		is.NoErr(s.PauseQueue(ctx))
 		is.NoErr(s.Close())
 
-		for range len(known(t)) - 1 { // to the first version, which the Python service's tables are
+		for range len(testkit.KnownMigrations(t)) - 1 { // to the first version, which the Python service's tables are
 			is.NoErr(store.Rollback(ctx, url))
 		}
-		wantApplied(t, url, 1)
+		testkit.WantApplied(t, url, 1)
 		_, err = store.Open(ctx, store.Options{URL: url})
 		is.True(errors.Is(err, store.ErrSchemaOutdated))
 		is.NoErr(store.Migrate(ctx, url))
@@ -147,22 +124,23 @@ func TestMigrationsGoUpDownAndUpWithRows(t *testing.T) {
 		is.Equal(gotPrompt, p)
 		is.NoErr(s.Close())
 
-		for range known(t) {
+		for range testkit.KnownMigrations(t) {
 			is.NoErr(store.Rollback(ctx, url))
 		}
-		wantApplied(t, url, 0)
+		testkit.WantApplied(t, url, 0)
 		is.True(errors.Is(store.Rollback(ctx, url), store.ErrNotFound))
 	})
 }
 
 func TestResetLosesAllData(t *testing.T) {
+	t.Parallel()
 	onEmptyDatabases(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		ctx := t.Context()
 		is.NoErr(store.Reset(ctx, url)) // creates what is not there
 		s, err := store.Open(ctx, store.Options{URL: url})
 		is.NoErr(err)
-		create(t, s, "gone")
+		testkit.Create(t, s, "gone")
 		_, err = s.DB().Exec(ctx, "CREATE TABLE somebody_elses (id BIGINT)")
 		is.NoErr(err)
 		is.NoErr(s.Close())
@@ -179,6 +157,7 @@ func TestResetLosesAllData(t *testing.T) {
 }
 
 func TestSchemaThatDoesNotFit(t *testing.T) {
+	t.Parallel()
 	onEmptyDatabases(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		ctx := t.Context()
@@ -193,11 +172,11 @@ func TestSchemaThatDoesNotFit(t *testing.T) {
 		is.NoErr(s.Close())
 		_, err = store.Open(ctx, store.Options{URL: url})
 		is.True(errors.Is(err, store.ErrSchemaOutdated))
-		for _, part := range []string{"99990101000000", known(t)[len(known(t))-1].Version, "upgrade the program"} {
+		for _, part := range []string{"99990101000000", testkit.KnownMigrations(t)[len(testkit.KnownMigrations(t))-1].Version, "upgrade the program"} {
 			is.True(strings.Contains(err.Error(), part))
 		}
 		// An old program leaves what a newer one has made alone.
-		for _, err := range []error{store.Migrate(ctx, url), store.Rollback(ctx, url), store.Reset(ctx, url), openError(url)} {
+		for _, err := range []error{store.Migrate(ctx, url), store.Rollback(ctx, url), store.Reset(ctx, url), testkit.OpenError(url)} {
 			is.True(errors.Is(err, store.ErrSchemaOutdated))
 		}
 		migrations, err := store.MigrationStatus(ctx, url)
@@ -207,13 +186,14 @@ func TestSchemaThatDoesNotFit(t *testing.T) {
 }
 
 func TestTenProcessesOpenAndMigrateAtOnce(t *testing.T) {
+	t.Parallel()
 	const processes = 10
 	onEmptyDatabases(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		var group sync.WaitGroup
 		for range processes {
 			group.Go(func() {
-				if err := inProcess(t, "open and migrate", url).Run(); err != nil {
+				if err := testkit.InProcess(t, "open and migrate", url).Run(); err != nil {
 					t.Error(err)
 				}
 			})
@@ -228,17 +208,8 @@ func TestTenProcessesOpenAndMigrateAtOnce(t *testing.T) {
 	})
 }
 
-func openAndMigrate(ctx context.Context, url string) error {
-	s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	_, err = s.CreateGeneration(ctx, beat("made by a process"))
-	return err
-}
-
 func TestMigrateHonoursItsContext(t *testing.T) {
+	t.Parallel()
 	onEmptyDatabases(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -249,6 +220,7 @@ func TestMigrateHonoursItsContext(t *testing.T) {
 }
 
 func TestMigrateOnADatabaseThatDoesNotExist(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	url := storetest.EmptyPostgresURL(t)
 	err := store.Migrate(t.Context(), strings.Replace(url, "storetest_", "no_such_database_", 1))
@@ -257,16 +229,17 @@ func TestMigrateOnADatabaseThatDoesNotExist(t *testing.T) {
 
 // The dbmate CLI and the store agree on what is applied, whoever applied it.
 func TestDbmateCLIAgrees(t *testing.T) {
+	t.Parallel()
 	dbmate := os.Getenv("DBMATE")
 	if dbmate == "" {
 		t.Skip("DBMATE names no dbmate binary; make verify builds it, and make test uses it from then on")
 	}
-	for _, empty := range emptyDatabases {
-		t.Run(empty.name, func(t *testing.T) {
+	for _, empty := range testkit.EmptyDatabases {
+		t.Run(empty.Name, func(t *testing.T) {
 			is := is.New(t)
 			cli := func(url string, args ...string) string {
 				t.Helper()
-				cmd := exec.Command(dbmate, append([]string{"--url", forDbmate(url), "--migrations-dir", "../db/migrations/" + empty.name, "--no-dump-schema"}, args...)...)
+				cmd := exec.Command(dbmate, append([]string{"--url", forDbmate(url), "--migrations-dir", "../../db/migrations/" + empty.Name, "--no-dump-schema"}, args...)...)
 				output, err := cmd.CombinedOutput()
 				if err != nil {
 					t.Fatalf("dbmate %v: %v: %s", args, err, output)
@@ -275,26 +248,26 @@ func TestDbmateCLIAgrees(t *testing.T) {
 			}
 			ctx := t.Context()
 
-			byStore := empty.url(t)
+			byStore := empty.URL(t)
 			is.NoErr(store.Migrate(ctx, byStore))
 			status := cli(byStore, "status")
-			is.True(strings.Contains(status, fmt.Sprintf("Applied: %d\n", len(known(t)))) && strings.Contains(status, "Pending: 0"))
+			is.True(strings.Contains(status, fmt.Sprintf("Applied: %d\n", len(testkit.KnownMigrations(t)))) && strings.Contains(status, "Pending: 0"))
 			is.True(!strings.Contains(cli(byStore, "migrate"), "Applying"))
 			cli(byStore, "rollback")
-			wantApplied(t, byStore, len(known(t))-1)
+			testkit.WantApplied(t, byStore, len(testkit.KnownMigrations(t))-1)
 			is.NoErr(store.Migrate(ctx, byStore))
 
-			byCLI := empty.url(t)
+			byCLI := empty.URL(t)
 			cli(byCLI, "up")
-			wantApplied(t, byCLI, len(known(t)))
+			testkit.WantApplied(t, byCLI, len(testkit.KnownMigrations(t)))
 			s, err := store.Open(ctx, store.Options{URL: byCLI})
 			is.NoErr(err)
-			create(t, s, "x")
+			testkit.Create(t, s, "x")
 			is.NoErr(s.Close())
 			is.NoErr(store.Rollback(ctx, byCLI))
 			is.True(strings.Contains(cli(byCLI, "status"), "Pending: 1"))
 			cli(byCLI, "migrate")
-			wantApplied(t, byCLI, len(known(t)))
+			testkit.WantApplied(t, byCLI, len(testkit.KnownMigrations(t)))
 		})
 	}
 }
@@ -309,15 +282,16 @@ func forDbmate(url string) string {
 
 // Whoever writes while a migration counts and indexes what is there is counted and indexed, too.
 func TestMigrationMissesNothingThatIsWrittenMeanwhile(t *testing.T) {
+	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
-	url := engines[1].url(t)
+	url := testkit.Postgres.URL(t)
 	s, err := store.Open(ctx, store.Options{URL: url})
 	is.NoErr(err)
 	defer s.Close()
 	params := make([]store.CreateGenerationParams, 4000)
 	for i := range params {
-		params[i] = beat("x")
+		params[i] = testkit.Beat("x")
 		params[i].Metadata = store.Metadata(`{"bpm": 140}`)
 	}
 	_, err = s.CreateGenerations(ctx, params)

@@ -1,0 +1,11 @@
+package migrate_test
+
+import (
+	"testing"
+
+	"github.com/dgx-music/storage/internal/testkit"
+)
+
+func TestMain(m *testing.M) {
+	testkit.Main(m, testkit.Roles{"open and migrate": testkit.OpenAndMigrate})
+}
