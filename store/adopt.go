@@ -7,8 +7,8 @@ import (
 	"github.com/dgx-music/storage/internal/pythondb"
 )
 
-// AdoptionError is returned by [Migrate] for a database of the Python service that holds what the store cannot. The database
-// was left as it is. Match it with errors.As.
+// AdoptionError is returned by [Migrate] for a database of the Python service that holds what the store cannot. The
+// database was left as it is. Match it with errors.As.
 type AdoptionError struct {
 	Problems []AdoptionProblem // the first 100
 	Total    int               // the number of all problems

@@ -50,10 +50,11 @@ const (
 	maxUsageDays = 3660 // ten years, in one answer
 )
 
-// DailyUsage returns what happened on each day from from and before to, including days without anything. Of the first and the
-// last day it counts what is in the range. Days are UTC. The cost grows with what happened in the range.
+// DailyUsage returns what happened on each day from from and before to, including days without anything. Of the first
+// and the last day it counts what is in the range. Days are UTC. The cost grows with what happened in the range.
 //
-// It returns a *ValidationError if from is not before to, for more than ten years, and for times outside the years 1 to 9999.
+// It returns a *ValidationError if from is not before to, for more than ten years, and for times outside the years 1 to
+// 9999.
 func (o *operations) DailyUsage(ctx context.Context, from, to time.Time) ([]DayUsage, error) {
 	from, to, err := checkUsageRange(from, to)
 	if err != nil {
@@ -102,8 +103,8 @@ func versionRank(m ModelUsage) int {
 	return 1
 }
 
-// ModelUsage returns what each version of each model has done, in the order of their names. It reads all generations, so do not
-// call it for a page that many users have open.
+// ModelUsage returns what each version of each model has done, in the order of their names. It reads all generations,
+// so do not call it for a page that many users have open.
 func (o *operations) ModelUsage(ctx context.Context) ([]ModelUsage, error) {
 	var rows []storagedb.ModelUsageRow
 	err := o.session.ReadStale(ctx, func(q engine.Queries) (err error) {
@@ -139,9 +140,9 @@ func (o *operations) ModelUsage(ctx context.Context) ([]ModelUsage, error) {
 	return models, nil
 }
 
-// TrendingPrompts returns the prompts for which the most generations were created since then, the most first, and of equal ones
-// the latest used first. If limit is 0, it is 10. A negative limit, and a time outside the years 1 to 9999, is a
-// *ValidationError. The cost grows with what was created since then.
+// TrendingPrompts returns the prompts for which the most generations were created since then, the most first, and of
+// equal ones the latest used first. If limit is 0, it is 10. A negative limit, and a time outside the years 1 to 9999,
+// is a *ValidationError. The cost grows with what was created since then.
 func (o *operations) TrendingPrompts(ctx context.Context, since time.Time, limit int) ([]TrendingPrompt, error) {
 	if err := dberr.CheckYear("since", since); err != nil {
 		return nil, describe("trending prompts", err)

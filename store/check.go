@@ -19,11 +19,11 @@ type FindingKind string
 // The kinds of findings, and the Finding.ID of each.
 const (
 	// FindingIntegrity is a broken file or index ("database", or the name of what could not be read); a prompt that the
-	// full-text index has wrong (its ID, or "prompts_search" for the whole index); or a generation whose metadata differs from
-	// its index, or whose prompt differs from its prompt's row (its ID).
+	// full-text index has wrong (its ID, or "prompts_search" for the whole index); or a generation whose metadata differs
+	// from its index, or whose prompt differs from its prompt's row (its ID).
 	FindingIntegrity FindingKind = engine.FindingIntegrity
-	// FindingForeignKey is a generation without its prompt, or errors without their generation (the generation's ID); or words
-	// without their prompt (the prompt's ID).
+	// FindingForeignKey is a generation without its prompt, or errors without their generation (the generation's ID); or
+	// words without their prompt (the prompt's ID).
 	FindingForeignKey FindingKind = engine.FindingForeignKey
 	// FindingCounter is a wrong counter: a status, or "prompts".
 	FindingCounter FindingKind = engine.FindingCounter
@@ -31,8 +31,8 @@ const (
 	FindingUsedCount FindingKind = engine.FindingUsedCount
 	// FindingStuckLease is a generation whose lease ran out over a minute ago, and that no worker has rescued: its ID.
 	FindingStuckLease FindingKind = engine.FindingStuckLease
-	// FindingFilePath is a generation whose file path leads out of the root, and was not followed: its ID; or a directory that
-	// this user may not read, in which orphan files were not looked for: its path below the root.
+	// FindingFilePath is a generation whose file path leads out of the root, and was not followed: its ID; or a directory
+	// that this user may not read, in which orphan files were not looked for: its path below the root.
 	FindingFilePath FindingKind = engine.FindingFilePath
 	// FindingMissingFile is a completed generation whose audio file does not exist: its ID.
 	FindingMissingFile FindingKind = engine.FindingMissingFile
@@ -58,15 +58,16 @@ type CheckReport struct {
 
 // Check looks for what is not as it should be, and changes nothing. Findings are in the report, and are no error.
 //
-// It reads all rows, in pages of 1,000, or in one statement if numbers must be of one moment; so concurrent writes are not
-// findings. It can run beside workers: it takes no lock. On SQLite the log cannot be brought back past its longest statements,
-// which are SQLite's own check of the file and the check of the index over metadata. On SQLite it also copies the prompts and
-// their full-text index to temporary files, to compare them.
+// It reads all rows, in pages of 1,000, or in one statement if numbers must be of one moment; so concurrent writes are
+// not findings. It can run beside workers: it takes no lock. On SQLite the log cannot be brought back past its longest
+// statements, which are SQLite's own check of the file and the check of the index over metadata. On SQLite it also
+// copies the prompts and their full-text index to temporary files, to compare them.
 //
-// With a FilesRoot it checks the file of each generation, and each regular file below the root. A relative file_path is below
-// the root; an absolute one is followed as it is. A path that leads out by ".." is a finding and not followed, nor are symbolic
-// links that lead out. Files that were written after the check began are no orphans, nor are files of unfinished generations,
-// nor the database's own. In memory it holds 8 bytes for each generation, and the paths of orphans.
+// With a FilesRoot it checks the file of each generation, and each regular file below the root. A relative file_path is
+// below the root; an absolute one is followed as it is. A path that leads out by ".." is a finding and not followed,
+// nor are symbolic links that lead out. Files that were written after the check began are no orphans, nor are files of
+// unfinished generations, nor the database's own. In memory it holds 8 bytes for each generation, and the paths of
+// orphans.
 //
 // A generation that was set to processing by hand is under no lease, so Check cannot tell whether it is stuck.
 //
@@ -76,20 +77,20 @@ func (s *Store) Check(ctx context.Context, params CheckParams) (CheckReport, err
 	return newCheckReport(report), describe("check", err)
 }
 
-// Repair mends what is safe to mend, and reports what it has mended: what it found before, and not again afterwards. It deletes
-// no file and no generation. Other findings of Check are for people.
+// Repair mends what is safe to mend, and reports what it has mended: what it found before, and not again afterwards. It
+// deletes no file and no generation. Other findings of Check are for people.
 //
-//   - It corrects counters without losing concurrent changes. On SQLite it holds the writer while it counts; on PostgreSQL
-//     nobody waits.
-//   - It raises a used_count to the number of generations that use the prompt, and never lowers one. Creations with that prompt
-//     wait.
+//   - It corrects counters without losing concurrent changes. On SQLite it holds the writer while it counts; on
+//     PostgreSQL nobody waits.
+//   - It raises a used_count to the number of generations that use the prompt, and never lowers one. Creations with
+//     that prompt wait.
 //   - It rescues expired leases, as RescueGenerations does.
 //   - It mends the index over metadata entry by entry.
-//   - On PostgreSQL it mends the full-text index prompt by prompt. On SQLite it rebuilds that index, in some ten seconds for a
-//     million prompts. Writers wait meanwhile, and return ErrBusy if their BusyTimeout is shorter.
+//   - On PostgreSQL it mends the full-text index prompt by prompt. On SQLite it rebuilds that index, in some ten
+//     seconds for a million prompts. Writers wait meanwhile, and return ErrBusy if their BusyTimeout is shorter.
 //
-// If SQLite's own check finds the file broken, Repair returns an error and does not write to it, which could do more harm. Check
-// says what is broken. Restore a backup then, or let sqlite3 .recover save what it can.
+// If SQLite's own check finds the file broken, Repair returns an error and does not write to it, which could do more
+// harm. Check says what is broken. Restore a backup then, or let sqlite3 .recover save what it can.
 //
 // It returns a *ValidationError as Check does. On an error the report has what was mended until then.
 func (s *Store) Repair(ctx context.Context, params CheckParams) (CheckReport, error) {

@@ -15,8 +15,8 @@ import (
 
 // CreateGenerationParams are those of a generation to create.
 type CreateGenerationParams struct {
-	// ID is the generation's ID. If zero, a new UUIDv7. Never give the ID of a deleted generation: a worker may still hold that
-	// under the same attempt.
+	// ID is the generation's ID. If zero, a new UUIDv7. Never give the ID of a deleted generation: a worker may still hold
+	// that under the same attempt.
 	ID uuid.UUID
 	// Prompt describes the music, in 1 to 2,000 bytes.
 	Prompt string
@@ -63,8 +63,8 @@ type FailGenerationParams struct {
 	ErrorMessage string
 	// Attempt is the attempt of the worker's claim. If zero, the generation must not be under a claim.
 	Attempt int64
-	// RetryAfter is the delay before the next attempt. If zero, 1, 2, 4 ... seconds by the number of earlier failures, at most
-	// 10 minutes.
+	// RetryAfter is the delay before the next attempt. If zero, 1, 2, 4 ... seconds by the number of earlier failures, at
+	// most 10 minutes.
 	RetryAfter time.Duration
 	// NoRetry makes the failure final, however many attempts are left.
 	NoRetry bool
@@ -87,11 +87,11 @@ func (o *operations) CreateGeneration(ctx context.Context, params CreateGenerati
 	return g, nil
 }
 
-// CreateGenerations creates all of the generations or none, and returns them in the order of the parameters. Generations whose
-// IDs the store draws are claimed in that order. An empty list is no error.
+// CreateGenerations creates all of the generations or none, and returns them in the order of the parameters.
+// Generations whose IDs the store draws are claimed in that order. An empty list is no error.
 //
-// It returns a *ValidationError for bad input, wrapped in an error with its place in the list, and ErrConflict if one of the
-// IDs exists or is given twice.
+// It returns a *ValidationError for bad input, wrapped in an error with its place in the list, and ErrConflict if one
+// of the IDs exists or is given twice.
 func (o *operations) CreateGenerations(ctx context.Context, params []CreateGenerationParams) ([]Generation, error) {
 	const doing = "create generations"
 	switch len(params) {
@@ -142,8 +142,8 @@ func (o *operations) getGeneration(ctx context.Context, id uuid.UUID) (g Generat
 	return g, err
 }
 
-// PendingGenerations returns waiting generations in the order in which they will be claimed: by priority, then by the time
-// they are due, then by ID. If limit is 0, it is 100; if negative, a *ValidationError is returned.
+// PendingGenerations returns waiting generations in the order in which they will be claimed: by priority, then by the
+// time they are due, then by ID. If limit is 0, it is 100; if negative, a *ValidationError is returned.
 func (o *operations) PendingGenerations(ctx context.Context, limit int) ([]Generation, error) {
 	rowLimit, err := limitOrDefault(limit, defaultListLimit)
 	if err != nil {
@@ -157,12 +157,12 @@ func (o *operations) PendingGenerations(ctx context.Context, limit int) ([]Gener
 	return pending, describe("list pending generations", err)
 }
 
-// UpdateGenerationStatus sets a status by hand, and the error message with it; the empty message removes an earlier one.
-// Processing sets started_at. Completed, failed and cancelled set completed_at. Pending puts the generation at the end of the
-// queue. A claim on the generation ends.
+// UpdateGenerationStatus sets a status by hand, and the error message with it; the empty message removes an earlier
+// one. Processing sets started_at. Completed, failed and cancelled set completed_at. Pending puts the generation at the
+// end of the queue. A claim on the generation ends.
 //
-// It returns ErrNotFound, a *TransitionError if the generation's status does not allow it, and a *ValidationError for an
-// unknown status or a message with invalid UTF-8 or a NUL byte.
+// It returns ErrNotFound, a *TransitionError if the generation's status does not allow it, and a *ValidationError for
+// an unknown status or a message with invalid UTF-8 or a NUL byte.
 func (o *operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, status Status, errorMessage string) (Generation, error) {
 	doing := "update generation " + id.String()
 	if err := dberr.CheckStatus(status); err != nil {
@@ -204,11 +204,12 @@ func (o *operations) changeStatement(ctx context.Context, t transition, statemen
 	})
 }
 
-// CompleteGeneration records that the audio file exists. It merges the given metadata over the generation's, top-level key by
-// top-level key, as the Python dict.update did, and removes the error message of an earlier attempt.
+// CompleteGeneration records that the audio file exists. It merges the given metadata over the generation's, top-level
+// key by top-level key, as the Python dict.update did, and removes the error message of an earlier attempt.
 //
-// It returns ErrNotFound; ErrLeaseLost if the given attempt does not hold the generation, whatever its status, or if none is
-// given and one holds it; a *TransitionError if the generation is finished; and a *ValidationError for bad input.
+// It returns ErrNotFound; ErrLeaseLost if the given attempt does not hold the generation, whatever its status, or if
+// none is given and one holds it; a *TransitionError if the generation is finished; and a *ValidationError for bad
+// input.
 func (o *operations) CompleteGeneration(ctx context.Context, id uuid.UUID, params CompleteGenerationParams) (Generation, error) {
 	doing := "complete generation " + id.String()
 	params, err := params.normalized()
@@ -234,11 +235,11 @@ type Completion struct {
 	CompleteGenerationParams
 }
 
-// CompleteGenerations completes all of the generations or none, each as CompleteGeneration does, and returns them in the order
-// of the completions. An empty list is no error.
+// CompleteGenerations completes all of the generations or none, each as CompleteGeneration does, and returns them in
+// the order of the completions. An empty list is no error.
 //
-// It returns the error of the first completion that CompleteGeneration would refuse, and a *ValidationError if a generation is
-// given twice.
+// It returns the error of the first completion that CompleteGeneration would refuse, and a *ValidationError if a
+// generation is given twice.
 func (o *operations) CompleteGenerations(ctx context.Context, completions []Completion) ([]Generation, error) {
 	if len(completions) == 0 {
 		return nil, nil
@@ -308,8 +309,8 @@ func (o *operations) MergeMetadata(ctx context.Context, id uuid.UUID, metadata M
 	return g, describe(doing, err)
 }
 
-// SetFavorite marks a generation as a favorite, or removes the mark, whatever its status. It returns ErrNotFound if there is no
-// such generation.
+// SetFavorite marks a generation as a favorite, or removes the mark, whatever its status. It returns ErrNotFound if
+// there is no such generation.
 func (o *operations) SetFavorite(ctx context.Context, id uuid.UUID, favorite bool) (Generation, error) {
 	var g Generation
 	err := o.session.Write(ctx, engine.Statement, func(q engine.Queries) (err error) {

@@ -62,8 +62,8 @@ func checkOffset(offset int) error {
 	return nil
 }
 
-// normalized checks the parameters, and returns them as they are stored: with an ID, canonical metadata, and no empty model
-// version.
+// normalized checks the parameters, and returns them as they are stored: with an ID, canonical metadata, and no empty
+// model version.
 func (p CreateGenerationParams) normalized() (CreateGenerationParams, error) {
 	if err := dberr.CheckPrompt("prompt", p.Prompt); err != nil {
 		return p, err

@@ -1,5 +1,5 @@
-// Command workflow is the service's main job from end to end: people ask for music, workers make it, and the store knows
-// everything about it. It runs on $DATABASE_URL, SQLite in data/generations.db where that is not set, and writes
+// Command workflow is the service's main job from end to end: people ask for music, workers make it, and the store
+// knows everything about it. It runs on $DATABASE_URL, SQLite in data/generations.db where that is not set, and writes
 // the audio to the folder $OUTPUTS, or outputs. Running it again goes on with the same database.
 package main
 

@@ -43,8 +43,8 @@ func describe(genre string, bpm float64) store.MusicMetadata {
 	return music
 }
 
-// loop plays a kick on every beat, a hat between the beats and a bass note that moves with the bars: no model, but music
-// whose length, channels and tempo are those that were asked for.
+// loop plays a kick on every beat, a hat between the beats and a bass note that moves with the bars: no model, but
+// music whose length, channels and tempo are those that were asked for.
 func loop(bpm float64, rate beep.SampleRate, samples int) beep.Streamer {
 	beat := 60 / bpm
 	notes := []float64{55, 55, 65.41, 49} // A1, A1, C2, G1

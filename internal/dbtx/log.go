@@ -20,8 +20,8 @@ import (
 // slowStatement is the duration above which a statement is logged as a warning.
 const slowStatement = 200 * time.Millisecond
 
-// loggedDB logs each statement with its query name and duration, as the Python service's echo did. It never logs values,
-// which may be a user's prompt. A statement lasts until its result is closed.
+// loggedDB logs each statement with its query name and duration, as the Python service's echo did. It never logs
+// values, which may be a user's prompt. A statement lasts until its result is closed.
 type loggedDB struct {
 	storagedb.DBTX
 	logger *slog.Logger
@@ -78,8 +78,8 @@ func (l loggedDB) log(ctx context.Context, sql string, start time.Time, err erro
 	l.logger.LogAttrs(ctx, slog.LevelDebug, "statement", attributes...)
 }
 
-// queryName returns the name that sqlc writes before a statement: "-- name: GetGeneration :one". A statement without one,
-// such as a user's own, is known by its first word.
+// queryName returns the name that sqlc writes before a statement: "-- name: GetGeneration :one". A statement without
+// one, such as a user's own, is known by its first word.
 func queryName(sql string) string {
 	if rest, ok := strings.CutPrefix(sql, "-- name: "); ok {
 		name, _, _ := strings.Cut(rest, " ")

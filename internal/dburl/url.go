@@ -58,8 +58,8 @@ func Parse(text string) (Target, error) {
 	return Target{}, fmt.Errorf("store: the database URL's scheme %q is none of sqlite, postgres and postgresql", parsed.Scheme)
 }
 
-// parsePostgresURL leaves the URL to pgx, except one with a stray @. The text before it is likely part of a password, and
-// pgx would return it in an error as the name of a host or a database.
+// parsePostgresURL leaves the URL to pgx, except one with a stray @. The text before it is likely part of a password,
+// and pgx would return it in an error as the name of a host or a database.
 func parsePostgresURL(parsed *url.URL, text string) (Target, error) {
 	withoutQuery, _, _ := strings.Cut(text, "?")
 	stray := strings.Count(withoutQuery, "@") > 1 || strings.Contains(parsed.User.Username(), ":")
@@ -106,8 +106,8 @@ func HasParameter(text, name string) bool {
 	return err == nil && parsed.Query().Has(name)
 }
 
-// OfFile returns the URL of a file. It escapes the path twice, because parseSQLiteURL unescapes it twice; a path on Windows
-// stays as it is.
+// OfFile returns the URL of a file. It escapes the path twice, because parseSQLiteURL unescapes it twice; a path on
+// Windows stays as it is.
 func OfFile(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// CopyCreations inserts generations by the engine's bulk path. prompts has the ID of each text. It returns the rows as it
-// inserted them: to read them back would cost as much again.
+// CopyCreations inserts generations by the engine's bulk path. prompts has the ID of each text. It returns the rows as
+// it inserted them: to read them back would cost as much again.
 func CopyCreations(ctx context.Context, queries *storagedb.Queries, creations []Creation, prompts map[string]int64, now time.Time) ([]storagedb.Generation, error) {
 	created, inserted := make([]storagedb.Generation, len(creations)), make([]storagedb.InsertGenerationsParams, len(creations))
 	for i, creation := range creations {

@@ -9,8 +9,8 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// Single runs each write of one row by itself, as a call of Write. SQLite's queue batches any Write, so it needs no other
-// form; a transaction runs its writes one after the other.
+// Single runs each write of one row by itself, as a call of Write. SQLite's queue batches any Write, so it needs no
+// other form; a transaction runs its writes one after the other.
 type Single struct {
 	Write func(ctx context.Context, mode Mode, fn func(Queries) error) error
 	Now   func() time.Time

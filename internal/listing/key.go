@@ -38,8 +38,8 @@ type GroupedKey struct {
 	Group any
 }
 
-// A cursor is the base64url form of a version byte, the time in microseconds since 1970, the ID, and the CRC-32 of all that.
-// The checksum tells a cursor that was cut or changed on its way from a valid one.
+// A cursor is the base64url form of a version byte, the time in microseconds since 1970, the ID, and the CRC-32 of all
+// that. The checksum tells a cursor that was cut or changed on its way from a valid one.
 const (
 	cursorVersion = 1
 	cursorBytes   = 1 + 8 + 16 + 4

@@ -41,7 +41,8 @@ type checker struct {
 // check calls found for each finding.
 type check func(ctx context.Context, found func(engine.Finding)) error
 
-// Check looks for what is not as it should be, and changes nothing. On an error the report has what was found until then.
+// Check looks for what is not as it should be, and changes nothing. On an error the report has what was found until
+// then.
 func Check(ctx context.Context, e engine.Engine, now func() time.Time, filesRoot string) (Report, error) {
 	found := newFindings(maxFindings)
 	files, err := openFiles(filesRoot, e.OwnFiles())

@@ -97,8 +97,8 @@ func (r repairer) repairOne(ctx context.Context, find check, mend func(context.C
 	return nil
 }
 
-// recount corrects the counters under a lock that only recounts take. Each transaction counts what it changes, so a counter is
-// off by the same number at any moment.
+// recount corrects the counters under a lock that only recounts take. Each transaction counts what it changes, so a
+// counter is off by the same number at any moment.
 func (r repairer) recount(ctx context.Context, _ []engine.Finding) error {
 	return r.engine.Write(ctx, engine.Transaction, func(q engine.Queries) error {
 		if err := q.LockRecount(ctx); err != nil {
@@ -117,8 +117,8 @@ func (r repairer) recount(ctx context.Context, _ []engine.Finding) error {
 	})
 }
 
-// raiseUsedCounts locks one prompt at a time, so that there is no deadlock, and counts its generations under the lock, so that
-// no concurrent use is lost.
+// raiseUsedCounts locks one prompt at a time, so that there is no deadlock, and counts its generations under the lock,
+// so that no concurrent use is lost.
 func (r repairer) raiseUsedCounts(ctx context.Context, wrong []engine.Finding) error {
 	for _, f := range wrong {
 		id, err := strconv.ParseInt(f.ID, 10, 64)

@@ -19,8 +19,8 @@ import (
 	"github.com/dgx-music/storage/storagedb/pgdb"
 )
 
-// maxBatches is how many batches of a kind may be under way at once: while one commits, another is executed. More of them
-// would be smaller ones.
+// maxBatches is how many batches of a kind may be under way at once: while one commits, another is executed. More of
+// them would be smaller ones.
 const maxBatches = 2
 
 // queues has one group commit for each kind of write, since one statement makes a whole batch.
@@ -50,8 +50,8 @@ func (e *Engine) newQueues() queues {
 
 func idOf(g storagedb.Generation) uuid.UUID { return g.ID }
 
-// batchStatement makes the writes of a batch by one statement, at a time. It sets the result of each and marks it as done. A
-// write that it leaves runs alone.
+// batchStatement makes the writes of a batch by one statement, at a time. It sets the result of each and marks it as
+// done. A write that it leaves runs alone.
 type batchStatement[T, R any] func(d *dialect, ctx context.Context, batch []*commit.Write[T, R], now time.Time) error
 
 func newQueue[T, R any](e *Engine, statement batchStatement[T, R]) *commit.Queue[T, R] {
@@ -68,9 +68,9 @@ func newQueue[T, R any](e *Engine, statement batchStatement[T, R]) *commit.Queue
 // errRunAlone tells a caller to run its write itself.
 var errRunAlone = errors.New("not together with others")
 
-// runBatch runs the writes by one statement. A single write runs so, too: waiting for a lock here would hold up the next
-// batch. Writes that the statement leaves, and all of them if the server refuses it, are left to their callers: each then
-// waits only for what its own write waits for. If the outcome is not known, nothing runs again.
+// runBatch runs the writes by one statement. A single write runs so, too: waiting for a lock here would hold up the
+// next batch. Writes that the statement leaves, and all of them if the server refuses it, are left to their callers:
+// each then waits only for what its own write waits for. If the outcome is not known, nothing runs again.
 func runBatch[T, R any](e *Engine, conn *pgxpool.Conn, batch []*commit.Write[T, R], statement batchStatement[T, R]) {
 	var wanted []*commit.Write[T, R]
 	for _, w := range batch {
@@ -100,8 +100,8 @@ func runBatch[T, R any](e *Engine, conn *pgxpool.Conn, batch []*commit.Write[T, 
 	}
 }
 
-// changedNothing reports whether a statement was not sent, or was refused by the server. Any other error may have come after
-// its commit.
+// changedNothing reports whether a statement was not sent, or was refused by the server. Any other error may have come
+// after its commit.
 func changedNothing(err error) bool {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	return pgconn.SafeToRetry(err) || ok && refused.SeverityUnlocalized == "ERROR"
@@ -224,9 +224,9 @@ func (d *dialect) trackBatch(ctx context.Context, batch []*commit.Write[string, 
 	return nil
 }
 
-// changeBatch returns a statement that changes existing generations, each once. It leaves the second change of a generation,
-// and those that change does not return: they are not allowed, or another transaction has locked the generation. So a batch
-// waits for nobody while it holds locks.
+// changeBatch returns a statement that changes existing generations, each once. It leaves the second change of a
+// generation, and those that change does not return: they are not allowed, or another transaction has locked the
+// generation. So a batch waits for nobody while it holds locks.
 func changeBatch[T, R any](idOfOp func(T) uuid.UUID, idOfRow func(R) uuid.UUID,
 	change func(d *dialect, ctx context.Context, ops []T, now time.Time) ([]R, error)) batchStatement[T, R] {
 	return func(d *dialect, ctx context.Context, batch []*commit.Write[T, R], now time.Time) error {

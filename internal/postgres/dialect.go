@@ -69,8 +69,8 @@ func (d *dialect) CreateGenerations(ctx context.Context, creations []engine.Crea
 	return created, nil
 }
 
-// copyGenerations is CreateGenerations by COPY, which the server reads faster than arrays. It takes two statements, so it
-// needs a transaction.
+// copyGenerations is CreateGenerations by COPY, which the server reads faster than arrays. It takes two statements, so
+// it needs a transaction.
 func (d *dialect) copyGenerations(ctx context.Context, creations []engine.Creation, now time.Time) ([]storagedb.Generation, error) {
 	used := pgdb.TrackPromptsParams{UsedAt: now}
 	for _, c := range creations {

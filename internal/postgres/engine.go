@@ -1,5 +1,5 @@
-// Package postgres is the PostgreSQL engine: a pool, read replicas, LISTEN and NOTIFY, group commit by statements with arrays,
-// and PostgreSQL's own SQL.
+// Package postgres is the PostgreSQL engine: a pool, read replicas, LISTEN and NOTIFY, group commit by statements with
+// arrays, and PostgreSQL's own SQL.
 package postgres
 
 import (
@@ -25,14 +25,15 @@ import (
 // Engine is an open PostgreSQL database.
 //
 // Locks:
-//   - Almost every operation is one statement, which commits by itself, so its row locks last for a round trip. A batch of
-//     writes of several callers is such a statement, too.
-//   - Statements that change generations of a batch skip locked ones, as claims, rescues and the schema's counters do. So they
-//     wait for nobody while they hold locks. The skipped writes run alone.
-//   - Statements that use prompts lock them in the order of their texts, and wait. An InTx that uses several prompts in another
-//     order may be chosen as a deadlock's victim (ErrBusy).
-//   - Prompts are locked before generations. CompleteGenerations locks in the order of the IDs; CancelBatch and DeletePrompt
-//     lock in the order of an index. If two of these meet, PostgreSQL may choose one as a deadlock's victim.
+//   - Almost every operation is one statement, which commits by itself, so its row locks last for a round trip. A batch
+//     of writes of several callers is such a statement, too.
+//   - Statements that change generations of a batch skip locked ones, as claims, rescues and the schema's counters do.
+//     So they wait for nobody while they hold locks. The skipped writes run alone.
+//   - Statements that use prompts lock them in the order of their texts, and wait. An InTx that uses several prompts in
+//     another order may be chosen as a deadlock's victim (ErrBusy).
+//   - Prompts are locked before generations. CompleteGenerations locks in the order of the IDs; CancelBatch and
+//     DeletePrompt lock in the order of an index. If two of these meet, PostgreSQL may choose one as a deadlock's
+//     victim.
 //   - InTx holds one connection, and its locks until it returns.
 //
 // A wait for a lock ends after lock_timeout, and a wait for a connection after BusyTimeout. Both have the same value.
@@ -144,8 +145,8 @@ func (e *Engine) acquire(ctx context.Context, pool *pgxpool.Pool, waitTimeout ti
 	return conn, err
 }
 
-// on runs fn on a connection. If the server has closed that connection while it was idle, and nothing was sent, fn runs again
-// on another one. At most as many connections as the pool holds can be stale.
+// on runs fn on a connection. If the server has closed that connection while it was idle, and nothing was sent, fn runs
+// again on another one. At most as many connections as the pool holds can be stale.
 func (e *Engine) on(ctx context.Context, pool *pgxpool.Pool, waitTimeout time.Duration, fn func(*pgxpool.Conn) error) error {
 	for stale := int32(0); ; stale++ {
 		conn, err := e.acquire(ctx, pool, waitTimeout)
@@ -188,8 +189,8 @@ func (e *Engine) ReadStale(ctx context.Context, fn func(engine.Queries) error) e
 	return e.Read(ctx, fn)
 }
 
-// Write runs fn. A call of Queries that changes something is one statement on PostgreSQL, which commits by itself, so only
-// several calls need a transaction.
+// Write runs fn. A call of Queries that changes something is one statement on PostgreSQL, which commits by itself, so
+// only several calls need a transaction.
 func (e *Engine) Write(ctx context.Context, mode engine.Mode, fn func(engine.Queries) error) error {
 	if mode != engine.Transaction {
 		return e.Read(ctx, fn)
@@ -236,8 +237,8 @@ func (e *Engine) runTx(ctx context.Context, tx pgx.Tx, fn func(db storagedb.DBTX
 	return tx.Commit(ctx)
 }
 
-// rollback gives the server a moment to answer even if the caller's context has ended. If the server does not answer, pgx
-// closes the connection, which rolls back as well, so there is no error to report.
+// rollback gives the server a moment to answer even if the caller's context has ended. If the server does not answer,
+// pgx closes the connection, which rolls back as well, so there is no error to report.
 func rollback(ctx context.Context, tx pgx.Tx) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()

@@ -26,8 +26,8 @@ const (
 	maxListenBackoff = 5 * time.Second
 )
 
-// listen rings the alarm for the notifications of other processes, until ctx ends. It has a connection of its own, and opens
-// it again when that breaks. Nothing depends on it: the callers that wait also read the database.
+// listen rings the alarm for the notifications of other processes, until ctx ends. It has a connection of its own, and
+// opens it again when that breaks. Nothing depends on it: the callers that wait also read the database.
 func (e *Engine) listen(ctx context.Context) {
 	pause := listenBackoff
 	for {
@@ -96,8 +96,8 @@ func pingListener(ctx context.Context, conn *pgx.Conn) error {
 	return conn.Ping(ctx)
 }
 
-// sendNotification wakes other processes. It never runs in a transaction that writes: PostgreSQL commits transactions that
-// notify one after the other, under a lock on its queue of notifications, and a wake-up is not worth that.
+// sendNotification wakes other processes. It never runs in a transaction that writes: PostgreSQL commits transactions
+// that notify one after the other, under a lock on its queue of notifications, and a wake-up is not worth that.
 func (e *Engine) sendNotification() {
 	ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
 	defer cancel()
@@ -108,7 +108,8 @@ func (e *Engine) sendNotification() {
 	}
 }
 
-// notifier sends one notification for all requests within notifyInterval. It has a goroutine only while there is one to send.
+// notifier sends one notification for all requests within notifyInterval. It has a goroutine only while there is one to
+// send.
 type notifier struct {
 	send func()
 

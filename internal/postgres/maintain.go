@@ -21,8 +21,8 @@ func (d *dialect) PruneGenerations(ctx context.Context, ids []uuid.UUID, pruned 
 	})
 }
 
-// DropUnusedPrompts skips locked prompts, which are in use. It holds its own locks until the transaction ends, a round trip
-// later. A caller that uses such a prompt meanwhile waits, and creates it again.
+// DropUnusedPrompts skips locked prompts, which are in use. It holds its own locks until the transaction ends, a round
+// trip later. A caller that uses such a prompt meanwhile waits, and creates it again.
 func (d *dialect) DropUnusedPrompts(ctx context.Context, ids []int64, usedBefore time.Time) (int64, error) {
 	queries := d.own
 	locked, err := queries.LockPrompts(ctx, ids)

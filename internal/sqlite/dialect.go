@@ -92,8 +92,8 @@ func (d *dialect) MergeMetadata(ctx context.Context, id uuid.UUID, patch storage
 	return storagedb.Generation(updated), err
 }
 
-// mergedMetadata reads a generation's metadata and merges patch over it. The caller writes it back in the same transaction,
-// under the write lock, so no other merge is lost.
+// mergedMetadata reads a generation's metadata and merges patch over it. The caller writes it back in the same
+// transaction, under the write lock, so no other merge is lost.
 func (d *dialect) mergedMetadata(ctx context.Context, id uuid.UUID, patch storagedb.Metadata) (storagedb.Metadata, error) {
 	stored, err := d.own.GetMetadata(ctx, id)
 	if err != nil {

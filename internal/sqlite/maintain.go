@@ -30,7 +30,8 @@ func (d *dialect) PruneGenerations(ctx context.Context, ids []uuid.UUID, pruned 
 	})
 }
 
-// DropUnusedPrompts needs no lock: a creation is a transaction, too. It is seen here, or it finds that the prompt is gone.
+// DropUnusedPrompts needs no lock: a creation is a transaction, too. It is seen here, or it finds that the prompt is
+// gone.
 func (d *dialect) DropUnusedPrompts(ctx context.Context, ids []int64, usedBefore time.Time) (int64, error) {
 	list, err := json.Marshal(ids)
 	if err != nil {
@@ -39,8 +40,8 @@ func (d *dialect) DropUnusedPrompts(ctx context.Context, ids []int64, usedBefore
 	return d.own.DropUnusedPrompts(ctx, sqlitedb.DropUnusedPromptsParams{Ids: string(list), UsedBefore: usedBefore})
 }
 
-// withExclusiveConn runs fn on a dedicated connection while it holds the writer, so that callers wait for their turn. Settings
-// of the connection end with it; some apply when a statement is prepared, and would not apply to a cached one.
+// withExclusiveConn runs fn on a dedicated connection while it holds the writer, so that callers wait for their turn.
+// Settings of the connection end with it; some apply when a statement is prepared, and would not apply to a cached one.
 func (e *Engine) withExclusiveConn(ctx context.Context, fn func(conn storagedb.DBTX) error) error {
 	deadline := time.Now().Add(e.waitTimeout)
 	writer, err := e.take(ctx, e.writer, deadline)
@@ -51,8 +52,8 @@ func (e *Engine) withExclusiveConn(ctx context.Context, fn func(conn storagedb.D
 	return e.withDedicatedConn(ctx, deadline, e.waitTimeout, fn)
 }
 
-// withDedicatedConn runs fn on a new connection, whose temporary data goes to files: it may be as large as the database. The
-// caller holds another connection, so that Close waits.
+// withDedicatedConn runs fn on a new connection, whose temporary data goes to files: it may be as large as the
+// database. The caller holds another connection, so that Close waits.
 func (e *Engine) withDedicatedConn(ctx context.Context, deadline time.Time, waitTimeout time.Duration, fn func(conn storagedb.DBTX) error) error {
 	conn, err := sqliteconn.OpenWhenFree(ctx, deadline, e.dsn, waitTimeout)
 	if err != nil {
@@ -68,9 +69,9 @@ func (e *Engine) withDedicatedConn(ctx context.Context, deadline time.Time, wait
 // maxIntegrityErrors bounds SQLite's report on a broken file. SQLite's own bound is 100.
 const maxIntegrityErrors = "10000"
 
-// CheckStorage runs SQLite's integrity check of each page, index and CHECK constraint, and of the structure of the full-text
-// index. It reads one snapshot, so the log grows while it runs. It needs a new connection: on one that has used the full-text
-// index, FTS5 trusts its cached structure, and takes a merge by another connection for corruption.
+// CheckStorage runs SQLite's integrity check of each page, index and CHECK constraint, and of the structure of the
+// full-text index. It reads one snapshot, so the log grows while it runs. It needs a new connection: on one that has
+// used the full-text index, FTS5 trusts its cached structure, and takes a merge by another connection for corruption.
 func (e *Engine) CheckStorage(ctx context.Context, found func(engine.Finding)) error {
 	return e.Read(ctx, func(engine.Queries) error { // holds a connection, so that Close waits
 		return e.withDedicatedConn(ctx, time.Now().Add(e.waitTimeout), e.waitTimeout, func(conn storagedb.DBTX) error {
@@ -92,9 +93,9 @@ func (e *Engine) CheckStorage(ctx context.Context, found func(engine.Finding)) e
 	})
 }
 
-// IsCorruption reports whether err says that the file cannot be read. The statements of a check are fixed, so SQLITE_ERROR is
-// about what they read: metadata that is not JSON, or a missing table. They write only copies, so SQLITE_CONSTRAINT is about
-// a key that the file has twice.
+// IsCorruption reports whether err says that the file cannot be read. The statements of a check are fixed, so
+// SQLITE_ERROR is about what they read: metadata that is not JSON, or a missing table. They write only copies, so
+// SQLITE_CONSTRAINT is about a key that the file has twice.
 func (e *Engine) IsCorruption(err error) bool {
 	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch lite.Code() & 0xff { // the primary code
@@ -117,9 +118,9 @@ func (e *Engine) OwnFiles() []string {
 
 const searchIndexName = "prompts_search"
 
-// CheckSearchIndex finds prompts that the full-text index misses, or has in excess, and lets FTS5 compare the index with the
-// texts. FTS5 does that in a write transaction. So it gets a copy in temporary files: that takes a snapshot while the copy is
-// made, and no lock.
+// CheckSearchIndex finds prompts that the full-text index misses, or has in excess, and lets FTS5 compare the index
+// with the texts. FTS5 does that in a write transaction. So it gets a copy in temporary files: that takes a snapshot
+// while the copy is made, and no lock.
 func (e *Engine) CheckSearchIndex(ctx context.Context, found func(engine.Finding)) error {
 	return e.Read(ctx, func(q engine.Queries) error {
 		db := q.DB
