@@ -36,7 +36,8 @@ func newAdoptionError(e *pythondb.Error) *AdoptionError {
 
 func (e *AdoptionError) Error() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "the database of the Python service holds %d things that the store cannot carry, and nothing was changed:", e.Total)
+	fmt.Fprintf(&text, "the database of the Python service holds %d things that the store cannot carry, "+
+		"and nothing was changed:", e.Total)
 	shown := e.Problems[:min(len(e.Problems), shownProblems)]
 	for _, p := range shown {
 		fmt.Fprintf(&text, "\n- %s", p)

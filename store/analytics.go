@@ -14,12 +14,14 @@ import (
 
 // DayUsage is what happened on a day, in UTC.
 type DayUsage struct {
-	Day                          string  `json:"day"`                             // such as "2025-11-07"
-	Created                      int64   `json:"created"`                         // generations created
-	Completed                    int64   `json:"completed"`                       // generations completed, whenever they were created
-	Failed                       int64   `json:"failed"`                          // generations that failed for good
-	AudioSeconds                 float64 `json:"audio_seconds"`                   // the requested length of the completed ones
-	AverageGenerationTimeSeconds float64 `json:"average_generation_time_seconds"` // of the completed ones; 0 if there are none
+	Day          string  `json:"day"`           // such as "2025-11-07"
+	Created      int64   `json:"created"`       // generations created
+	Completed    int64   `json:"completed"`     // generations completed, whenever they were created
+	Failed       int64   `json:"failed"`        // generations that failed for good
+	AudioSeconds float64 `json:"audio_seconds"` // the requested length of the completed ones
+
+	// AverageGenerationTimeSeconds is that of the completed ones, or 0 if there are none.
+	AverageGenerationTimeSeconds float64 `json:"average_generation_time_seconds"`
 }
 
 // ModelUsage is what a version of a model has done so far.
@@ -153,7 +155,9 @@ func (o *operations) TrendingPrompts(ctx context.Context, since time.Time, limit
 	}
 	var rows []storagedb.TrendingPromptsRow
 	err = o.session.ReadStale(ctx, func(q engine.Queries) (err error) {
-		rows, err = q.TrendingPrompts(ctx, storagedb.TrendingPromptsParams{Since: listing.RoundedUp(since), RowLimit: rowLimit})
+		rows, err = q.TrendingPrompts(ctx, storagedb.TrendingPromptsParams{
+			Since: listing.RoundedUp(since), RowLimit: rowLimit,
+		})
 		return err
 	})
 	if err != nil {

@@ -95,7 +95,8 @@ func checkBackup(ctx context.Context, path string, t dburl.Target) error {
 	if err := sqlitefile.CheckDatabase(ctx, path); err != nil {
 		return err
 	}
-	if _, err := migrate.Inspect(ctx, dburl.Target{Engine: "sqlite", Path: path}, defaultBusyTimeout); err != nil && !errors.Is(err, ErrPythonDatabase) {
+	_, err := migrate.Inspect(ctx, dburl.Target{Engine: "sqlite", Path: path}, defaultBusyTimeout)
+	if err != nil && !errors.Is(err, ErrPythonDatabase) {
 		return err
 	}
 	return sqlitefile.CheckFile(ctx, path)

@@ -101,7 +101,9 @@ func (s *Store) Repair(ctx context.Context, params CheckParams) (CheckReport, er
 func newCheckReport(report maintain.Report) CheckReport {
 	public := CheckReport{Findings: []Finding{}, Counts: make(map[FindingKind]int64)}
 	for _, f := range report.Findings {
-		public.Findings = append(public.Findings, Finding{Kind: FindingKind(f.Kind), ID: f.ID, Detail: f.Detail, Repairable: f.Repairable})
+		public.Findings = append(public.Findings, Finding{
+			Kind: FindingKind(f.Kind), ID: f.ID, Detail: f.Detail, Repairable: f.Repairable,
+		})
 	}
 	for kind, count := range report.Counts {
 		public.Counts[FindingKind(kind)] = count

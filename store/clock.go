@@ -51,7 +51,9 @@ const (
 // follow sets the clock by a server's, so that workers on machines with different clocks agree about leases. The
 // server's answer belongs to the middle of the round trip, and the sample with the shortest trip is the most exact. The
 // clock stays as it is if it is within that uncertainty.
-func (c *clock) follow(ctx context.Context, serverNow func(context.Context) (server time.Time, trip time.Duration, err error)) error {
+func (c *clock) follow(
+	ctx context.Context, serverNow func(context.Context) (server time.Time, trip time.Duration, err error),
+) error {
 	var best anchor
 	shortest := time.Duration(-1)
 	for n := 0; n < minClockSamples || n < maxClockSamples && shortest > goodTrip; n++ {

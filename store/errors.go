@@ -83,7 +83,9 @@ func public(err error) error {
 		return newAdoptionError(e)
 	}
 	if e, ok := errors.AsType[*transfer.MismatchError](err); ok {
-		return &TransferMismatchError{Table: e.Table, Source: TransferredTable(e.Source), Destination: TransferredTable(e.Destination)}
+		return &TransferMismatchError{
+			Table: e.Table, Source: TransferredTable(e.Source), Destination: TransferredTable(e.Destination),
+		}
 	}
 	if e, ok := errors.AsType[*transfer.UnfitRowsError](err); ok {
 		return newUnfitRowsError(e)

@@ -163,7 +163,9 @@ func (o *operations) PendingGenerations(ctx context.Context, limit int) ([]Gener
 //
 // It returns ErrNotFound, a *TransitionError if the generation's status does not allow it, and a *ValidationError for
 // an unknown status or a message with invalid UTF-8 or a NUL byte.
-func (o *operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, status Status, errorMessage string) (Generation, error) {
+func (o *operations) UpdateGenerationStatus(
+	ctx context.Context, id uuid.UUID, status Status, errorMessage string,
+) (Generation, error) {
 	doing := "update generation " + id.String()
 	if err := dberr.CheckStatus(status); err != nil {
 		return Generation{}, describe(doing, err)
@@ -194,7 +196,9 @@ func (o *operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, s
 }
 
 // changeStatement makes a transition by one statement, which changes one row.
-func (o *operations) changeStatement(ctx context.Context, t transition, statement func(engine.Queries) (Generation, error)) (Generation, error) {
+func (o *operations) changeStatement(
+	ctx context.Context, t transition, statement func(engine.Queries) (Generation, error),
+) (Generation, error) {
 	return o.transition(ctx, t, func() (g Generation, err error) {
 		err = o.session.Write(ctx, engine.Statement, func(q engine.Queries) (err error) {
 			g, err = statement(q)
@@ -210,14 +214,17 @@ func (o *operations) changeStatement(ctx context.Context, t transition, statemen
 // It returns ErrNotFound; ErrLeaseLost if the given attempt does not hold the generation, whatever its status, or if
 // none is given and one holds it; a *TransitionError if the generation is finished; and a *ValidationError for bad
 // input.
-func (o *operations) CompleteGeneration(ctx context.Context, id uuid.UUID, params CompleteGenerationParams) (Generation, error) {
+func (o *operations) CompleteGeneration(
+	ctx context.Context, id uuid.UUID, params CompleteGenerationParams,
+) (Generation, error) {
 	doing := "complete generation " + id.String()
 	params, err := params.normalized()
 	if err != nil {
 		return Generation{}, describe(doing, err)
 	}
 	completion := params.completion(id)
-	g, err := o.transition(ctx, transition{id: id, to: StatusCompleted, attempt: &params.Attempt}, func() (Generation, error) {
+	t := transition{id: id, to: StatusCompleted, attempt: &params.Attempt}
+	g, err := o.transition(ctx, t, func() (Generation, error) {
 		return o.session.CompleteGeneration(ctx, completion)
 	})
 	return g, describe(doing, err)
@@ -225,7 +232,8 @@ func (o *operations) CompleteGeneration(ctx context.Context, id uuid.UUID, param
 
 func (p CompleteGenerationParams) completion(id uuid.UUID) engine.Completion {
 	return engine.Completion{
-		ID: id, GenerationTimeSeconds: p.GenerationTimeSeconds, FileSizeBytes: p.FileSizeBytes, Metadata: p.Metadata, Attempt: p.Attempt,
+		ID: id, GenerationTimeSeconds: p.GenerationTimeSeconds, FileSizeBytes: p.FileSizeBytes, Metadata: p.Metadata,
+		Attempt: p.Attempt,
 	}
 }
 

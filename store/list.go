@@ -124,8 +124,9 @@ func (p ListGenerationsParams) query() (listing.Query, error) {
 		return listing.Query{}, err
 	}
 	params := listing.Params{
-		Status: p.Status, ModelName: p.ModelName, BatchID: p.BatchID, Favorite: p.Favorite, CreatedFrom: p.CreatedFrom, CreatedTo: p.CreatedTo,
-		Metadata: p.Metadata, Search: p.Search, OldestFirst: p.OldestFirst, Limit: limit, Offset: int64(p.Offset), After: string(p.After),
+		Status: p.Status, ModelName: p.ModelName, BatchID: p.BatchID, Favorite: p.Favorite,
+		CreatedFrom: p.CreatedFrom, CreatedTo: p.CreatedTo, Metadata: p.Metadata, Search: p.Search,
+		OldestFirst: p.OldestFirst, Limit: limit, Offset: int64(p.Offset), After: string(p.After),
 	}
 	for _, r := range p.MetadataRanges {
 		params.MetadataRanges = append(params.MetadataRanges, listing.Range{Name: r.Key, Low: r.Min, High: r.Max})

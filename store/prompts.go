@@ -61,7 +61,9 @@ func (o *operations) MostUsedPrompts(ctx context.Context, limit int) ([]Prompt, 
 	return o.listPrompts(ctx, "list most used prompts", ListPromptsParams{Limit: limit}, defaultMostUsedPrompts)
 }
 
-func (o *operations) listPrompts(ctx context.Context, doing string, params ListPromptsParams, defaultLimit int) ([]Prompt, error) {
+func (o *operations) listPrompts(
+	ctx context.Context, doing string, params ListPromptsParams, defaultLimit int,
+) ([]Prompt, error) {
 	limit, err := limitOrDefault(params.Limit, defaultLimit)
 	if err != nil {
 		return nil, describe(doing, err)

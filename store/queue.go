@@ -72,7 +72,9 @@ const maxFewRows = 16
 //
 // It returns ErrLeaseLost if the attempt does not hold the generation, whatever its status; ErrCancelRequested if a
 // caller wants it stopped; ErrNotFound; and a *ValidationError for a lease under a second or over a day.
-func (o *operations) ExtendLease(ctx context.Context, id uuid.UUID, attempt int64, lease time.Duration) (Generation, error) {
+func (o *operations) ExtendLease(
+	ctx context.Context, id uuid.UUID, attempt int64, lease time.Duration,
+) (Generation, error) {
 	doing := "extend lease of generation " + id.String()
 	if err := checkAttempt(attempt); err != nil {
 		return Generation{}, describe(doing, err)
@@ -89,7 +91,8 @@ func (o *operations) ExtendLease(ctx context.Context, id uuid.UUID, attempt int6
 // underClaim is the transition of a worker's call during its work.
 func underClaim(id uuid.UUID, attempt int64) transition {
 	return transition{
-		id: id, to: StatusProcessing, from: []Status{StatusProcessing}, attempt: &attempt, needsClaim: true, stopsOnCancel: true,
+		id: id, to: StatusProcessing, from: []Status{StatusProcessing}, attempt: &attempt, needsClaim: true,
+		stopsOnCancel: true,
 	}
 }
 
@@ -140,13 +143,16 @@ func (o *operations) ReleaseGeneration(ctx context.Context, id uuid.UUID, attemp
 // It returns ErrNotFound, ErrLeaseLost and a *TransitionError as CompleteGeneration does, and a *ValidationError for a
 // negative RetryAfter or a message with invalid UTF-8 or a NUL byte. strings.ToValidUTF8 makes valid text of a
 // program's output.
-func (o *operations) FailGeneration(ctx context.Context, id uuid.UUID, params FailGenerationParams) (Generation, error) {
+func (o *operations) FailGeneration(
+	ctx context.Context, id uuid.UUID, params FailGenerationParams,
+) (Generation, error) {
 	doing := "fail generation " + id.String()
 	if err := params.validate(); err != nil {
 		return Generation{}, describe(doing, err)
 	}
 	failure := params.failure(id)
-	g, err := o.transition(ctx, transition{id: id, to: StatusFailed, attempt: &params.Attempt}, func() (Generation, error) {
+	t := transition{id: id, to: StatusFailed, attempt: &params.Attempt}
+	g, err := o.transition(ctx, t, func() (Generation, error) {
 		return o.session.FailGeneration(ctx, failure)
 	})
 	o.notifyDue(g)

@@ -107,7 +107,8 @@ func (e *CountsError) Error() string {
 	for _, d := range e.Differences {
 		differences = append(differences, fmt.Sprintf("%s: %d are counted, %d are there", d.Name, d.Kept, d.There))
 	}
-	return "the counts are wrong, somebody has changed them or switched their triggers off: " + strings.Join(differences, "; ")
+	return "the counts are wrong, somebody has changed them or switched their triggers off: " +
+		strings.Join(differences, "; ")
 }
 
 // CheckCounts compares the counters with the rows, as of one moment. It reads all generations and prompts. It returns a

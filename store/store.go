@@ -25,7 +25,9 @@
 // [Store.Work] claims jobs, runs a handler on each, and stores the results. Any number of processes may work on one
 // database.
 //
-//	err := s.Work(ctx, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+//	err := s.Work(ctx, store.WorkOptions{}, func(
+//		ctx context.Context, g store.Generation,
+//	) (store.CompleteGenerationParams, error) {
 //		size, err := generate(ctx, g)
 //		return store.CompleteGenerationParams{FileSizeBytes: size}, err
 //	})
@@ -35,7 +37,9 @@
 // ListGenerations lists by any mix of status, model, time, metadata and words; SearchPrompts and SearchGenerations
 // search as people type; Stats counts.
 //
-//	page, err := s.ListGenerations(ctx, store.ListGenerationsParams{Status: store.StatusCompleted, Search: "lo-fi -piano"})
+//	page, err := s.ListGenerations(ctx, store.ListGenerationsParams{
+//		Status: store.StatusCompleted, Search: "lo-fi -piano",
+//	})
 //	hits, err := s.SearchPrompts(ctx, `"trap beat" synth*`, 20)
 //	stats, err := s.Stats(ctx)
 //

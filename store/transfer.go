@@ -78,7 +78,8 @@ const (
 func Transfer(ctx context.Context, fromURL, toURL string, opts TransferOptions) (TransferReport, error) {
 	const doing = "transfer"
 	if opts.BatchSize < 0 || opts.BatchSize > maxTransferBatch {
-		return TransferReport{}, describe(doing, dberr.Invalid("batch_size", fmt.Sprintf("is not between 0 and %d", maxTransferBatch)))
+		problem := fmt.Sprintf("is not between 0 and %d", maxTransferBatch)
+		return TransferReport{}, describe(doing, dberr.Invalid("batch_size", problem))
 	}
 	source, err := dburl.Parse(fromURL)
 	if err != nil {
@@ -89,7 +90,8 @@ func Transfer(ctx context.Context, fromURL, toURL string, opts TransferOptions) 
 		return TransferReport{}, err
 	}
 	if destination.Memory != "" {
-		return TransferReport{}, describe(doing, dberr.Invalid("to_url", "is a database in memory, which would be gone when Transfer returns"))
+		return TransferReport{}, describe(doing, dberr.Invalid("to_url",
+			"is a database in memory, which would be gone when Transfer returns"))
 	}
 	// One goroutine uses each store: it needs neither more connections, each with a cache of its own, nor the server's
 	// clock.
@@ -135,7 +137,9 @@ type TransferMismatchError struct {
 }
 
 func (e *TransferMismatchError) Error() string {
-	return fmt.Sprintf("%s differs: the source had %d rows with the hash %s, the destination has %d with %s; somebody has written to one of them meanwhile: stop the writers, empty the destination with store.Reset, and transfer again",
+	return fmt.Sprintf("%s differs: the source had %d rows with the hash %s, the destination has %d with %s; "+
+		"somebody has written to one of them meanwhile: "+
+		"stop the writers, empty the destination with store.Reset, and transfer again",
 		e.Table, e.Source.Rows, e.Source.SHA256, e.Destination.Rows, e.Destination.SHA256)
 }
 
@@ -174,5 +178,6 @@ func (e *UnfitRowsError) Error() string {
 	if e.Total > int64(len(rows)) {
 		more = fmt.Sprintf("; and %d more", e.Total-int64(len(rows)))
 	}
-	return fmt.Sprintf("%d rows cannot be carried, mend or delete them in the source: %s%s", e.Total, strings.Join(rows, "; "), more)
+	return fmt.Sprintf("%d rows cannot be carried, mend or delete them in the source: %s%s",
+		e.Total, strings.Join(rows, "; "), more)
 }

@@ -61,7 +61,9 @@ var errKeptChanging = fmt.Errorf("%w: the generation's status kept changing", Er
 // transition runs change, which checks and writes in one statement. If that changed no row, it reads the row to find
 // out why. The row may have become one that allows the transition meanwhile. Then it tries again; every further try
 // needs another such coincidence.
-func (o *operations) transition(ctx context.Context, t transition, change func() (Generation, error)) (Generation, error) {
+func (o *operations) transition(
+	ctx context.Context, t transition, change func() (Generation, error),
+) (Generation, error) {
 	const tries = 10
 	for range tries {
 		g, err := change()

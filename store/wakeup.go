@@ -33,7 +33,8 @@ func (o *operations) WaitForPending(ctx context.Context) error {
 			return nil
 		}
 		if notified == nil {
-			return describe(doing, fmt.Errorf("%w: nothing is pending and due; wait on the store, not in a transaction", ErrNotFound))
+			return describe(doing, fmt.Errorf("%w: nothing is pending and due; wait on the store, not in a transaction",
+				ErrNotFound))
 		}
 		if err := waitForWakeUp(ctx, notified, o.untilScheduled(ctx, waitPollInterval)); err != nil {
 			return describe(doing, err)

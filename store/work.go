@@ -80,7 +80,10 @@ var errShutdown = errors.New("the worker shuts down")
 // returns the error. It keeps a result as long, and stores it if no other worker has claimed the generation by then. It
 // logs a dropped result as an error. At the shutdown the database has five seconds to answer. Work returns a
 // *ValidationError for bad options, and ErrClosed.
-func (s *Store) Work(ctx context.Context, opts WorkOptions, handler func(ctx context.Context, g Generation) (CompleteGenerationParams, error)) error {
+func (s *Store) Work(
+	ctx context.Context, opts WorkOptions,
+	handler func(ctx context.Context, g Generation) (CompleteGenerationParams, error),
+) error {
 	if handler == nil {
 		return describe("work", dberr.Invalid("handler", "is nil"))
 	}
@@ -400,7 +403,9 @@ func (w *worker) storeResult(g Generation, r result, cause error) {
 		return
 	}
 	w.insist("fail", g, func(ctx context.Context) error {
-		_, err := w.store.FailGeneration(ctx, g.ID, FailGenerationParams{ErrorMessage: storable(r.message), Attempt: g.Attempt})
+		_, err := w.store.FailGeneration(ctx, g.ID, FailGenerationParams{
+			ErrorMessage: storable(r.message), Attempt: g.Attempt,
+		})
 		return err
 	})
 }

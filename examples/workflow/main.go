@@ -172,10 +172,13 @@ func generate(ctx context.Context, s *store.Store, g store.Generation) (store.Co
 	none, start := store.CompleteGenerationParams{}, time.Now()
 	genre, bpm, err := understand(g.Prompt)
 	if err != nil { // the prompt will not become another one
-		_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, ErrorMessage: err.Error(), NoRetry: true})
+		_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{
+			Attempt: g.Attempt, ErrorMessage: err.Error(), NoRetry: true,
+		})
 		return none, errors.Join(err, errGivenUp)
 	}
-	if err := s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{Step: store.StepGenerating, Fraction: 0.1}); err != nil {
+	progress := store.Progress{Step: store.StepGenerating, Fraction: 0.1}
+	if err := s.ReportProgress(ctx, g.ID, g.Attempt, progress); err != nil {
 		return none, err
 	}
 	fileSize, err := writeWAV(filepath.FromSlash(g.FilePath), g, bpm)

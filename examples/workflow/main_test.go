@@ -12,7 +12,9 @@ import (
 )
 
 func TestWorkflow(t *testing.T) {
-	for name, newURL := range map[string]func(testing.TB) string{"sqlite": storetest.URL, "postgres": storetest.PostgresURL} {
+	for name, newURL := range map[string]func(testing.TB) string{
+		"sqlite": storetest.URL, "postgres": storetest.PostgresURL,
+	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
 			url := newURL(t)
@@ -27,7 +29,8 @@ func TestWorkflow(t *testing.T) {
 				is.True(stats.AverageGenerationTimeSeconds > 0)
 				stats.AverageGenerationTimeSeconds = 0
 				is.Equal(stats, store.Stats{
-					TotalGenerations: 40 * (round + 1), CompletedGenerations: 37 * (round + 1), FailedGenerations: 3 * (round + 1), TotalPrompts: 32,
+					TotalGenerations: 40 * (round + 1), CompletedGenerations: 37 * (round + 1),
+					FailedGenerations: 3 * (round + 1), TotalPrompts: 32,
 				})
 				page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{Status: store.StatusCompleted})
 				is.NoErr(err)

@@ -31,7 +31,9 @@ func understand(prompt string) (genre string, bpm float64, err error) {
 
 // describe is the metadata that a model would report of its work.
 func describe(genre string, bpm float64) store.MusicMetadata {
-	music := store.MusicMetadata{BPM: bpm, Key: "Am", Genre: genre, Instruments: []string{"kick", "hi-hat", "bass"}, Energy: new(min(1, bpm/180))}
+	music := store.MusicMetadata{
+		BPM: bpm, Key: "Am", Genre: genre, Instruments: []string{"kick", "hi-hat", "bass"}, Energy: new(min(1, bpm/180)),
+	}
 	switch {
 	case bpm < 90:
 		music.Tempo = "slow"

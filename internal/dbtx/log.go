@@ -57,7 +57,9 @@ func (l loggedDB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 	return &watchedRow{l.DBTX.QueryRow(ctx, sql, args...), func(err error) { l.log(ctx, sql, start, err) }}
 }
 
-func (l loggedDB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+func (l loggedDB) CopyFrom(
+	ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource,
+) (int64, error) {
 	start := time.Now()
 	copied, err := l.DBTX.CopyFrom(ctx, table, columns, rows)
 	l.log(ctx, "COPY", start, err)
@@ -86,7 +88,8 @@ func queryName(sql string) string {
 		return name
 	}
 	words := strings.Fields(sql)
-	if len(words) == 0 || len(words[0]) > len("SAVEPOINT") || strings.ContainsFunc(words[0], func(r rune) bool { return !unicode.IsLetter(r) }) {
+	if len(words) == 0 || len(words[0]) > len("SAVEPOINT") ||
+		strings.ContainsFunc(words[0], func(r rune) bool { return !unicode.IsLetter(r) }) {
 		return "unnamed"
 	}
 	return words[0]

@@ -20,7 +20,10 @@ const (
 // Pages walks the rows of a table by keyset pagination, in the order of a key, from start to the end. read returns the
 // rows of the next page, and next the key to go on from after the last row of a page, or false if there can be no more
 // rows.
-func Pages[Key, Row any](ctx context.Context, s Session, start Key, read func(q Queries, from Key) ([]Row, error), next func(last Row) (Key, bool)) iter.Seq2[[]Row, error] {
+func Pages[Key, Row any](
+	ctx context.Context, s Session, start Key, read func(q Queries, from Key) ([]Row, error),
+	next func(last Row) (Key, bool),
+) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
 		for from, more := start, true; more; {
 			var page []Row

@@ -63,7 +63,9 @@ func (s Single) FailGeneration(ctx context.Context, failure Failure) (g storaged
 func (s Single) ExtendLease(ctx context.Context, extension Extension) (g storagedb.Generation, err error) {
 	err = s.Write(ctx, Statement, func(q Queries) (err error) {
 		expires := extension.Expires(s.Now())
-		g, err = q.ExtendLease(ctx, storagedb.ExtendLeaseParams{LeaseExpiresAt: &expires, ID: extension.ID, Attempt: extension.Attempt})
+		g, err = q.ExtendLease(ctx, storagedb.ExtendLeaseParams{
+			LeaseExpiresAt: &expires, ID: extension.ID, Attempt: extension.Attempt,
+		})
 		return err
 	})
 	return g, err

@@ -58,7 +58,8 @@ func (k Key) Cursor() string {
 // parseCursor returns the key of a cursor that is not empty.
 func parseCursor(cursor string) (Key, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(cursor) != base64.RawURLEncoding.EncodedLen(cursorBytes) || len(raw) != cursorBytes || raw[0] != cursorVersion ||
+	if err != nil || len(cursor) != base64.RawURLEncoding.EncodedLen(cursorBytes) ||
+		len(raw) != cursorBytes || raw[0] != cursorVersion ||
 		binary.BigEndian.Uint32(raw[cursorBytes-4:]) != crc32.ChecksumIEEE(raw[:cursorBytes-4]) {
 		return Key{}, dberr.Invalid("after", "is not a cursor that this store gave out")
 	}

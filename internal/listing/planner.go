@@ -212,13 +212,16 @@ func (p planner) sources(q Query) (sources []source) {
 	if q.BatchID != uuid.Nil {
 		sources = append(sources, source{
 			size: func(atMost int64) (int64, error) {
-				return queries.CountPlacesOfBatch(ctx, storagedb.CountPlacesOfBatchParams{BatchID: &q.BatchID, CreatedFrom: from, CreatedTo: to, AtMost: atMost})
+				return queries.CountPlacesOfBatch(ctx, storagedb.CountPlacesOfBatchParams{
+					BatchID: &q.BatchID, CreatedFrom: from, CreatedTo: to, AtMost: atMost,
+				})
 			},
 			guess: shareOf(100),
 			keys: func(q Query, n int64) ([]Key, bool, error) {
 				params := storagedb.NewestPlacesOfBatchParams{
 					BatchID:         &q.BatchID,
-					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+					AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 				}
 				if q.OldestFirst {
 					rows, err := queries.OldestPlacesOfBatch(ctx, storagedb.OldestPlacesOfBatchParams(params))
@@ -242,12 +245,15 @@ func (p planner) sources(q Query) (sources []source) {
 	if q.Favorite {
 		sources = append(sources, source{
 			size: func(atMost int64) (int64, error) {
-				return queries.CountPlacesOfFavorites(ctx, storagedb.CountPlacesOfFavoritesParams{CreatedFrom: from, CreatedTo: to, AtMost: atMost})
+				return queries.CountPlacesOfFavorites(ctx, storagedb.CountPlacesOfFavoritesParams{
+					CreatedFrom: from, CreatedTo: to, AtMost: atMost,
+				})
 			},
 			guess: shareOf(50),
 			keys: func(q Query, n int64) ([]Key, bool, error) {
 				params := storagedb.NewestPlacesOfFavoritesParams{
-					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+					AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 				}
 				if q.OldestFirst {
 					rows, err := queries.OldestPlacesOfFavorites(ctx, storagedb.OldestPlacesOfFavoritesParams(params))
@@ -276,7 +282,8 @@ func (p planner) statusAndModelSources(q Query) []source {
 			keys: func(q Query, n int64) ([]Key, bool, error) {
 				params := storagedb.NewestPlacesOfStatusAndModelParams{
 					Status: q.Status, ModelName: q.ModelName,
-					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+					AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 				}
 				if q.OldestFirst {
 					rows, err := queries.OldestPlacesOfStatusAndModel(ctx, storagedb.OldestPlacesOfStatusAndModelParams(params))
@@ -289,13 +296,16 @@ func (p planner) statusAndModelSources(q Query) []source {
 	case q.Status != "":
 		return []source{{
 			size: func(atMost int64) (int64, error) {
-				return queries.CountPlacesOfStatus(ctx, storagedb.CountPlacesOfStatusParams{Status: q.Status, CreatedFrom: from, CreatedTo: to, AtMost: atMost})
+				return queries.CountPlacesOfStatus(ctx, storagedb.CountPlacesOfStatusParams{
+					Status: q.Status, CreatedFrom: from, CreatedTo: to, AtMost: atMost,
+				})
 			},
 			guess: func(counts storagedb.StatsRow) int64 { return counts.OfStatus(q.Status) },
 			keys: func(q Query, n int64) ([]Key, bool, error) {
 				params := storagedb.NewestPlacesOfStatusParams{
 					Status:          q.Status,
-					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+					AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 				}
 				if q.OldestFirst {
 					rows, err := queries.OldestPlacesOfStatus(ctx, storagedb.OldestPlacesOfStatusParams(params))
@@ -308,13 +318,16 @@ func (p planner) statusAndModelSources(q Query) []source {
 	case q.ModelName != "":
 		return []source{{
 			size: func(atMost int64) (int64, error) {
-				return queries.CountPlacesOfModel(ctx, storagedb.CountPlacesOfModelParams{ModelName: q.ModelName, CreatedFrom: from, CreatedTo: to, AtMost: atMost})
+				return queries.CountPlacesOfModel(ctx, storagedb.CountPlacesOfModelParams{
+					ModelName: q.ModelName, CreatedFrom: from, CreatedTo: to, AtMost: atMost,
+				})
 			},
 			guess: shareOf(4),
 			keys: func(q Query, n int64) ([]Key, bool, error) {
 				params := storagedb.NewestPlacesOfModelParams{
 					ModelName:       q.ModelName,
-					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+					AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 				}
 				if q.OldestFirst {
 					rows, err := queries.OldestPlacesOfModel(ctx, storagedb.OldestPlacesOfModelParams(params))
@@ -331,7 +344,8 @@ func (p planner) statusAndModelSources(q Query) []source {
 // allKeys reads the whole list. It is where to look if no filter has an index.
 func (p planner) allKeys(q Query, n int64) ([]Key, bool, error) {
 	params := storagedb.NewestPlacesParams{
-		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+		AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 	}
 	if q.OldestFirst {
 		rows, err := p.queries.OldestPlaces(p.ctx, storagedb.OldestPlacesParams(params))
@@ -406,7 +420,9 @@ func (p planner) promptSource(whole Query, prompts []int64) source {
 
 // merged returns the first n keys of some groups. It reads the first few keys of each group, and more if these are too
 // few.
-func (q Query) merged(groups int, n int64, first func(each int64) ([]GroupedKey, error)) (keys []Key, more bool, err error) {
+func (q Query) merged(
+	groups int, n int64, first func(each int64) ([]GroupedKey, error),
+) (keys []Key, more bool, err error) {
 	if groups == 0 {
 		return nil, false, nil
 	}

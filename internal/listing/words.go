@@ -61,7 +61,9 @@ func ParseWords(typed string) Words {
 
 // addTo adds a new term to the list, and its words to the count.
 func (t Term) addTo(terms []Term, words int) ([]Term, int) {
-	if slices.ContainsFunc(terms, func(known Term) bool { return known.prefix == t.prefix && slices.Equal(known.words, t.words) }) {
+	if slices.ContainsFunc(terms, func(known Term) bool {
+		return known.prefix == t.prefix && slices.Equal(known.words, t.words)
+	}) {
 		return terms, words
 	}
 	return append(terms, t), words + len(t.words)

@@ -48,7 +48,8 @@ func Repair(ctx context.Context, e engine.Engine, now func() time.Time, filesRoo
 	return mended.report(), nil
 }
 
-var errBroken = errors.New("the database file is broken, and was not written to: see what Check says, and restore a backup")
+var errBroken = errors.New("the database file is broken, and was not written to: " +
+	"see what Check says, and restore a backup")
 
 // wantWhole returns an error if the engine finds its own files broken.
 func (r repairer) wantWhole(ctx context.Context) error {
@@ -61,7 +62,9 @@ func (r repairer) wantWhole(ctx context.Context) error {
 }
 
 // repairOne finds, mends, and finds again. It leaves what cannot be read: Check reports that.
-func (r repairer) repairOne(ctx context.Context, find check, mend func(context.Context, []engine.Finding) error, mended *findings) error {
+func (r repairer) repairOne(
+	ctx context.Context, find check, mend func(context.Context, []engine.Finding) error, mended *findings,
+) error {
 	var wrong []engine.Finding
 	err := find(ctx, func(f engine.Finding) {
 		if f.Repairable {
@@ -163,7 +166,9 @@ func (r repairer) rescueStuck(ctx context.Context, _ []engine.Finding) error {
 }
 
 // mendMetadata mends the entries of one page of generations at a time, and leaves the database to others in between.
-func (r repairer) mendMetadata(mend func(engine.Queries, context.Context, []uuid.UUID) error) func(context.Context, []engine.Finding) error {
+func (r repairer) mendMetadata(
+	mend func(engine.Queries, context.Context, []uuid.UUID) error,
+) func(context.Context, []engine.Finding) error {
 	return func(ctx context.Context, wrong []engine.Finding) error {
 		ids := make([]uuid.UUID, len(wrong))
 		for i, f := range wrong {

@@ -43,8 +43,8 @@ func (e *Engine) newQueues() queues {
 			(*dialect).failUnlocked)),
 		extensions: newQueue(e, changeBatch(func(x engine.Extension) uuid.UUID { return x.ID }, idOf,
 			(*dialect).extendUnlocked)),
-		reports: newQueue(e, changeBatch(func(r engine.Report) uuid.UUID { return r.ID }, func(id uuid.UUID) uuid.UUID { return id },
-			(*dialect).reportUnlocked)),
+		reports: newQueue(e, changeBatch(func(r engine.Report) uuid.UUID { return r.ID },
+			func(id uuid.UUID) uuid.UUID { return id }, (*dialect).reportUnlocked)),
 	}
 }
 
@@ -187,7 +187,9 @@ func (e *Engine) ReportProgress(ctx context.Context, report engine.Report) error
 	return err
 }
 
-func (d *dialect) createBatch(ctx context.Context, batch []*commit.Write[engine.Creation, storagedb.Generation], now time.Time) error {
+func (d *dialect) createBatch(
+	ctx context.Context, batch []*commit.Write[engine.Creation, storagedb.Generation], now time.Time,
+) error {
 	creations := make([]engine.Creation, len(batch))
 	for i, w := range batch {
 		creations[i] = w.Op
@@ -202,7 +204,9 @@ func (d *dialect) createBatch(ctx context.Context, batch []*commit.Write[engine.
 	return nil
 }
 
-func (d *dialect) trackBatch(ctx context.Context, batch []*commit.Write[string, storagedb.Prompt], now time.Time) error {
+func (d *dialect) trackBatch(
+	ctx context.Context, batch []*commit.Write[string, storagedb.Prompt], now time.Time,
+) error {
 	params := pgdb.TrackPromptsParams{UsedAt: now}
 	for _, w := range batch {
 		params.Texts = append(params.Texts, w.Op)
@@ -250,7 +254,9 @@ func changeBatch[T, R any](idOfOp func(T) uuid.UUID, idOfRow func(R) uuid.UUID,
 }
 
 // completeUnlocked completes the generations that no other transaction has locked.
-func (d *dialect) completeUnlocked(ctx context.Context, completions []engine.Completion, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) completeUnlocked(
+	ctx context.Context, completions []engine.Completion, now time.Time,
+) ([]storagedb.Generation, error) {
 	params := pgdb.CompleteGenerationsParams{CompletedAt: now}
 	for _, c := range completions {
 		params.Ids = append(params.Ids, c.ID)
@@ -264,7 +270,9 @@ func (d *dialect) completeUnlocked(ctx context.Context, completions []engine.Com
 }
 
 // failUnlocked ends attempts of the generations that no other transaction has locked.
-func (d *dialect) failUnlocked(ctx context.Context, failures []engine.Failure, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) failUnlocked(
+	ctx context.Context, failures []engine.Failure, now time.Time,
+) ([]storagedb.Generation, error) {
 	var backingOff []uuid.UUID
 	for _, f := range failures {
 		if f.BacksOff() {
@@ -293,7 +301,9 @@ func (d *dialect) failUnlocked(ctx context.Context, failures []engine.Failure, n
 	return generations(failed), err
 }
 
-func (d *dialect) extendUnlocked(ctx context.Context, extensions []engine.Extension, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) extendUnlocked(
+	ctx context.Context, extensions []engine.Extension, now time.Time,
+) ([]storagedb.Generation, error) {
 	var params pgdb.ExtendLeasesParams
 	for _, x := range extensions {
 		params.Ids = append(params.Ids, x.ID)

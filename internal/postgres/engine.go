@@ -66,7 +66,9 @@ const (
 const defaultConns = 10
 
 // New returns an engine. Its pools connect when they are first used.
-func New(ctx context.Context, t dburl.Target, opts engine.Options, now func() time.Time, logger *slog.Logger) (*Engine, error) {
+func New(
+	ctx context.Context, t dburl.Target, opts engine.Options, now func() time.Time, logger *slog.Logger,
+) (*Engine, error) {
 	e := &Engine{waitTimeout: opts.BusyTimeout, now: now, logger: logger}
 	e.alarm = engine.NewAlarm(e.listen)
 	e.notifier.send = e.sendNotification
@@ -135,7 +137,8 @@ func (e *Engine) acquire(ctx context.Context, pool *pgxpool.Pool, waitTimeout ti
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	conn, err := dbtx.WaitUntil(ctx, time.Now().Add(waitTimeout), dbtx.ForConnection, func(ctx context.Context) (*pgxpool.Conn, error) {
+	deadline := time.Now().Add(waitTimeout)
+	conn, err := dbtx.WaitUntil(ctx, deadline, dbtx.ForConnection, func(ctx context.Context) (*pgxpool.Conn, error) {
 		conn, err := pool.Acquire(ctx)
 		return conn, Classify(err)
 	})
@@ -147,7 +150,9 @@ func (e *Engine) acquire(ctx context.Context, pool *pgxpool.Pool, waitTimeout ti
 
 // on runs fn on a connection. If the server has closed that connection while it was idle, and nothing was sent, fn runs
 // again on another one. At most as many connections as the pool holds can be stale.
-func (e *Engine) on(ctx context.Context, pool *pgxpool.Pool, waitTimeout time.Duration, fn func(*pgxpool.Conn) error) error {
+func (e *Engine) on(
+	ctx context.Context, pool *pgxpool.Pool, waitTimeout time.Duration, fn func(*pgxpool.Conn) error,
+) error {
 	for stale := int32(0); ; stale++ {
 		conn, err := e.acquire(ctx, pool, waitTimeout)
 		if err != nil {
@@ -168,7 +173,9 @@ func (e *Engine) releasing(conn *pgxpool.Conn, fn func(*pgxpool.Conn) error) err
 
 // Read runs fn on a connection to the primary.
 func (e *Engine) Read(ctx context.Context, fn func(engine.Queries) error) error {
-	return e.on(ctx, e.pool, e.waitTimeout, func(conn *pgxpool.Conn) error { return fn(e.Queries(dbtx.Logged(conn, e.logger))) })
+	return e.on(ctx, e.pool, e.waitTimeout, func(conn *pgxpool.Conn) error {
+		return fn(e.Queries(dbtx.Logged(conn, e.logger)))
+	})
 }
 
 // ReadStale asks the replicas in turn, or the primary if a replica cannot answer.
@@ -176,13 +183,16 @@ func (e *Engine) ReadStale(ctx context.Context, fn func(engine.Queries) error) e
 	if len(e.replicas) > 0 {
 		chosen := e.replicas[e.turn.Add(1)%uint32(len(e.replicas))]
 		if chosen.downUntil.Load() < time.Now().UnixNano() {
-			err := e.on(ctx, chosen.pool, min(e.waitTimeout, replicaTimeout), func(conn *pgxpool.Conn) error { return fn(e.Queries(dbtx.Logged(conn, e.logger))) })
+			err := e.on(ctx, chosen.pool, min(e.waitTimeout, replicaTimeout), func(conn *pgxpool.Conn) error {
+				return fn(e.Queries(dbtx.Logged(conn, e.logger)))
+			})
 			if err == nil || errors.Is(err, pgx.ErrNoRows) || ctx.Err() != nil {
 				return err
 			}
 			chosen.downUntil.Store(time.Now().Add(replicaCooldown).UnixNano())
 			if e.logger != nil {
-				e.logger.LogAttrs(ctx, slog.LevelWarn, "replica passed over", slog.Duration("for", replicaCooldown), slog.String("error", dberr.Code(err)))
+				e.logger.LogAttrs(ctx, slog.LevelWarn, "replica passed over",
+					slog.Duration("for", replicaCooldown), slog.String("error", dberr.Code(err)))
 			}
 		}
 	}
@@ -217,7 +227,9 @@ func (e *Engine) InTx(ctx context.Context, fn func(db storagedb.DBTX, state func
 	return err
 }
 
-func (e *Engine) runTx(ctx context.Context, tx pgx.Tx, fn func(db storagedb.DBTX, state func() dbtx.State) error) error {
+func (e *Engine) runTx(
+	ctx context.Context, tx pgx.Tx, fn func(db storagedb.DBTX, state func() dbtx.State) error,
+) error {
 	defer rollback(ctx, tx) // does nothing after a commit; runs also if fn panics
 	state := func() dbtx.State {
 		switch tx.Conn().PgConn().TxStatus() {

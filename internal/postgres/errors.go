@@ -29,7 +29,8 @@ func classifyCode(postgres *pgconn.PgError, err error) error {
 	case "23514": // check_violation
 		return fmt.Errorf("%w: %w", dberr.RefusedBySchema(postgres.ConstraintName), err)
 	case "55P03": // lock_not_available: our lock_timeout
-		return fmt.Errorf("%w: another transaction holds the row; inside InTx use the tx, not the store: %w", dberr.ErrBusy, err)
+		return fmt.Errorf("%w: another transaction holds the row; inside InTx use the tx, not the store: %w",
+			dberr.ErrBusy, err)
 	case "40001", "40P01", "53300": // serialization_failure, deadlock_detected, too_many_connections
 		return fmt.Errorf("%w: %w", dberr.ErrBusy, err)
 	case "53100": // disk_full

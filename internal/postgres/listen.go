@@ -39,7 +39,8 @@ func (e *Engine) listen(ctx context.Context) {
 			pause = listenBackoff
 		}
 		if e.logger != nil {
-			e.logger.LogAttrs(ctx, slog.LevelWarn, "listening for work was interrupted", slog.Duration("again_in", pause), slog.String("error", dberr.Code(err)))
+			e.logger.LogAttrs(ctx, slog.LevelWarn, "listening for work was interrupted",
+				slog.Duration("again_in", pause), slog.String("error", dberr.Code(err)))
 		}
 		select {
 		case <-ctx.Done():
@@ -104,7 +105,8 @@ func (e *Engine) sendNotification() {
 	// From the pool itself: Close lets what was announced before be sent.
 	_, err := e.pool.Exec(ctx, notifyStatement)
 	if err != nil && e.logger != nil {
-		e.logger.LogAttrs(ctx, slog.LevelWarn, "others were not notified of work, and will find it when they look", slog.String("error", dberr.Code(err)))
+		e.logger.LogAttrs(ctx, slog.LevelWarn, "others were not notified of work, and will find it when they look",
+			slog.String("error", dberr.Code(err)))
 	}
 }
 

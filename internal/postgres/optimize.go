@@ -9,7 +9,8 @@ import (
 
 // tables are the store's own.
 var tables = []string{
-	"prompts", "prompts_search", "generations", "generation_metadata", "generation_errors", "generation_counters", "generation_queue",
+	"prompts", "prompts_search", "generations", "generation_metadata", "generation_errors", "generation_counters",
+	"generation_queue",
 }
 
 // Optimize runs ANALYZE or VACUUM (ANALYZE) on the store's tables. Both take a lock that admits one of them per table,

@@ -97,7 +97,8 @@ func (e *Engine) catchUp() {
 		return
 	}
 	c.written.Store(0)
-	e.logCheckpoint(errors.Join(e.runCheckpoint(c, catchUpRounds), e.setAutoCheckpoint(context.Background(), autoCheckpointPages)))
+	e.logCheckpoint(errors.Join(
+		e.runCheckpoint(c, catchUpRounds), e.setAutoCheckpoint(context.Background(), autoCheckpointPages)))
 }
 
 func (e *Engine) backupFrom(ctx context.Context, path string, pool chan *sqliteconn.Conn) error {

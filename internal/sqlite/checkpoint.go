@@ -66,7 +66,8 @@ func (e *Engine) checkpoint() {
 
 func (e *Engine) logCheckpoint(err error) {
 	if err != nil && e.logger != nil && !errors.Is(err, dberr.ErrClosed) {
-		e.logger.LogAttrs(context.Background(), slog.LevelWarn, "checkpoint failed, and the log grows until one succeeds", slog.String("error", dberr.Code(err)))
+		e.logger.LogAttrs(context.Background(), slog.LevelWarn, "checkpoint failed, and the log grows until one succeeds",
+			slog.String("error", dberr.Code(err)))
 	}
 }
 

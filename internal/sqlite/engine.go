@@ -64,7 +64,9 @@ func readersFor(maxConns int) int {
 
 // New returns an engine. It opens a connection only for a database in memory, which exists while it has one; call
 // OpenWriter when the schema is in order.
-func New(ctx context.Context, t dburl.Target, opts engine.Options, now func() time.Time, logger *slog.Logger) (*Engine, error) {
+func New(
+	ctx context.Context, t dburl.Target, opts engine.Options, now func() time.Time, logger *slog.Logger,
+) (*Engine, error) {
 	if err := registerFunctions(); err != nil {
 		return nil, err
 	}
@@ -72,8 +74,9 @@ func New(ctx context.Context, t dburl.Target, opts engine.Options, now func() ti
 	if opts.ReadOnly {
 		settings = sqliteconn.WithoutLog(settings)
 	}
+	autoCheckpoint := "wal_autocheckpoint(" + strconv.Itoa(autoCheckpointPages) + ")"
 	e := &Engine{
-		dsn:         sqliteconn.DSN(t, append([]string{"foreign_keys(ON)", "wal_autocheckpoint(" + strconv.Itoa(autoCheckpointPages) + ")"}, settings...)...),
+		dsn:         sqliteconn.DSN(t, append([]string{"foreign_keys(ON)", autoCheckpoint}, settings...)...),
 		path:        t.Path,
 		waitTimeout: opts.BusyTimeout,
 		now:         now,
@@ -84,7 +87,8 @@ func New(ctx context.Context, t dburl.Target, opts engine.Options, now func() ti
 	}
 	e.writer <- nil
 	e.Single = engine.Single{Write: e.Write, Now: now}
-	e.queue = commit.New(e.waitTimeout, commit.Options{Batches: 1, Afterwards: e.checkpoint}, e.beginBatch) // one writer, one batch
+	oneBatch := commit.Options{Batches: 1, Afterwards: e.checkpoint} // because there is one writer
+	e.queue = commit.New(e.waitTimeout, oneBatch, e.beginBatch)
 	if e.memory {
 		e.alarm = engine.NewAlarm(nil) // there are no other processes
 		e.readers = e.writer
@@ -214,10 +218,11 @@ func (e *Engine) begin(ctx context.Context, deadline time.Time) (*writerTx, erro
 	tx := &writerTx{engine: e, conn: conn, db: dbtx.Logged(conn, e.logger)}
 	// IMMEDIATE, because a transaction that first reads and then writes cannot wait for the lock: its snapshot is stale.
 	// An error does not mean that it has not begun: modernc returns the end of a context after a success, too.
-	if _, err := dbtx.WaitUntil(ctx, deadline, "the write of another process to end", func(ctx context.Context) (struct{}, error) {
+	begin := func(ctx context.Context) (struct{}, error) {
 		_, err := tx.db.Exec(ctx, "BEGIN IMMEDIATE")
 		return struct{}{}, sqliteconn.Classify(err)
-	}); err != nil {
+	}
+	if _, err := dbtx.WaitUntil(ctx, deadline, "the write of another process to end", begin); err != nil {
 		tx.end()
 		return nil, err
 	}

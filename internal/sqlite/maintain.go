@@ -26,7 +26,8 @@ func (d *dialect) PruneGenerations(ctx context.Context, ids []uuid.UUID, pruned 
 		return nil, err
 	}
 	return d.own.PruneGenerations(ctx, sqlitedb.PruneGenerationsParams{
-		Ids: string(list), Status: pruned.Status, FavoritesToo: pruned.FavoritesToo, CreatedBefore: pruned.Before, CompletedBefore: &pruned.Before,
+		Ids: string(list), Status: pruned.Status, FavoritesToo: pruned.FavoritesToo, CreatedBefore: pruned.Before,
+		CompletedBefore: &pruned.Before,
 	})
 }
 
@@ -54,7 +55,9 @@ func (e *Engine) withExclusiveConn(ctx context.Context, fn func(conn storagedb.D
 
 // withDedicatedConn runs fn on a new connection, whose temporary data goes to files: it may be as large as the
 // database. The caller holds another connection, so that Close waits.
-func (e *Engine) withDedicatedConn(ctx context.Context, deadline time.Time, waitTimeout time.Duration, fn func(conn storagedb.DBTX) error) error {
+func (e *Engine) withDedicatedConn(
+	ctx context.Context, deadline time.Time, waitTimeout time.Duration, fn func(conn storagedb.DBTX) error,
+) error {
 	conn, err := sqliteconn.OpenWhenFree(ctx, deadline, e.dsn, waitTimeout)
 	if err != nil {
 		return err
@@ -124,16 +127,20 @@ const searchIndexName = "prompts_search"
 func (e *Engine) CheckSearchIndex(ctx context.Context, found func(engine.Finding)) error {
 	return e.Read(ctx, func(q engine.Queries) error {
 		db := q.DB
-		if err := findIDs(ctx, db, "SELECT p.id FROM prompts AS p WHERE NOT EXISTS (SELECT 1 FROM prompts_search_docsize AS d WHERE d.id = p.id)", "the full-text index misses the prompt", found); err != nil {
+		if err := findIDs(ctx, db, "the full-text index misses the prompt", `SELECT p.id FROM prompts AS p
+			WHERE NOT EXISTS (SELECT 1 FROM prompts_search_docsize AS d WHERE d.id = p.id)`, found); err != nil {
 			return err
 		}
-		if err := findIDs(ctx, db, "SELECT d.id FROM prompts_search_docsize AS d WHERE NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = d.id)", "the full-text index has a prompt that does not exist", found); err != nil {
+		if err := findIDs(ctx, db, "the full-text index has a prompt that does not exist",
+			`SELECT d.id FROM prompts_search_docsize AS d
+			WHERE NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = d.id)`, found); err != nil {
 			return err
 		}
 		return e.withDedicatedConn(ctx, time.Now().Add(e.waitTimeout), e.waitTimeout, func(conn storagedb.DBTX) error {
 			err := compareSearchIndex(ctx, conn)
 			if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code() == sqlite3.SQLITE_CORRUPT_VTAB {
-				found(engine.Finding{Kind: engine.FindingIntegrity, ID: searchIndexName, Detail: "the full-text index is not that of the prompts' texts", Repairable: true})
+				found(engine.Finding{Kind: engine.FindingIntegrity, ID: searchIndexName, Repairable: true,
+					Detail: "the full-text index is not that of the prompts' texts"})
 				return nil
 			}
 			return err
@@ -141,7 +148,7 @@ func (e *Engine) CheckSearchIndex(ctx context.Context, found func(engine.Finding
 	})
 }
 
-func findIDs(ctx context.Context, db storagedb.DBTX, query, detail string, found func(engine.Finding)) error {
+func findIDs(ctx context.Context, db storagedb.DBTX, detail, query string, found func(engine.Finding)) error {
 	rows, err := db.Query(ctx, query)
 	if err != nil {
 		return err
@@ -156,7 +163,8 @@ func findIDs(ctx context.Context, db storagedb.DBTX, query, detail string, found
 // compareSearchIndex returns an error of code SQLITE_CORRUPT_VTAB if the full-text index is wrong.
 func compareSearchIndex(ctx context.Context, conn storagedb.DBTX) error {
 	var created string
-	if err := conn.QueryRow(ctx, "SELECT sql FROM sqlite_schema WHERE name = $1", searchIndexName).Scan(&created); err != nil {
+	err := conn.QueryRow(ctx, "SELECT sql FROM sqlite_schema WHERE name = $1", searchIndexName).Scan(&created)
+	if err != nil {
 		return err
 	}
 	statements := []string{
@@ -171,7 +179,8 @@ func compareSearchIndex(ctx context.Context, conn storagedb.DBTX) error {
 		table := searchIndexName + "_" + part
 		statements = append(statements, "DELETE FROM copy."+table, "INSERT INTO copy."+table+" SELECT * FROM main."+table)
 	}
-	statements = append(statements, "COMMIT", "INSERT INTO copy.prompts_search (prompts_search, rank) VALUES ('integrity-check', 1)")
+	statements = append(statements, "COMMIT",
+		"INSERT INTO copy.prompts_search (prompts_search, rank) VALUES ('integrity-check', 1)")
 	for _, statement := range statements {
 		if _, err := conn.Exec(ctx, statement); err != nil {
 			return err
@@ -190,12 +199,16 @@ func (e *Engine) MendSearchIndex(ctx context.Context, _ []engine.Finding) error 
 
 func (d *dialect) MetadataToCheck(ctx context.Context, from uuid.UUID) ([]engine.CheckedMetadata, error) {
 	page, err := d.own.MetadataToCheck(ctx, sqlitedb.MetadataToCheckParams{FromID: from, RowLimit: engine.PageRows})
-	return engine.MapRows(page, func(row sqlitedb.MetadataToCheckRow) engine.CheckedMetadata { return engine.CheckedMetadata(row) }), err
+	return engine.MapRows(page, func(row sqlitedb.MetadataToCheckRow) engine.CheckedMetadata {
+		return engine.CheckedMetadata(row)
+	}), err
 }
 
 func (d *dialect) SurplusMetadata(ctx context.Context) ([]engine.SurplusMetadata, error) {
 	surplus, err := d.own.SurplusMetadata(ctx)
-	return engine.MapRows(surplus, func(row sqlitedb.SurplusMetadataRow) engine.SurplusMetadata { return engine.SurplusMetadata(row) }), err
+	return engine.MapRows(surplus, func(row sqlitedb.SurplusMetadataRow) engine.SurplusMetadata {
+		return engine.SurplusMetadata(row)
+	}), err
 }
 
 func (d *dialect) AddMissingMetadata(ctx context.Context, ids []uuid.UUID) error {

@@ -46,7 +46,8 @@ func (e *Engine) mergeSearchIndex(ctx context.Context) error {
 			if err := db.QueryRow(ctx, "SELECT total_changes()").Scan(&before); err != nil {
 				return err
 			}
-			if _, err := db.Exec(ctx, "INSERT INTO prompts_search (prompts_search, rank) VALUES ('merge', "+pages+")"); err != nil {
+			_, err := db.Exec(ctx, "INSERT INTO prompts_search (prompts_search, rank) VALUES ('merge', "+pages+")")
+			if err != nil {
 				return err
 			}
 			took = time.Since(began)

@@ -22,7 +22,7 @@ var DurableSettings = []string{
 	"synchronous(FULL)",      // a commit that was acknowledged survives a power cut
 	"recursive_triggers(ON)", // else REPLACE would delete without the triggers that count and index
 	"cache_size(-32768)",     // in KiB; with the default of 2 MiB a bulk insert writes pages before it commits
-	"temp_store(MEMORY)",     // for copies of the pages that a statement changes; on disk they slow a bulk insert by a third
+	"temp_store(MEMORY)",     // for the copies of pages that a statement changes; on disk, a bulk insert is a third slower
 }
 
 // openTimeout is busy_timeout while a connection is opened. It is short, because modernc ignores the context then.

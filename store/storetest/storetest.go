@@ -102,7 +102,8 @@ func closeInTime(t testing.TB, s *store.Store) {
 	select {
 	case <-closed:
 	case <-time.After(10 * time.Second):
-		t.Error("storetest: the store does not close: a result of DB().Query was not closed, a row not scanned, or an InTx still runs")
+		t.Error("storetest: the store does not close: a result of DB().Query was not closed, a row not scanned, " +
+			"or an InTx still runs")
 	}
 }
 
