@@ -41,8 +41,8 @@ var added = []struct{ name, postgres, sqlite, field, peersType, entField, hash s
 	},
 }
 
-// The test takes the steps that CONTRIBUTING.md gives for a new column, in a copy of the repository. It also leaves out each of
-// them once: make verify must name it.
+// The test takes the steps that CONTRIBUTING.md gives for a new column, in a copy of the repository. It also leaves out
+// each of them once: make verify must name it.
 func TestAddingAColumn(t *testing.T) {
 	if os.Getenv("TEST_ALL") == "" {
 		t.Skip("it generates, verifies and compiles a copy of the repository; TEST_ALL=1 runs it, as make test-all does")

@@ -112,8 +112,8 @@ func columnsOf(t *testing.T, driver, source, query string) map[string][]string {
 func withoutVersions(dump string) string {
 	var lines []string
 	for line := range strings.Lines(dump) {
-		if strings.HasPrefix(line, "-- Dumped ") || strings.HasPrefix(line, `\restrict `) || strings.HasPrefix(line, `\unrestrict `) ||
-			strings.HasPrefix(line, "SET transaction_timeout ") {
+		if strings.HasPrefix(line, "-- Dumped ") || strings.HasPrefix(line, "SET transaction_timeout ") ||
+			strings.HasPrefix(line, `\restrict `) || strings.HasPrefix(line, `\unrestrict `) {
 			continue
 		}
 		lines = append(lines, line)

@@ -7,8 +7,8 @@ import (
 	"github.com/dgx-music/storage/internal/pythondb"
 )
 
-// AdoptionError is returned by [Migrate] for a database of the Python service that holds what the store cannot. The database
-// was left as it is. Match it with errors.As.
+// AdoptionError is returned by [Migrate] for a database of the Python service that holds what the store cannot. The
+// database was left as it is. Match it with errors.As.
 type AdoptionError struct {
 	Problems []AdoptionProblem // the first 100
 	Total    int               // the number of all problems
@@ -36,7 +36,8 @@ func newAdoptionError(e *pythondb.Error) *AdoptionError {
 
 func (e *AdoptionError) Error() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "the database of the Python service holds %d things that the store cannot carry, and nothing was changed:", e.Total)
+	fmt.Fprintf(&text, "the database of the Python service holds %d things that the store cannot carry, "+
+		"and nothing was changed:", e.Total)
 	shown := e.Problems[:min(len(e.Problems), shownProblems)]
 	for _, p := range shown {
 		fmt.Fprintf(&text, "\n- %s", p)

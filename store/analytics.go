@@ -14,12 +14,14 @@ import (
 
 // DayUsage is what happened on a day, in UTC.
 type DayUsage struct {
-	Day                          string  `json:"day"`                             // such as "2025-11-07"
-	Created                      int64   `json:"created"`                         // generations created
-	Completed                    int64   `json:"completed"`                       // generations completed, whenever they were created
-	Failed                       int64   `json:"failed"`                          // generations that failed for good
-	AudioSeconds                 float64 `json:"audio_seconds"`                   // the requested length of the completed ones
-	AverageGenerationTimeSeconds float64 `json:"average_generation_time_seconds"` // of the completed ones; 0 if there are none
+	Day          string  `json:"day"`           // such as "2025-11-07"
+	Created      int64   `json:"created"`       // generations created
+	Completed    int64   `json:"completed"`     // generations completed, whenever they were created
+	Failed       int64   `json:"failed"`        // generations that failed for good
+	AudioSeconds float64 `json:"audio_seconds"` // the requested length of the completed ones
+
+	// AverageGenerationTimeSeconds is that of the completed ones, or 0 if there are none.
+	AverageGenerationTimeSeconds float64 `json:"average_generation_time_seconds"`
 }
 
 // ModelUsage is what a version of a model has done so far.
@@ -50,10 +52,11 @@ const (
 	maxUsageDays = 3660 // ten years, in one answer
 )
 
-// DailyUsage returns what happened on each day from from and before to, including days without anything. Of the first and the
-// last day it counts what is in the range. Days are UTC. The cost grows with what happened in the range.
+// DailyUsage returns what happened on each day from from and before to, including days without anything. Of the first
+// and the last day it counts what is in the range. Days are UTC. The cost grows with what happened in the range.
 //
-// It returns a *ValidationError if from is not before to, for more than ten years, and for times outside the years 1 to 9999.
+// It returns a *ValidationError if from is not before to, for more than ten years, and for times outside the years 1 to
+// 9999.
 func (o *operations) DailyUsage(ctx context.Context, from, to time.Time) ([]DayUsage, error) {
 	from, to, err := checkUsageRange(from, to)
 	if err != nil {
@@ -102,8 +105,8 @@ func versionRank(m ModelUsage) int {
 	return 1
 }
 
-// ModelUsage returns what each version of each model has done, in the order of their names. It reads all generations, so do not
-// call it for a page that many users have open.
+// ModelUsage returns what each version of each model has done, in the order of their names. It reads all generations,
+// so do not call it for a page that many users have open.
 func (o *operations) ModelUsage(ctx context.Context) ([]ModelUsage, error) {
 	var rows []storagedb.ModelUsageRow
 	err := o.session.ReadStale(ctx, func(q engine.Queries) (err error) {
@@ -139,9 +142,9 @@ func (o *operations) ModelUsage(ctx context.Context) ([]ModelUsage, error) {
 	return models, nil
 }
 
-// TrendingPrompts returns the prompts for which the most generations were created since then, the most first, and of equal ones
-// the latest used first. If limit is 0, it is 10. A negative limit, and a time outside the years 1 to 9999, is a
-// *ValidationError. The cost grows with what was created since then.
+// TrendingPrompts returns the prompts for which the most generations were created since then, the most first, and of
+// equal ones the latest used first. If limit is 0, it is 10. A negative limit, and a time outside the years 1 to 9999,
+// is a *ValidationError. The cost grows with what was created since then.
 func (o *operations) TrendingPrompts(ctx context.Context, since time.Time, limit int) ([]TrendingPrompt, error) {
 	if err := dberr.CheckYear("since", since); err != nil {
 		return nil, describe("trending prompts", err)
@@ -152,7 +155,9 @@ func (o *operations) TrendingPrompts(ctx context.Context, since time.Time, limit
 	}
 	var rows []storagedb.TrendingPromptsRow
 	err = o.session.ReadStale(ctx, func(q engine.Queries) (err error) {
-		rows, err = q.TrendingPrompts(ctx, storagedb.TrendingPromptsParams{Since: listing.RoundedUp(since), RowLimit: rowLimit})
+		rows, err = q.TrendingPrompts(ctx, storagedb.TrendingPromptsParams{
+			Since: listing.RoundedUp(since), RowLimit: rowLimit,
+		})
 		return err
 	})
 	if err != nil {

@@ -13,12 +13,13 @@ import (
 	"github.com/dgx-music/storage/internal/sqlitefile"
 )
 
-// Backup writes the database to a SQLite file: all that was committed before, and nothing unfinished. Writers go on meanwhile.
-// The log grows by what they write, and shrinks when the backup is done. Until SQLite's integrity check has passed and the file
-// has reached the disk, it is called <name>.<digits>.unfinished. The file is readable by its owner only.
+// Backup writes the database to a SQLite file: all that was committed before, and nothing unfinished. Writers go on
+// meanwhile. The log grows by what they write, and shrinks when the backup is done. Until SQLite's integrity check has
+// passed and the file has reached the disk, it is called <name>.<digits>.unfinished. The file is readable by its owner
+// only.
 //
-// Backup replaces an earlier backup of that name. It returns a *ValidationError if the name is that of any other file, of the
-// database itself, or of a file with a log beside it, which SQLite would take for the backup's.
+// Backup replaces an earlier backup of that name. It returns a *ValidationError if the name is that of any other file,
+// of the database itself, or of a file with a log beside it, which SQLite would take for the backup's.
 //
 // On PostgreSQL it is a [Transfer] into that file, for which writers must be stopped: if they were not, it returns a
 // *TransferMismatchError. pg_dump needs no stop.
@@ -48,19 +49,19 @@ func transferToFile(ctx context.Context, fromURL, path string) error {
 	})
 }
 
-// Restore replaces the database of url by a backup. ALL DATA IN IT IS LOST. Stop its users first: what they write meanwhile is
-// lost, too. On SQLite it replaces the file as a whole; if it returns an error or the process is killed, the file is unchanged.
-// It creates the file if there is none. Into PostgreSQL it is a [Transfer], which needs an empty database and a backup at this
-// program's schema version.
+// Restore replaces the database of url by a backup. ALL DATA IN IT IS LOST. Stop its users first: what they write
+// meanwhile is lost, too. On SQLite it replaces the file as a whole; if it returns an error or the process is killed,
+// the file is unchanged. It creates the file if there is none. Into PostgreSQL it is a [Transfer], which needs an empty
+// database and a backup at this program's schema version.
 //
-// The backup may be of an older schema version: call [Migrate] then. It may also be a database of the Python service, such as
-// the copy that Migrate keeps. For a newer version Restore returns ErrSchemaOutdated. For a file that is not a SQLite database,
-// or fails SQLite's integrity check, it returns an error before anything changes. It returns ErrBusy if another process keeps
-// the database from being replaced.
+// The backup may be of an older schema version: call [Migrate] then. It may also be a database of the Python service,
+// such as the copy that Migrate keeps. For a newer version Restore returns ErrSchemaOutdated. For a file that is not a
+// SQLite database, or fails SQLite's integrity check, it returns an error before anything changes. It returns ErrBusy
+// if another process keeps the database from being replaced.
 func Restore(ctx context.Context, path, url string) error {
 	t, err := dburl.Parse(url)
 	if err != nil {
-		return err
+		return describe("restore", err)
 	}
 	if t.Memory != "" {
 		return describe("restore", dberr.Invalid("url", "is of a database in memory, which ends with the call"))
@@ -94,7 +95,8 @@ func checkBackup(ctx context.Context, path string, t dburl.Target) error {
 	if err := sqlitefile.CheckDatabase(ctx, path); err != nil {
 		return err
 	}
-	if _, err := migrate.Inspect(ctx, dburl.Target{Engine: "sqlite", Path: path}, defaultBusyTimeout); err != nil && !errors.Is(err, ErrPythonDatabase) {
+	_, err := migrate.Inspect(ctx, dburl.Target{Engine: "sqlite", Path: path}, defaultBusyTimeout)
+	if err != nil && !errors.Is(err, ErrPythonDatabase) {
 		return err
 	}
 	return sqlitefile.CheckFile(ctx, path)

@@ -9,8 +9,8 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// BatchStats counts the generations of a batch by status, and its different prompts, as of one moment. An unknown batch has
-// none. A zero ID is a *ValidationError.
+// BatchStats counts the generations of a batch by status, and its different prompts, as of one moment. An unknown batch
+// has none. A zero ID is a *ValidationError.
 func (o *operations) BatchStats(ctx context.Context, batchID uuid.UUID) (Stats, error) {
 	if err := checkBatchID(batchID); err != nil {
 		return Stats{}, describe("batch stats", err)
@@ -23,8 +23,8 @@ func (o *operations) BatchStats(ctx context.Context, batchID uuid.UUID) (Stats, 
 	return newStats(storagedb.StatsRow(row)), describe("stats of batch "+batchID.String(), err)
 }
 
-// CancelBatch does what CancelGeneration does to each unfinished generation of the batch, all together. It returns how many it
-// cancelled or asked to stop, without those that were asked before. A zero ID is a *ValidationError.
+// CancelBatch does what CancelGeneration does to each unfinished generation of the batch, all together. It returns how
+// many it cancelled or asked to stop, without those that were asked before. A zero ID is a *ValidationError.
 func (o *operations) CancelBatch(ctx context.Context, batchID uuid.UUID) (int64, error) {
 	if err := checkBatchID(batchID); err != nil {
 		return 0, describe("cancel batch", err)

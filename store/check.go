@@ -57,15 +57,16 @@ type CheckReport struct {
 
 // Check looks for what is not as it should be, and changes nothing. Findings are in the report, and are no error.
 //
-// It reads all rows, in pages of 1,000, or in one statement if numbers must be of one moment; so concurrent writes are not
-// findings. It can run beside workers: it takes no lock. On SQLite the log cannot be brought back past its longest statements,
-// which are SQLite's own check of the file and the check of the index over metadata. On SQLite it also copies the prompts and
-// their full-text index to temporary files, to compare them.
+// It reads all rows, in pages of 1,000, or in one statement if numbers must be of one moment; so concurrent writes are
+// not findings. It can run beside workers: it takes no lock. On SQLite the log cannot be brought back past its longest
+// statements, which are SQLite's own check of the file and the check of the index over metadata. On SQLite it also
+// copies the prompts and their full-text index to temporary files, to compare them.
 //
-// With a FilesRoot it checks the file of each generation, and each regular file below the root. A relative file_path is below
-// the root; an absolute one is followed as it is. A path that leads out by ".." is a finding and not followed, nor are symbolic
-// links that lead out. Files that were written after the check began are no orphans, nor are files of unfinished generations,
-// nor the database's own. In memory it holds 8 bytes for each generation, and the paths of orphans.
+// With a FilesRoot it checks the file of each generation, and each regular file below the root. A relative file_path is
+// below the root; an absolute one is followed as it is. A path that leads out by ".." is a finding and not followed,
+// nor are symbolic links that lead out. Files that were written after the check began are no orphans, nor are files of
+// unfinished generations, nor the database's own. In memory it holds 8 bytes for each generation, and the paths of
+// orphans.
 //
 // A generation that was set to processing by hand is under no lease, so Check cannot tell whether it is stuck.
 //
@@ -75,20 +76,20 @@ func (s *Store) Check(ctx context.Context, params CheckParams) (CheckReport, err
 	return newCheckReport(report), describe("check", err)
 }
 
-// Repair mends what is safe to mend, and reports what it has mended: what it found before, and not again afterwards. It deletes
-// no file and no generation. Other findings of Check are for people.
+// Repair mends what is safe to mend, and reports what it has mended: what it found before, and not again afterwards. It
+// deletes no file and no generation. Other findings of Check are for people.
 //
-//   - It corrects counters without losing concurrent changes. On SQLite it holds the writer while it counts; on PostgreSQL
-//     nobody waits.
-//   - It raises a used_count to the number of generations that use the prompt, and never lowers one. Creations with that prompt
-//     wait.
+//   - It corrects counters without losing concurrent changes. On SQLite it holds the writer while it counts; on
+//     PostgreSQL nobody waits.
+//   - It raises a used_count to the number of generations that use the prompt, and never lowers one. Creations with
+//     that prompt wait.
 //   - It rescues expired leases, as RescueGenerations does.
 //   - It mends the index over metadata entry by entry.
-//   - On PostgreSQL it mends the full-text index prompt by prompt. On SQLite it rebuilds that index, in some ten seconds for a
-//     million prompts. Writers wait meanwhile, and return ErrBusy if their BusyTimeout is shorter.
+//   - On PostgreSQL it mends the full-text index prompt by prompt. On SQLite it rebuilds that index, in some ten
+//     seconds for a million prompts. Writers wait meanwhile, and return ErrBusy if their BusyTimeout is shorter.
 //
-// If SQLite's own check finds the file broken, Repair returns an error and does not write to it, which could do more harm. Check
-// says what is broken. Restore a backup then, or let sqlite3 .recover save what it can.
+// If SQLite's own check finds the file broken, Repair returns an error and does not write to it, which could do more
+// harm. Check says what is broken. Restore a backup then, or let sqlite3 .recover save what it can.
 //
 // It returns a *ValidationError as Check does. On an error the report has what was mended until then.
 func (s *Store) Repair(ctx context.Context, params CheckParams) (CheckReport, error) {
@@ -99,7 +100,9 @@ func (s *Store) Repair(ctx context.Context, params CheckParams) (CheckReport, er
 func newCheckReport(report maintain.Report) CheckReport {
 	public := CheckReport{Findings: []Finding{}, Counts: make(map[FindingKind]int64)}
 	for _, f := range report.Findings {
-		public.Findings = append(public.Findings, Finding{Kind: FindingKind(f.Kind), ID: f.ID, Detail: f.Detail, Repairable: f.Repairable})
+		public.Findings = append(public.Findings, Finding{
+			Kind: FindingKind(f.Kind), ID: f.ID, Detail: f.Detail, Repairable: f.Repairable,
+		})
 	}
 	for kind, count := range report.Counts {
 		public.Counts[FindingKind(kind)] = count

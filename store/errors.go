@@ -32,22 +32,22 @@ var (
 	ErrCancelRequested = dberr.ErrCancelRequested
 	// ErrClosed is returned if the Store is closed, or if a Tx is used after its InTx has returned.
 	ErrClosed = dberr.ErrClosed
-	// ErrSchemaOutdated is returned if the database's schema version is not the one that this program was built for. The text
-	// has both versions and the remedy.
+	// ErrSchemaOutdated is returned if the database's schema version is not the one that this program was built for. The
+	// text has both versions and the remedy.
 	ErrSchemaOutdated = dberr.ErrSchemaOutdated
 	// ErrNotEmpty is returned if a database that was to be filled has rows. Nothing was changed. Name another database, or
 	// empty this one with [Reset].
 	ErrNotEmpty = dberr.ErrNotEmpty
-	// ErrPythonDatabase is returned for a database of the Python service. It matches [ErrSchemaOutdated], too. [Migrate] adopts
-	// the database.
+	// ErrPythonDatabase is returned for a database of the Python service. It matches [ErrSchemaOutdated], too. [Migrate]
+	// adopts the database.
 	ErrPythonDatabase = dberr.ErrPythonDatabase
 )
 
 // TransitionError is returned if a generation's status does not allow the change. Nothing was changed. Match it with
 // errors.As.
 //
-// The allowed changes are: pending to processing, completed, failed and cancelled; processing to completed, failed, cancelled
-// and pending; failed and cancelled to pending.
+// The allowed changes are: pending to processing, completed, failed and cancelled; processing to completed, failed,
+// cancelled and pending; failed and cancelled to pending.
 type TransitionError struct {
 	ID       uuid.UUID
 	From, To Status
@@ -83,7 +83,9 @@ func public(err error) error {
 		return newAdoptionError(e)
 	}
 	if e, ok := errors.AsType[*transfer.MismatchError](err); ok {
-		return &TransferMismatchError{Table: e.Table, Source: TransferredTable(e.Source), Destination: TransferredTable(e.Destination)}
+		return &TransferMismatchError{
+			Table: e.Table, Source: TransferredTable(e.Source), Destination: TransferredTable(e.Destination),
+		}
 	}
 	if e, ok := errors.AsType[*transfer.UnfitRowsError](err); ok {
 		return newUnfitRowsError(e)

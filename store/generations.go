@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,8 +14,8 @@ import (
 
 // CreateGenerationParams are those of a generation to create.
 type CreateGenerationParams struct {
-	// ID is the generation's ID. If zero, a new UUIDv7. Never give the ID of a deleted generation: a worker may still hold that
-	// under the same attempt.
+	// ID is the generation's ID. If zero, a new UUIDv7. Never give the ID of a deleted generation: a worker may still hold
+	// that under the same attempt.
 	ID uuid.UUID
 	// Prompt describes the music, in 1 to 2,000 bytes.
 	Prompt string
@@ -63,8 +62,8 @@ type FailGenerationParams struct {
 	ErrorMessage string
 	// Attempt is the attempt of the worker's claim. If zero, the generation must not be under a claim.
 	Attempt int64
-	// RetryAfter is the delay before the next attempt. If zero, 1, 2, 4 ... seconds by the number of earlier failures, at most
-	// 10 minutes.
+	// RetryAfter is the delay before the next attempt. If zero, 1, 2, 4 ... seconds by the number of earlier failures, at
+	// most 10 minutes.
 	RetryAfter time.Duration
 	// NoRetry makes the failure final, however many attempts are left.
 	NoRetry bool
@@ -74,7 +73,10 @@ type FailGenerationParams struct {
 //
 // It returns a *ValidationError for bad input, and ErrConflict if a generation with the given ID exists.
 func (o *operations) CreateGeneration(ctx context.Context, params CreateGenerationParams) (Generation, error) {
-	const doing = "create generation"
+	return o.createGeneration(ctx, "create generation", params)
+}
+
+func (o *operations) createGeneration(ctx context.Context, doing string, params CreateGenerationParams) (Generation, error) {
 	params, err := params.normalized()
 	if err != nil {
 		return Generation{}, describe(doing, err)
@@ -87,18 +89,18 @@ func (o *operations) CreateGeneration(ctx context.Context, params CreateGenerati
 	return g, nil
 }
 
-// CreateGenerations creates all of the generations or none, and returns them in the order of the parameters. Generations whose
-// IDs the store draws are claimed in that order. An empty list is no error.
+// CreateGenerations creates all of the generations or none, and returns them in the order of the parameters.
+// Generations whose IDs the store draws are claimed in that order. An empty list is no error.
 //
-// It returns a *ValidationError for bad input, wrapped in an error with its place in the list, and ErrConflict if one of the
-// IDs exists or is given twice.
+// It returns a *ValidationError for bad input, wrapped in an error with its place in the list, and ErrConflict if one
+// of the IDs exists or is given twice.
 func (o *operations) CreateGenerations(ctx context.Context, params []CreateGenerationParams) ([]Generation, error) {
 	const doing = "create generations"
 	switch len(params) {
 	case 0:
 		return nil, nil
 	case 1:
-		g, err := o.CreateGeneration(ctx, params[0])
+		g, err := o.createGeneration(ctx, doing, params[0])
 		if err != nil {
 			return nil, err
 		}
@@ -142,8 +144,8 @@ func (o *operations) getGeneration(ctx context.Context, id uuid.UUID) (g Generat
 	return g, err
 }
 
-// PendingGenerations returns waiting generations in the order in which they will be claimed: by priority, then by the time
-// they are due, then by ID. If limit is 0, it is 100; if negative, a *ValidationError is returned.
+// PendingGenerations returns waiting generations in the order in which they will be claimed: by priority, then by the
+// time they are due, then by ID. If limit is 0, it is 100; if negative, a *ValidationError is returned.
 func (o *operations) PendingGenerations(ctx context.Context, limit int) ([]Generation, error) {
 	rowLimit, err := limitOrDefault(limit, defaultListLimit)
 	if err != nil {
@@ -157,13 +159,15 @@ func (o *operations) PendingGenerations(ctx context.Context, limit int) ([]Gener
 	return pending, describe("list pending generations", err)
 }
 
-// UpdateGenerationStatus sets a status by hand, and the error message with it; the empty message removes an earlier one.
-// Processing sets started_at. Completed, failed and cancelled set completed_at. Pending puts the generation at the end of the
-// queue. A claim on the generation ends.
+// UpdateGenerationStatus sets a status by hand, and the error message with it; the empty message removes an earlier
+// one. Processing sets started_at. Completed, failed and cancelled set completed_at. Pending puts the generation at the
+// end of the queue. A claim on the generation ends.
 //
-// It returns ErrNotFound, a *TransitionError if the generation's status does not allow it, and a *ValidationError for an
-// unknown status or a message with invalid UTF-8 or a NUL byte.
-func (o *operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, status Status, errorMessage string) (Generation, error) {
+// It returns ErrNotFound, a *TransitionError if the generation's status does not allow it, and a *ValidationError for
+// an unknown status or a message with invalid UTF-8 or a NUL byte.
+func (o *operations) UpdateGenerationStatus(
+	ctx context.Context, id uuid.UUID, status Status, errorMessage string,
+) (Generation, error) {
 	doing := "update generation " + id.String()
 	if err := dberr.CheckStatus(status); err != nil {
 		return Generation{}, describe(doing, err)
@@ -194,7 +198,9 @@ func (o *operations) UpdateGenerationStatus(ctx context.Context, id uuid.UUID, s
 }
 
 // changeStatement makes a transition by one statement, which changes one row.
-func (o *operations) changeStatement(ctx context.Context, t transition, statement func(engine.Queries) (Generation, error)) (Generation, error) {
+func (o *operations) changeStatement(
+	ctx context.Context, t transition, statement func(engine.Queries) (Generation, error),
+) (Generation, error) {
 	return o.transition(ctx, t, func() (g Generation, err error) {
 		err = o.session.Write(ctx, engine.Statement, func(q engine.Queries) (err error) {
 			g, err = statement(q)
@@ -204,19 +210,23 @@ func (o *operations) changeStatement(ctx context.Context, t transition, statemen
 	})
 }
 
-// CompleteGeneration records that the audio file exists. It merges the given metadata over the generation's, top-level key by
-// top-level key, as the Python dict.update did, and removes the error message of an earlier attempt.
+// CompleteGeneration records that the audio file exists. It merges the given metadata over the generation's, top-level
+// key by top-level key, as the Python dict.update did, and removes the error message of an earlier attempt.
 //
-// It returns ErrNotFound; ErrLeaseLost if the given attempt does not hold the generation, whatever its status, or if none is
-// given and one holds it; a *TransitionError if the generation is finished; and a *ValidationError for bad input.
-func (o *operations) CompleteGeneration(ctx context.Context, id uuid.UUID, params CompleteGenerationParams) (Generation, error) {
+// It returns ErrNotFound; ErrLeaseLost if the given attempt does not hold the generation, whatever its status, or if
+// none is given and one holds it; a *TransitionError if the generation is finished; and a *ValidationError for bad
+// input.
+func (o *operations) CompleteGeneration(
+	ctx context.Context, id uuid.UUID, params CompleteGenerationParams,
+) (Generation, error) {
 	doing := "complete generation " + id.String()
 	params, err := params.normalized()
 	if err != nil {
 		return Generation{}, describe(doing, err)
 	}
 	completion := params.completion(id)
-	g, err := o.transition(ctx, transition{id: id, to: StatusCompleted, attempt: &params.Attempt}, func() (Generation, error) {
+	t := transition{id: id, to: StatusCompleted, attempt: &params.Attempt}
+	g, err := o.transition(ctx, t, func() (Generation, error) {
 		return o.session.CompleteGeneration(ctx, completion)
 	})
 	return g, describe(doing, err)
@@ -224,7 +234,8 @@ func (o *operations) CompleteGeneration(ctx context.Context, id uuid.UUID, param
 
 func (p CompleteGenerationParams) completion(id uuid.UUID) engine.Completion {
 	return engine.Completion{
-		ID: id, GenerationTimeSeconds: p.GenerationTimeSeconds, FileSizeBytes: p.FileSizeBytes, Metadata: p.Metadata, Attempt: p.Attempt,
+		ID: id, GenerationTimeSeconds: p.GenerationTimeSeconds, FileSizeBytes: p.FileSizeBytes, Metadata: p.Metadata,
+		Attempt: p.Attempt,
 	}
 }
 
@@ -234,11 +245,11 @@ type Completion struct {
 	CompleteGenerationParams
 }
 
-// CompleteGenerations completes all of the generations or none, each as CompleteGeneration does, and returns them in the order
-// of the completions. An empty list is no error.
+// CompleteGenerations completes all of the generations or none, each as CompleteGeneration does, and returns them in
+// the order of the completions. An empty list is no error.
 //
-// It returns the error of the first completion that CompleteGeneration would refuse, and a *ValidationError if a generation is
-// given twice.
+// It returns the error of the first completion that CompleteGeneration would refuse, and a *ValidationError if a
+// generation is given twice.
 func (o *operations) CompleteGenerations(ctx context.Context, completions []Completion) ([]Generation, error) {
 	if len(completions) == 0 {
 		return nil, nil
@@ -265,14 +276,16 @@ func (o *operations) completeGenerations(ctx context.Context, given []Completion
 		if err != nil {
 			return err
 		}
+		done := make(map[uuid.UUID]bool, len(completed))
 		for _, g := range completed {
-			inOrder[place[g.ID]] = g
+			inOrder[place[g.ID]], done[g.ID] = g, true
 		}
-		if len(completed) == len(completions) {
-			return nil
+		for _, c := range completions {
+			if !done[c.ID] {
+				return whyNotCompleted(ctx, q, c)
+			}
 		}
-		missing := slices.IndexFunc(completions, func(c engine.Completion) bool { return inOrder[place[c.ID]].ID != c.ID })
-		return whyNotCompleted(ctx, q, completions[missing])
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -305,18 +318,18 @@ func (o *operations) MergeMetadata(ctx context.Context, id uuid.UUID, metadata M
 		g, err = q.MergeMetadata(ctx, id, patch)
 		return err
 	})
-	return g, describe(doing, err)
+	return zeroOnError(g, describe(doing, err))
 }
 
-// SetFavorite marks a generation as a favorite, or removes the mark, whatever its status. It returns ErrNotFound if there is no
-// such generation.
+// SetFavorite marks a generation as a favorite, or removes the mark, whatever its status. It returns ErrNotFound if
+// there is no such generation.
 func (o *operations) SetFavorite(ctx context.Context, id uuid.UUID, favorite bool) (Generation, error) {
 	var g Generation
 	err := o.session.Write(ctx, engine.Statement, func(q engine.Queries) (err error) {
 		g, err = q.SetFavorite(ctx, storagedb.SetFavoriteParams{Favorite: favorite, ID: id})
 		return err
 	})
-	return g, describe("set favorite of generation "+id.String(), err)
+	return zeroOnError(g, describe("set favorite of generation "+id.String(), err))
 }
 
 // DeleteGeneration deletes the row. It leaves the audio file to the caller, and the prompt's count as it is. It returns
@@ -326,6 +339,15 @@ func (o *operations) DeleteGeneration(ctx context.Context, id uuid.UUID) error {
 		return foundOne(q.DeleteGeneration(ctx, id))
 	})
 	return describe("delete generation "+id.String(), err)
+}
+
+// zeroOnError returns the zero value with an error. A write may have set its row before the commit failed.
+func zeroOnError[T any](value T, err error) (T, error) {
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return value, nil
 }
 
 // foundOne returns ErrNotFound for a statement that changed no row.

@@ -11,8 +11,8 @@ import (
 	"github.com/dgx-music/storage/internal/listing"
 )
 
-// ListGenerationsParams choose a page of generations. The zero value is the first page of all generations, newest first. All
-// filters that are given must match.
+// ListGenerationsParams choose a page of generations. The zero value is the first page of all generations, newest
+// first. All filters that are given must match.
 type ListGenerationsParams struct {
 	// Status is the status of the generations. If empty, any.
 	Status Status
@@ -27,8 +27,8 @@ type ListGenerationsParams struct {
 	// CreatedTo is the time before which they were created. If zero, any.
 	CreatedTo time.Time
 
-	// Metadata asks for top-level keys with values that are equal as JSON: 140 equals 140.0, true does not equal 1, and arrays
-	// and objects are compared as wholes. If empty, any.
+	// Metadata asks for top-level keys with values that are equal as JSON: 140 equals 140.0, true does not equal 1, and
+	// arrays and objects are compared as wholes. If empty, any.
 	Metadata map[string]any
 	// MetadataRanges ask for top-level keys with numbers; all of them must match.
 	MetadataRanges []MetadataRange
@@ -53,8 +53,8 @@ type MetadataRange struct {
 	Max *float64 // nil: no upper bound
 }
 
-// Cursor marks a place in a list: the next page starts after the last row of the page before, whatever was created or deleted
-// in between. It is opaque. The zero value is the beginning.
+// Cursor marks a place in a list: the next page starts after the last row of the page before, whatever was created or
+// deleted in between. It is opaque. The zero value is the beginning.
 type Cursor string
 
 // GenerationPage is a page of a list.
@@ -63,20 +63,20 @@ type GenerationPage struct {
 	Next        Cursor       `json:"next"` // for ListGenerationsParams.After; empty on the last page
 }
 
-// ListGenerations returns a page of generations, newest first or oldest first. The cost grows with the page size. With several
-// filters, rows that match the most selective one but not the others cost too.
+// ListGenerations returns a page of generations, newest first or oldest first. The cost grows with the page size. With
+// several filters, rows that match the most selective one but not the others cost too.
 //
-// It returns a *ValidationError for an unknown status, a negative limit or offset, a time outside the years 1 to 9999, metadata
-// that no generation can have, a range with an end that is not finite, a search with invalid UTF-8, and a cursor that no list
-// has returned.
+// It returns a *ValidationError for an unknown status, a negative limit or offset, a time outside the years 1 to 9999,
+// metadata that no generation can have, a range with an end that is not finite, a search with invalid UTF-8, and a
+// cursor that no list has returned.
 func (o *operations) ListGenerations(ctx context.Context, params ListGenerationsParams) (GenerationPage, error) {
 	page, err := o.listGenerations(ctx, params)
 	return page, describe("list generations", err)
 }
 
 // Generations walks all generations that ListGenerations would list, and holds one page of Limit generations in memory.
-// Generations that are created or deleted meanwhile are seen or not; no other one is left out or comes twice. The walk stops at
-// the first error, which comes with an empty Generation.
+// Generations that are created or deleted meanwhile are seen or not; no other one is left out or comes twice. The walk
+// stops at the first error, which comes with an empty Generation.
 func (o *operations) Generations(ctx context.Context, params ListGenerationsParams) iter.Seq2[Generation, error] {
 	return func(yield func(Generation, error) bool) {
 		params := params // each walk starts at the beginning
@@ -124,8 +124,9 @@ func (p ListGenerationsParams) query() (listing.Query, error) {
 		return listing.Query{}, err
 	}
 	params := listing.Params{
-		Status: p.Status, ModelName: p.ModelName, BatchID: p.BatchID, Favorite: p.Favorite, CreatedFrom: p.CreatedFrom, CreatedTo: p.CreatedTo,
-		Metadata: p.Metadata, Search: p.Search, OldestFirst: p.OldestFirst, Limit: limit, Offset: int64(p.Offset), After: string(p.After),
+		Status: p.Status, ModelName: p.ModelName, BatchID: p.BatchID, Favorite: p.Favorite,
+		CreatedFrom: p.CreatedFrom, CreatedTo: p.CreatedTo, Metadata: p.Metadata, Search: p.Search,
+		OldestFirst: p.OldestFirst, Limit: limit, Offset: int64(p.Offset), After: string(p.After),
 	}
 	for _, r := range p.MetadataRanges {
 		params.MetadataRanges = append(params.MetadataRanges, listing.Range{Name: r.Key, Low: r.Min, High: r.Max})

@@ -20,22 +20,22 @@ type Migration struct {
 	Applied bool   `json:"applied"`
 }
 
-// Migrate applies all pending migrations, with dbmate's library and the files that are embedded in this package. It reads the
-// url as Options.URL. It creates a SQLite file that does not exist, readable by its owner only; a PostgreSQL database must
-// exist.
+// Migrate applies all pending migrations, with dbmate's library and the files that are embedded in this package. It
+// reads the url as Options.URL. It creates a SQLite file that does not exist, readable by its owner only; a PostgreSQL
+// database must exist.
 //
 // Any number of processes may call it at once: one migrates under a lock, the others wait until ctx ends. On SQLite all
-// pending migrations take effect together or not at all; on PostgreSQL each does. The versions are kept in the table that the
-// dbmate CLI uses, schema_migrations.
+// pending migrations take effect together or not at all; on PostgreSQL each does. The versions are kept in the table
+// that the dbmate CLI uses, schema_migrations.
 //
 // Migrate adopts a SQLite file that the Python service made, by Alembic or by its init_db(): it brings the file to this
-// program's schema with all its rows. It first keeps a checked copy beside it, <name>.before-v2, and never overwrites one. No
-// other process may have the file open. If the file holds something that the store cannot, Migrate leaves the file as it is,
-// and returns an *AdoptionError that names the rows.
+// program's schema with all its rows. It first keeps a checked copy beside it, <name>.before-v2, and never overwrites
+// one. No other process may have the file open. If the file holds something that the store cannot, Migrate leaves the
+// file as it is, and returns an *AdoptionError that names the rows.
 func Migrate(ctx context.Context, url string) error {
 	t, err := parseToCreate(url)
 	if err != nil {
-		return err
+		return describe("migrate", err)
 	}
 	return describe("migrate", migrateOrAdopt(ctx, t, sqliteconn.MaxWaitTimeout))
 }
@@ -45,13 +45,12 @@ func parseToCreate(url string) (dburl.Target, error) {
 	t, err := dburl.Parse(url)
 	if err == nil && t.Path != "" {
 		_, err = sqlitefile.Prepare(t.Path, true)
-		err = describe("open", err)
 	}
 	return t, err
 }
 
-// migrateOrAdopt applies pending migrations, or adopts a database of the Python service. It waits for waitTimeout while another
-// process locks the file, and until ctx ends while another process migrates.
+// migrateOrAdopt applies pending migrations, or adopts a database of the Python service. It waits for waitTimeout while
+// another process locks the file, and until ctx ends while another process migrates.
 func migrateOrAdopt(ctx context.Context, t dburl.Target, waitTimeout time.Duration) error {
 	migrations, err := migrate.Inspect(ctx, t, waitTimeout)
 	if errors.Is(err, dberr.ErrPythonDatabase) {
@@ -63,12 +62,12 @@ func migrateOrAdopt(ctx context.Context, t dburl.Target, waitTimeout time.Durati
 	return migrate.Apply(ctx, t)
 }
 
-// Rollback rolls back the latest migration, and drops whatever only that schema version could hold. It returns ErrNotFound if
-// none is applied, and ErrSchemaOutdated if the latest one is of a newer program.
+// Rollback rolls back the latest migration, and drops whatever only that schema version could hold. It returns
+// ErrNotFound if none is applied, and ErrSchemaOutdated if the latest one is of a newer program.
 func Rollback(ctx context.Context, url string) error {
 	t, err := dburl.Parse(url)
 	if err != nil {
-		return err
+		return describe("roll back", err)
 	}
 	if err := migrate.CheckExists(t); err != nil {
 		return describe("roll back", err)
@@ -79,12 +78,12 @@ func Rollback(ctx context.Context, url string) error {
 	return describe("roll back", migrate.Rollback(ctx, t))
 }
 
-// Reset rolls back all migrations and applies them again: it drops every table of the store and makes it anew. ALL DATA IS
-// LOST. Tables of others stay. It creates what does not exist, as [Migrate] does.
+// Reset rolls back all migrations and applies them again: it drops every table of the store and makes it anew. ALL DATA
+// IS LOST. Tables of others stay. It creates what does not exist, as [Migrate] does.
 func Reset(ctx context.Context, url string) error {
 	t, err := parseToCreate(url)
 	if err != nil {
-		return err
+		return describe("reset", err)
 	}
 	if _, err := migrate.Inspect(ctx, t, sqliteconn.MaxWaitTimeout); err != nil {
 		return describe("reset", err)
@@ -92,12 +91,12 @@ func Reset(ctx context.Context, url string) error {
 	return describe("reset", migrate.Reset(ctx, t))
 }
 
-// MigrationStatus lists the migrations that this program knows and those that the database has, oldest first. A SQLite file
-// that does not exist has none, and is not created.
+// MigrationStatus lists the migrations that this program knows and those that the database has, oldest first. A SQLite
+// file that does not exist has none, and is not created.
 func MigrationStatus(ctx context.Context, url string) ([]Migration, error) {
 	t, err := dburl.Parse(url)
 	if err != nil {
-		return nil, err
+		return nil, describe("list migrations", err)
 	}
 	listed, err := migrate.List(ctx, t)
 	if err != nil {

@@ -31,23 +31,24 @@ type PruneReport struct {
 	FilePaths []string `json:"file_paths"`
 }
 
-// Prune deletes generations that ended long ago, with the errors of their attempts. It returns their file paths, so that the
-// caller can delete the audio files. A generation ended at completed_at; one of the Python service that is finished and has none
-// ended at created_at. The used_count of prompts stays.
+// Prune deletes generations that ended long ago, with the errors of their attempts. It returns their file paths, so
+// that the caller can delete the audio files. A generation ended at completed_at; one of the Python service that is
+// finished and has none ended at created_at. The used_count of prompts stays.
 //
-// It does not disturb others. It deletes in batches of 100, each in a transaction of its own, and pauses after each for as long
-// as it took. A generation that is retried meanwhile stays. A generation that is locked at that moment, or was created after the
-// time before which it must have ended, is left for the next Prune. A prompt that is used at that moment stays, too. Two may run
-// at once.
+// It does not disturb others. It deletes in batches of 100, each in a transaction of its own, and pauses after each for
+// as long as it took. A generation that is retried meanwhile stays. A generation that is locked at that moment, or was
+// created after the time before which it must have ended, is left for the next Prune. A prompt that is used at that
+// moment stays, too. Two may run at once.
 //
-// If it has deleted anything, it then reads the IDs and paths of all remaining generations once, to find the paths that none of
-// them names; that takes some seconds for a million. A generation that is created meanwhile with a path of the caller's choice
-// may name one of them.
+// If it has deleted anything, it then reads the IDs and paths of all remaining generations once, to find the paths that
+// none of them names; that takes some seconds for a million. A generation that is created meanwhile with a path of the
+// caller's choice may name one of them.
 //
-// On an error, and if ctx ends, the report still has what was deleted until then. After ctx has ended, the search for the paths
-// may take ten seconds longer. If the search itself fails, FilePaths is empty, and Check finds the files.
+// On an error, and if ctx ends, the report still has what was deleted until then. After ctx has ended, the search for
+// the paths may take ten seconds longer. If the search itself fails, FilePaths is empty, and Check finds the files.
 //
-// It returns a *ValidationError for an OlderThan that is not positive, and for a status that is unknown or not finished.
+// It returns a *ValidationError for an OlderThan that is not positive, and for a status that is unknown or not
+// finished.
 func (s *Store) Prune(ctx context.Context, params PruneParams) (PruneReport, error) {
 	params, err := params.normalized()
 	if err != nil {

@@ -34,13 +34,13 @@ type GenerationHit struct {
 // SearchPrompts finds prompts by their words, the best first:
 //
 //   - All words must occur, in any order.
-//   - Words in "double quotes" must follow each other, and so must words with another character than a space between them, as
-//     in lo-fi.
+//   - Words in "double quotes" must follow each other, and so must words with another character than a space between
+//     them, as in lo-fi.
 //   - -word must not occur.
 //   - synth* also finds synthwave.
 //
-// Case and the accents of Latin letters do not matter. All other characters only separate words, so nothing is a syntax error.
-// A query without a word to find finds nothing. It ignores what follows 64 terms or 256 words.
+// Case and the accents of Latin letters do not matter. All other characters only separate words, so nothing is a syntax
+// error. A query without a word to find finds nothing. It ignores what follows 64 terms or 256 words.
 //
 // If limit is 0, it is 20. It returns a *ValidationError for a negative limit, and for a query with invalid UTF-8.
 func (o *operations) SearchPrompts(ctx context.Context, query string, limit int) ([]PromptHit, error) {
@@ -67,8 +67,9 @@ func (o *operations) SearchPrompts(ctx context.Context, query string, limit int)
 	return hits, nil
 }
 
-// SearchGenerations finds generations by the words of their prompts, as SearchPrompts does: those of the best prompt first, and
-// of one prompt the newest first. It returns a *ValidationError as SearchPrompts does, and for an unknown status.
+// SearchGenerations finds generations by the words of their prompts, as SearchPrompts does: those of the best prompt
+// first, and of one prompt the newest first. It returns a *ValidationError as SearchPrompts does, and for an unknown
+// status.
 func (o *operations) SearchGenerations(ctx context.Context, params SearchParams) ([]GenerationHit, error) {
 	hits, err := o.searchGenerations(ctx, params)
 	return hits, describe("search generations", err)

@@ -11,8 +11,8 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// Stats counts generations by status, and prompts, as of one moment. Its JSON has the keys of the Python get_database_stats, and
-// two more, which BatchStats leaves at 0.
+// Stats counts generations by status, and prompts, as of one moment. Its JSON has the keys of the Python
+// get_database_stats, and two more, which BatchStats leaves at 0.
 type Stats struct {
 	TotalGenerations      int64 `json:"total_generations"`
 	PendingGenerations    int64 `json:"pending_generations"`
@@ -66,8 +66,8 @@ func newStats(row storagedb.StatsRow) Stats {
 	}
 }
 
-// CountGenerations counts the generations of a status, or all if it is empty, at the same cost at any size. An unknown status is
-// a *ValidationError.
+// CountGenerations counts the generations of a status, or all if it is empty, at the same cost at any size. An unknown
+// status is a *ValidationError.
 func (o *operations) CountGenerations(ctx context.Context, status Status) (int64, error) {
 	if status != "" {
 		if err := dberr.CheckStatus(status); err != nil {
@@ -107,7 +107,8 @@ func (e *CountsError) Error() string {
 	for _, d := range e.Differences {
 		differences = append(differences, fmt.Sprintf("%s: %d are counted, %d are there", d.Name, d.Kept, d.There))
 	}
-	return "the counts are wrong, somebody has changed them or switched their triggers off: " + strings.Join(differences, "; ")
+	return "the counts are wrong, somebody has changed them or switched their triggers off: " +
+		strings.Join(differences, "; ")
 }
 
 // CheckCounts compares the counters with the rows, as of one moment. It reads all generations and prompts. It returns a

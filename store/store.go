@@ -2,8 +2,8 @@
 //
 // # Open
 //
-// [Open] opens the database of a URL, and migrates its schema if asked to. Without a URL it opens $DATABASE_URL, or a SQLite
-// file.
+// [Open] opens the database of a URL, and migrates its schema if asked to. Without a URL it opens $DATABASE_URL, or a
+// SQLite file.
 //
 //	s, err := store.Open(ctx, store.Options{Migrate: true})
 //	if err != nil {
@@ -22,19 +22,24 @@
 //
 // # Work
 //
-// [Store.Work] claims jobs, runs a handler on each, and stores the results. Any number of processes may work on one database.
+// [Store.Work] claims jobs, runs a handler on each, and stores the results. Any number of processes may work on one
+// database.
 //
-//	err := s.Work(ctx, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+//	err := s.Work(ctx, store.WorkOptions{}, func(
+//		ctx context.Context, g store.Generation,
+//	) (store.CompleteGenerationParams, error) {
 //		size, err := generate(ctx, g)
 //		return store.CompleteGenerationParams{FileSizeBytes: size}, err
 //	})
 //
 // # Find
 //
-// ListGenerations lists by any mix of status, model, time, metadata and words; SearchPrompts and SearchGenerations search as
-// people type; Stats counts.
+// ListGenerations lists by any mix of status, model, time, metadata and words; SearchPrompts and SearchGenerations
+// search as people type; Stats counts.
 //
-//	page, err := s.ListGenerations(ctx, store.ListGenerationsParams{Status: store.StatusCompleted, Search: "lo-fi -piano"})
+//	page, err := s.ListGenerations(ctx, store.ListGenerationsParams{
+//		Status: store.StatusCompleted, Search: "lo-fi -piano",
+//	})
 //	hits, err := s.SearchPrompts(ctx, `"trap beat" synth*`, 20)
 //	stats, err := s.Stats(ctx)
 //
@@ -50,8 +55,8 @@
 // # Both engines, one behaviour
 //
 // SQLite and PostgreSQL behave alike, through the same methods. The methods stand on a *[Store], where each call is a
-// transaction of its own, and on the *[Tx] of [Store.InTx]. Any number of goroutines may call them at once. They honour their
-// context, return errors that [errors.Is] and [errors.As] match, and do not panic.
+// transaction of its own, and on the *[Tx] of [Store.InTx]. Any number of goroutines may call them at once. They honour
+// their context, return errors that [errors.Is] and [errors.As] match, and do not panic.
 package store
 
 import (
@@ -80,17 +85,17 @@ type Options struct {
 	// parameter of pgx. If empty, $DATABASE_URL; if that is empty too, sqlite:data/generations.db.
 	URL string
 
-	// ReplicaURLs are PostgreSQL read replicas. Lists, searches, counts, statistics and usage are read from them in turn, and
-	// may lag as far as the replicas do. Reads of one row by its key, the queue and transactions use the primary. A replica
-	// that does not answer is not asked for 30 seconds.
+	// ReplicaURLs are PostgreSQL read replicas. Lists, searches, counts, statistics and usage are read from them in turn,
+	// and may lag as far as the replicas do. Reads of one row by its key, the queue and transactions use the primary. A
+	// replica that does not answer is not asked for 30 seconds.
 	ReplicaURLs []string
 
 	// Migrate applies pending migrations before Open returns, as [Migrate] does.
 	Migrate bool
 
 	// MaxConns is the size of the connection pool, at most 10,000. On PostgreSQL it is the number of connections to each
-	// server, without the one that listens while this process waits for work; if zero, pool_max_conns of the URL, or 10. On
-	// SQLite it is the number of readers beside the one writer; if zero, the number of processors, at least 4.
+	// server, without the one that listens while this process waits for work; if zero, pool_max_conns of the URL, or 10.
+	// On SQLite it is the number of readers beside the one writer; if zero, the number of processors, at least 4.
 	MaxConns int
 
 	// BusyTimeout is how long a call waits for the writer, a lock or a connection before it returns ErrBusy, at least a
@@ -102,8 +107,8 @@ type Options struct {
 	Now func() time.Time
 
 	// Logger gets each statement at debug level, with its query name and duration, and at warn level if it took 200 ms or
-	// longer. It also gets background errors that no caller sees, at warn and error level. Query values are never logged. If
-	// nil, nothing is logged.
+	// longer. It also gets background errors that no caller sees, at warn and error level. Query values are never logged.
+	// If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -125,9 +130,9 @@ type Store struct {
 
 // Open opens the database and checks that its schema is the one that this program was built for.
 //
-// It returns ErrSchemaOutdated if the database does not exist, or if its schema is behind or ahead; the text names the remedy.
-// It returns a *ValidationError for bad options, and ErrBusy if another process locks the database. With Options.Migrate any
-// number of processes may open a database at once: one migrates, the others wait.
+// It returns ErrSchemaOutdated if the database does not exist, or if its schema is behind or ahead; the text names the
+// remedy. It returns a *ValidationError for bad options, and ErrBusy if another process locks the database. With
+// Options.Migrate any number of processes may open a database at once: one migrates, the others wait.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	return open(ctx, opts, false)
 }
@@ -135,15 +140,15 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 // open opens a database. If readOnly is set, it changes nothing in a SQLite file, not even the journal mode.
 func open(ctx context.Context, opts Options, readOnly bool) (*Store, error) {
 	if opts.BusyTimeout < 0 {
-		return nil, dberr.Invalid("BusyTimeout", "is negative")
+		return nil, describe("open", dberr.Invalid("BusyTimeout", "is negative"))
 	}
 	opts.BusyTimeout = min(max(cmp.Or(opts.BusyTimeout, defaultBusyTimeout), time.Millisecond), sqliteconn.MaxWaitTimeout)
 	if opts.MaxConns < 0 || opts.MaxConns > maxMaxConns {
-		return nil, dberr.Invalid("MaxConns", fmt.Sprintf("is not between 0 and %d", maxMaxConns))
+		return nil, describe("open", dberr.Invalid("MaxConns", fmt.Sprintf("is not between 0 and %d", maxMaxConns)))
 	}
 	t, err := dburl.Parse(opts.URL)
 	if err != nil {
-		return nil, err
+		return nil, describe("open", err)
 	}
 	s := &Store{logger: opts.Logger, stopClock: func() {}}
 	clock := newClock(opts.Now)
@@ -234,8 +239,8 @@ func checkSchema(ctx context.Context, t dburl.Target, opts Options) error {
 	return migrate.CheckFits(migrations)
 }
 
-// Close waits for running calls and closes the connections. From the moment it begins, new calls return ErrClosed; another
-// Close does nothing. Inside InTx, or while a result of DB().Query is open, Close waits for ever.
+// Close waits for running calls and closes the connections. From the moment it begins, new calls return ErrClosed;
+// another Close does nothing. Inside InTx, or while a result of DB().Query is open, Close waits for ever.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.stopClock()
@@ -250,10 +255,10 @@ func (s *Store) Ping(ctx context.Context) error {
 	return describe("ping", s.engine.Ping(ctx))
 }
 
-// DB is for queries of your own: sqlc's New takes it. Each statement runs and commits by itself, on a connection that it
-// borrows until its result is closed or its row scanned; see [Tx.DB] for several statements together. Errors are the
-// driver's own, except ErrBusy and ErrClosed if there is no connection. On SQLite all statements run on the one writer, since
-// sqlc sends INSERT ... RETURNING through QueryRow. While a result is open, writers wait.
+// DB is for queries of your own: sqlc's New takes it. Each statement runs and commits by itself, on a connection that
+// it borrows until its result is closed or its row scanned; see [Tx.DB] for several statements together. Errors are the
+// driver's own, except ErrBusy and ErrClosed if there is no connection. On SQLite all statements run on the one writer,
+// since sqlc sends INSERT ... RETURNING through QueryRow. While a result is open, writers wait.
 func (s *Store) DB() storagedb.DBTX { return s.engine.DB() }
 
 // operations are the methods of both Store and Tx.

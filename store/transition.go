@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// predecessors are the statuses from which each status can be reached. The queries check the same, in the statement that
-// writes. This table explains to a caller why nothing was written.
+// predecessors are the statuses from which each status can be reached. The queries check the same, in the statement
+// that writes. This table explains to a caller why nothing was written.
 var predecessors = map[Status][]Status{
 	StatusPending:    {StatusProcessing, StatusFailed, StatusCancelled},
 	StatusProcessing: {StatusPending},
@@ -58,10 +58,12 @@ func (t transition) allowedFor(g Generation) error {
 // errKeptChanging is returned if a generation allowed the transition at each look, and refused it at each try.
 var errKeptChanging = fmt.Errorf("%w: the generation's status kept changing", ErrBusy)
 
-// transition runs change, which checks and writes in one statement. If that changed no row, it reads the row to find out why.
-// The row may have become one that allows the transition meanwhile. Then it tries again; every further try needs another such
-// coincidence.
-func (o *operations) transition(ctx context.Context, t transition, change func() (Generation, error)) (Generation, error) {
+// transition runs change, which checks and writes in one statement. If that changed no row, it reads the row to find out
+// why: a second step, which the end of ctx cuts off. The row may have become one that allows the transition meanwhile.
+// Then transition tries again; every further try needs another such coincidence.
+func (o *operations) transition(
+	ctx context.Context, t transition, change func() (Generation, error),
+) (Generation, error) {
 	const tries = 10
 	for range tries {
 		g, err := change()

@@ -10,23 +10,25 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// Tx is a transaction: the operations of a [Store] on one connection, all of which take effect together or not at all. It sees
-// its own writes. Goroutines may share a Tx; its operations run one after the other.
+// Tx is a transaction: the operations of a [Store] on one connection, all of which take effect together or not at all.
+// It sees its own writes. Goroutines may share a Tx; its operations run one after the other.
 //
 // An operation that returns ErrNotFound, ErrConflict, ErrLeaseLost, ErrCancelRequested, a *ValidationError or a
-// *TransitionError has changed nothing, and the function may go on. If the context of an operation ends, the transaction ends.
-// Any other error, such as ErrBusy, may have ended it; InTx then returns that error even if the function does not.
+// *TransitionError has changed nothing, and the function may go on. If the context of an operation ends, the
+// transaction ends. Any other error, such as ErrBusy, may have ended it; InTx then returns that error even if the
+// function does not.
 type Tx struct {
 	operations
 	db *dbtx.Tx
 }
 
-// InTx runs fn in a transaction, and commits if fn returns nil. If fn returns an error, InTx rolls back and returns that error
-// as it is. It also rolls back if ctx ends, and if fn panics; the panic goes on.
+// InTx runs fn in a transaction, and commits if fn returns nil. If fn returns an error, InTx rolls back and returns
+// that error as it is. It also rolls back if ctx ends, and if fn panics; the panic goes on.
 //
-// On SQLite the transaction is the only writer from its start, so keep fn short and do slow work before. Inside fn use tx,
-// never the Store: a call on the Store waits for the transaction, which waits for fn, and returns ErrBusy after
-// Options.BusyTimeout. The same holds for an InTx inside fn. When InTx has returned, operations of its Tx return ErrClosed.
+// On SQLite the transaction is the only writer from its start, so keep fn short and do slow work before. Inside fn use
+// tx, never the Store: a call on the Store waits for the transaction, which waits for fn, and returns ErrBusy after
+// Options.BusyTimeout. The same holds for an InTx inside fn. When InTx has returned, operations of its Tx return
+// ErrClosed.
 func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if fn == nil {
 		return describe("transaction", dberr.Invalid("fn", "is nil"))
@@ -52,9 +54,9 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	return err
 }
 
-// DB is for queries of your own in the same transaction: sqlc's New takes it. Close each result and scan each row before the
-// function returns, and leave BEGIN, COMMIT and ROLLBACK to InTx. Two goroutines must not use it at once, nor one while an
-// operation of the Tx runs.
+// DB is for queries of your own in the same transaction: sqlc's New takes it. Close each result and scan each row
+// before the function returns, and leave BEGIN, COMMIT and ROLLBACK to InTx. Two goroutines must not use it at once,
+// nor one while an operation of the Tx runs.
 func (tx *Tx) DB() storagedb.DBTX { return tx.db }
 
 // txSession runs all operations on the transaction's connection, one after the other.

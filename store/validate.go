@@ -62,8 +62,8 @@ func checkOffset(offset int) error {
 	return nil
 }
 
-// normalized checks the parameters, and returns them as they are stored: with an ID, canonical metadata, and no empty model
-// version.
+// normalized checks the parameters, and returns them as they are stored: with an ID, canonical metadata, and no empty
+// model version.
 func (p CreateGenerationParams) normalized() (CreateGenerationParams, error) {
 	if err := dberr.CheckPrompt("prompt", p.Prompt); err != nil {
 		return p, err
@@ -75,7 +75,8 @@ func (p CreateGenerationParams) normalized() (CreateGenerationParams, error) {
 		if err := dberr.CheckText("model_version", *p.ModelVersion, MaxModelVersionBytes); err != nil {
 			return p, err
 		}
-		p.ModelVersion = engine.NullIfEmpty(*p.ModelVersion) // a copy: the caller may change its own while another goroutine commits this
+		// A copy, because the caller may change its own while another goroutine commits this.
+		p.ModelVersion = engine.NullIfEmpty(*p.ModelVersion)
 	}
 	if !(p.DurationSeconds > 0) || math.IsInf(p.DurationSeconds, 0) { // written so that NaN is refused
 		return p, dberr.Invalid("duration_seconds", "is not a positive finite number")
@@ -93,7 +94,8 @@ func (p CreateGenerationParams) normalized() (CreateGenerationParams, error) {
 	case p.MaxAttempts == 0:
 		p.MaxAttempts = defaultMaxAttempts
 	case p.MaxAttempts < 0 || p.MaxAttempts > math.MaxInt32: // each release adds one, so there must be room
-		return p, dberr.Invalid("max_attempts", fmt.Sprintf("is not between 1 and %d; 0 means %d", math.MaxInt32, defaultMaxAttempts))
+		return p, dberr.Invalid("max_attempts",
+			fmt.Sprintf("is not between 1 and %d; 0 means %d", math.MaxInt32, defaultMaxAttempts))
 	}
 	if err := dberr.CheckYear("scheduled_at", p.ScheduledAt); err != nil {
 		return p, err

@@ -12,15 +12,15 @@ import (
 // waitPollInterval is how often a wait for work reads the database. Wake-ups are hints, which may be lost.
 const waitPollInterval = time.Second
 
-// WaitForPending returns when there may be work: when a generation is pending and due, and the queue is not paused. It returns
-// at once if that is so already. Another worker may claim the generation first, or it may be for a model that the caller does
-// not run. If a claim finds nothing, pause before waiting again, as Work does.
+// WaitForPending returns when there may be work: when a generation is pending and due, and the queue is not paused. It
+// returns at once if that is so already. Another worker may claim the generation first, or it may be for a model that
+// the caller does not run. If a claim finds nothing, pause before waiting again, as Work does.
 //
-// New work of this process wakes it at once. New work of another process wakes it by a notification on PostgreSQL, and within
-// 50 ms on SQLite. It wakes when a scheduled generation comes due, and reads the database every second.
+// New work of this process wakes it at once. New work of another process wakes it by a notification on PostgreSQL, and
+// within 50 ms on SQLite. It wakes when a scheduled generation comes due, and reads the database every second.
 //
-// It returns the context's error when that ends, and ErrClosed. On a Tx it does not wait, since that would hold up those who
-// could create something: it returns ErrNotFound if nothing is due.
+// It returns the context's error when that ends, and ErrClosed. On a Tx it does not wait, since that would hold up
+// those who could create something: it returns ErrNotFound if nothing is due.
 func (o *operations) WaitForPending(ctx context.Context) error {
 	const doing = "wait for pending generations"
 	for {
@@ -33,7 +33,8 @@ func (o *operations) WaitForPending(ctx context.Context) error {
 			return nil
 		}
 		if notified == nil {
-			return describe(doing, fmt.Errorf("%w: nothing is pending and due; wait on the store, not in a transaction", ErrNotFound))
+			return describe(doing, fmt.Errorf("%w: nothing is pending and due; wait on the store, not in a transaction",
+				ErrNotFound))
 		}
 		if err := waitForWakeUp(ctx, notified, o.untilScheduled(ctx, waitPollInterval)); err != nil {
 			return describe(doing, err)
@@ -41,8 +42,8 @@ func (o *operations) WaitForPending(ctx context.Context) error {
 	}
 }
 
-// untilScheduled returns the time until a generation comes due, at most interval. No notification tells of that. If a process
-// whose clock is ahead of this one's creates a generation, it also comes due only after its notification.
+// untilScheduled returns the time until a generation comes due, at most interval. No notification tells of that. If a
+// process whose clock is ahead of this one's creates a generation, it also comes due only after its notification.
 func (o *operations) untilScheduled(ctx context.Context, interval time.Duration) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, interval)
 	defer cancel()

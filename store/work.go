@@ -19,8 +19,8 @@ import (
 
 // WorkOptions of [Store.Work]. The zero value is a worker that runs one generation after the other.
 type WorkOptions struct {
-	// Worker is the worker's name, for people to read, of at most 255 bytes. If empty, the host name, the process ID and a random
-	// part.
+	// Worker is the worker's name, for people to read, of at most 255 bytes. If empty, the host name, the process ID and a
+	// random part.
 	Worker string
 	// Concurrency is how many handlers run at once. If zero, 1, for a GPU that runs one job at a time.
 	Concurrency int
@@ -59,27 +59,31 @@ const maxStackBytes = 16 << 10
 
 var errShutdown = errors.New("the worker shuts down")
 
-// Work claims generations and runs the handler on each, until ctx ends. Then it claims no more and lets the handlers finish.
-// After ShutdownTimeout it ends the contexts of the rest, releases their generations, and returns nil.
+// Work claims generations and runs the handler on each, until ctx ends. Then it claims no more and lets the handlers
+// finish. After ShutdownTimeout it ends the contexts of the rest, releases their generations, and returns nil.
 //
-//   - The handler's result completes the generation; Work fills in the Attempt. Its error fails the attempt with that text, and
-//     so does a panic. For a RetryAfter or NoRetry, the handler calls FailGeneration itself, with g.Attempt, and then returns
-//     any error.
-//   - Work extends the lease at each third of its length while the handler runs, unless a caller wants the generation stopped.
-//   - The handler's context ends with the cause ErrLeaseLost if the lease is lost, as after a pause of the machine; with
-//     ErrCancelRequested if a caller wants the generation stopped; with ErrClosed if the store is closed. It does not end with
-//     ctx, but ShutdownTimeout later, with the cause "the worker shuts down".
-//   - After ErrCancelRequested, a handler that returns an error makes the generation cancelled; one that returns none has
-//     completed it.
-//   - A handler that ignores its context keeps its place until it returns, as it keeps its GPU. At the shutdown Work abandons it
-//     a second after ShutdownTimeout, and drops whatever it returns.
+//   - The handler's result completes the generation; Work fills in the Attempt. Its error fails the attempt with that
+//     text, and so does a panic. For a RetryAfter or NoRetry, the handler calls FailGeneration itself, with g.Attempt,
+//     and then returns any error.
+//   - Work extends the lease at each third of its length while the handler runs, unless a caller wants the generation
+//     stopped.
+//   - The handler's context ends with the cause ErrLeaseLost if the lease is lost, as after a pause of the machine;
+//     with ErrCancelRequested if a caller wants the generation stopped; with ErrClosed if the store is closed. It does
+//     not end with ctx, but ShutdownTimeout later, with the cause "the worker shuts down".
+//   - After ErrCancelRequested, a handler that returns an error makes the generation cancelled; one that returns none
+//     has completed it.
+//   - A handler that ignores its context keeps its place until it returns, as it keeps its GPU. At the shutdown Work
+//     abandons it a second after ShutdownTimeout, and drops whatever it returns.
 //   - Work rescues expired leases, including those of other workers.
 //
-// If the database fails, Work tries again for five minutes, and logs at warn level; then it shuts down as above and returns the
-// error. It keeps a result as long, and stores it if no other worker has claimed the generation by then. It logs a dropped
-// result as an error. At the shutdown the database has five seconds to answer. Work returns a *ValidationError for bad options,
-// and ErrClosed.
-func (s *Store) Work(ctx context.Context, opts WorkOptions, handler func(ctx context.Context, g Generation) (CompleteGenerationParams, error)) error {
+// If the database fails, Work tries again for five minutes, and logs at warn level; then it shuts down as above and
+// returns the error. It keeps a result as long, and stores it if no other worker has claimed the generation by then. It
+// logs a dropped result as an error. At the shutdown the database has five seconds to answer. Work returns a
+// *ValidationError for bad options, and ErrClosed.
+func (s *Store) Work(
+	ctx context.Context, opts WorkOptions,
+	handler func(ctx context.Context, g Generation) (CompleteGenerationParams, error),
+) error {
 	if handler == nil {
 		return describe("work", dberr.Invalid("handler", "is nil"))
 	}
@@ -125,9 +129,9 @@ var thisProcess = sync.OnceValue(func() string {
 	return fmt.Sprintf("%.200s-%d-%s", storable(host), os.Getpid(), rand.Text()[:6])
 })
 
-// worker is a running Work. It owns these goroutines, which end before Work returns: the caller's, which claims; one that
-// rescues; and two for each claimed generation, of which one extends the lease and the other stores the result. The handler runs
-// in another one, so that it can be abandoned.
+// worker is a running Work. It owns these goroutines, which end before Work returns: the caller's, which claims; one
+// that rescues; and two for each claimed generation, of which one extends the lease and the other stores the result.
+// The handler runs in another one, so that it can be abandoned.
 type worker struct {
 	store *Store
 	WorkOptions
@@ -177,8 +181,8 @@ func (w *worker) claimAll(ctx context.Context) error {
 	for w.waitForSlot(ctx) {
 		notified := w.store.session.Notified() // before the read, so that later work is not missed
 		pause := w.PollInterval
-		// It reads before it claims if the last claim found nothing, since a read takes no lock; and if it claims by model, since
-		// such a claim also reads the generations of others.
+		// It reads before it claims if the last claim found nothing, since a read takes no lock; and if it claims by model,
+		// since such a claim also reads the generations of others.
 		due, claimed, err := w.claimSome(ctx, !found || len(w.ModelNames) > 0)
 		found = claimed > 0
 		switch {
@@ -243,7 +247,8 @@ func (w *worker) waitForSlot(ctx context.Context) bool {
 	}
 }
 
-// claimSome claims generations for the free slots and starts to work on them. With look, it first reads whether any is due.
+// claimSome claims generations for the free slots and starts to work on them. With look, it first reads whether any is
+// due.
 func (w *worker) claimSome(ctx context.Context, look bool) (due bool, claimed int, err error) {
 	if look {
 		looking, cancel := context.WithTimeout(ctx, maxTry)
@@ -398,7 +403,9 @@ func (w *worker) storeResult(g Generation, r result, cause error) {
 		return
 	}
 	w.insist("fail", g, func(ctx context.Context) error {
-		_, err := w.store.FailGeneration(ctx, g.ID, FailGenerationParams{ErrorMessage: storable(r.message), Attempt: g.Attempt})
+		_, err := w.store.FailGeneration(ctx, g.ID, FailGenerationParams{
+			ErrorMessage: storable(r.message), Attempt: g.Attempt,
+		})
 		return err
 	})
 }
@@ -417,8 +424,8 @@ func (w *worker) release(g Generation) {
 	})
 }
 
-// insist tries to store a result until the database has failed for too long, or the shutdown ends. An expired lease does not
-// matter as long as no other worker claims the generation.
+// insist tries to store a result until the database has failed for too long, or the shutdown ends. An expired lease
+// does not matter as long as no other worker claims the generation.
 func (w *worker) insist(doing string, g Generation, try func(context.Context) error) error {
 	var failing outage
 	for {

@@ -1,4 +1,5 @@
-// Package added tests new columns of generations. TestAddingAColumn puts it into a copy of the repository that has them.
+// Package added tests new columns of generations. TestAddingAColumn puts it into a copy of the repository that has
+// them.
 package added
 
 import (

@@ -30,7 +30,9 @@ func understand(prompt string) (genre string, bpm float64, err error) {
 
 // describe is the metadata that a model would report of its work.
 func describe(genre string, bpm float64) store.MusicMetadata {
-	music := store.MusicMetadata{BPM: bpm, Key: "Am", Genre: genre, Instruments: []string{"kick", "hi-hat", "bass"}, Energy: new(min(1, bpm/180))}
+	music := store.MusicMetadata{
+		BPM: bpm, Key: "Am", Genre: genre, Instruments: []string{"kick", "hi-hat", "bass"}, Energy: new(min(1, bpm/180)),
+	}
 	switch {
 	case bpm < 90:
 		music.Tempo = "slow"
@@ -42,8 +44,8 @@ func describe(genre string, bpm float64) store.MusicMetadata {
 	return music
 }
 
-// loop plays a kick on every beat, a hat between the beats and a bass note that moves with the bars: no model, but music
-// whose length, channels and tempo are those that were asked for.
+// loop plays a kick on every beat, a hat between the beats and a bass note that moves with the bars: no model, but
+// music whose length, channels and tempo are those that were asked for.
 func loop(bpm float64, rate beep.SampleRate, samples int) beep.Streamer {
 	beat := 60 / bpm
 	notes := []float64{55, 55, 65.41, 49} // A1, A1, C2, G1

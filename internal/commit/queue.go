@@ -1,4 +1,5 @@
-// Package commit lets concurrent callers share commits, as the writers of LevelDB do. It knows no engine and no database.
+// Package commit lets concurrent callers share commits, as the writers of LevelDB do. It knows no engine and no
+// database.
 package commit
 
 import (
@@ -13,13 +14,13 @@ import (
 	"github.com/dgx-music/storage/internal/dbtx"
 )
 
-// Queue is a group commit. Each caller queues its operation, of type T. A caller that finds no leader becomes one: it runs
-// all that is queued as one batch, and tells the others their results, of type R. While it commits, the next operations
-// queue up. There is no goroutine and no timer, and nobody waits for company: a lone caller leads at once.
+// Queue is a group commit. Each caller queues its operation, of type T. A caller that finds no leader becomes one: it
+// runs all that is queued as one batch, and tells the others their results, of type R. While it commits, the next
+// operations queue up. There is no goroutine and no timer, and nobody waits for company: a lone caller leads at once.
 //
 // Locks: mu is held for moments, never while something is waited for. A leader holds the connection that its batch runs
-// on; the other callers hold nothing. A caller may withdraw its operation until a leader takes it into a batch. From then
-// on the caller waits for the outcome, even if its context ends, unless AbandonOnCancel is set.
+// on; the other callers hold nothing. A caller may withdraw its operation until a leader takes it into a batch. From
+// then on the caller waits for the outcome, even if its context ends, unless AbandonOnCancel is set.
 type Queue[T, R any] struct {
 	begin       Begin[T, R]
 	waitTimeout time.Duration
@@ -35,19 +36,20 @@ type Queue[T, R any] struct {
 type Options struct {
 	// Batches is how many batches may be under way at once.
 	Batches int
-	// AbandonOnCancel lets a caller whose context ends return without waiting for its batch: its outcome is not known then.
+	// AbandonOnCancel lets a caller whose context ends return without waiting for its batch: its outcome is not known
+	// then.
 	AbandonOnCancel bool
 	// Afterwards is called by the leader after its batch, when it holds nothing and all callers know their results. It may
 	// be nil.
 	Afterwards func()
 }
 
-// Begin gets what a batch runs on, for example a connection. It waits until ctx ends or until the deadline. The batch is not
-// known yet: it takes whatever is queued when Begin returns.
+// Begin gets what a batch runs on, for example a connection. It waits until ctx ends or until the deadline. The batch
+// is not known yet: it takes whatever is queued when Begin returns.
 type Begin[T, R any] func(ctx context.Context, deadline time.Time) (Run[T, R], error)
 
-// Run runs a batch, sets the result or the error of each write, and returns when all that succeeded is durable. A batch has
-// no write if all its callers have withdrawn.
+// Run runs a batch, sets the result or the error of each write, and returns when all that succeeded is durable. A batch
+// has no write if all its callers have withdrawn.
 type Run[T, R any] func(*Batch[T, R])
 
 const (
@@ -118,8 +120,8 @@ func (w *Write[T, R]) outcome() (result R, err error) {
 	return w.Result, nil
 }
 
-// Do runs op in a batch, and returns its result when what it changed is durable. It returns ErrBusy if op waited in the queue
-// for longer than the queue's timeout.
+// Do runs op in a batch, and returns its result when what it changed is durable. It returns ErrBusy if op waited in the
+// queue for longer than the queue's timeout.
 func (q *Queue[T, R]) Do(ctx context.Context, op T) (none R, err error) {
 	if err := ctx.Err(); err != nil {
 		return none, err
@@ -197,8 +199,8 @@ func (q *Queue[T, R]) wait(ctx context.Context, deadline time.Time, w *Write[T, 
 	})
 }
 
-// withdraw takes a write out of the queue, and reports whether it was still there. If its caller was to lead, another leads
-// instead.
+// withdraw takes a write out of the queue, and reports whether it was still there. If its caller was to lead, another
+// leads instead.
 func (q *Queue[T, R]) withdraw(w *Write[T, R]) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -261,8 +263,8 @@ func (q *Queue[T, R]) lead(ctx context.Context, deadline time.Time, own *Write[T
 
 var errLeaderEnded = errors.New("the goroutine that committed for several callers has ended")
 
-// runAndTell runs a batch, lets the next begin, and tells the other callers their outcomes. It does so even if an operation
-// ends this goroutine.
+// runAndTell runs a batch, lets the next begin, and tells the other callers their outcomes. It does so even if an
+// operation ends this goroutine.
 func (q *Queue[T, R]) runAndTell(b *Batch[T, R], run Run[T, R], own *Write[T, R]) {
 	finished := false
 	defer func() {

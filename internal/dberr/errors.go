@@ -22,7 +22,9 @@ var (
 	ErrNotEmpty        = errors.New("the database is not empty")
 
 	// ErrPythonDatabase matches ErrSchemaOutdated, too.
-	ErrPythonDatabase = fmt.Errorf("%w: the database has a table generations or prompts, but no version in schema_migrations, as one that the Python service made: store.Migrate, Options.Migrate or dgxstore migrate adopts it, and keeps a copy beside it", ErrSchemaOutdated)
+	ErrPythonDatabase = fmt.Errorf("%w: the database has a table generations or prompts, but no version in "+
+		"schema_migrations, as one that the Python service made: store.Migrate, Options.Migrate or dgxstore migrate "+
+		"adopts it, and keeps a copy beside it", ErrSchemaOutdated)
 )
 
 // Invalid returns a *storagedb.ValidationError for a field, by its SQL name.
@@ -74,7 +76,8 @@ func Code(err error) string {
 	return fmt.Sprintf("%T", err)
 }
 
-var checkConstraint = regexp.MustCompile(`\b(?:generations|generation_errors|generation_queue|prompts)_([a-z_]+)_check\b`)
+var checkConstraint = regexp.MustCompile(
+	`\b(?:generations|generation_errors|generation_queue|prompts)_([a-z_]+)_check\b`)
 
 // RefusedBySchema returns a *storagedb.ValidationError for a CHECK constraint. Our migrations name each
 // <table>_<column>_check, so the text of the name tells the field.

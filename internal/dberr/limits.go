@@ -18,8 +18,8 @@ const (
 	MaxErrorMessageBytes = 1 << 20
 )
 
-// CheckText refuses a text that is too long, or that PostgreSQL's text type does not hold. SQLite refuses the same, so that
-// every row fits both engines.
+// CheckText refuses a text that is too long, or that PostgreSQL's text type does not hold. SQLite refuses the same, so
+// that every row fits both engines.
 func CheckText(field, value string, maxBytes int) error {
 	switch {
 	case !utf8.ValidString(value):

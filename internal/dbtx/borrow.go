@@ -59,7 +59,9 @@ func (b Borrowed) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 	return &watchedRow{row, func(error) { release() }}
 }
 
-func (b Borrowed) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+func (b Borrowed) CopyFrom(
+	ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource,
+) (int64, error) {
 	db, release, err := b.Borrow(ctx)
 	if err != nil {
 		return 0, err

@@ -28,6 +28,8 @@ func (d detached) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 	return d.db.QueryRow(context.WithoutCancel(ctx), sql, args...)
 }
 
-func (d detached) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+func (d detached) CopyFrom(
+	ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource,
+) (int64, error) {
 	return d.db.CopyFrom(context.WithoutCancel(ctx), table, columns, rows)
 }

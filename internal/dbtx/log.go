@@ -20,8 +20,8 @@ import (
 // slowStatement is the duration above which a statement is logged as a warning.
 const slowStatement = 200 * time.Millisecond
 
-// loggedDB logs each statement with its query name and duration, as the Python service's echo did. It never logs values,
-// which may be a user's prompt. A statement lasts until its result is closed.
+// loggedDB logs each statement with its query name and duration, as the Python service's echo did. It never logs
+// values, which may be a user's prompt. A statement lasts until its result is closed.
 type loggedDB struct {
 	storagedb.DBTX
 	logger *slog.Logger
@@ -57,7 +57,9 @@ func (l loggedDB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 	return &watchedRow{l.DBTX.QueryRow(ctx, sql, args...), func(err error) { l.log(ctx, sql, start, err) }}
 }
 
-func (l loggedDB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+func (l loggedDB) CopyFrom(
+	ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource,
+) (int64, error) {
 	start := time.Now()
 	copied, err := l.DBTX.CopyFrom(ctx, table, columns, rows)
 	l.log(ctx, "COPY", start, err)
@@ -78,15 +80,16 @@ func (l loggedDB) log(ctx context.Context, sql string, start time.Time, err erro
 	l.logger.LogAttrs(ctx, slog.LevelDebug, "statement", attributes...)
 }
 
-// queryName returns the name that sqlc writes before a statement: "-- name: GetGeneration :one". A statement without one,
-// such as a user's own, is known by its first word.
+// queryName returns the name that sqlc writes before a statement: "-- name: GetGeneration :one". A statement without
+// one, such as a user's own, is known by its first word.
 func queryName(sql string) string {
 	if rest, ok := strings.CutPrefix(sql, "-- name: "); ok {
 		name, _, _ := strings.Cut(rest, " ")
 		return name
 	}
 	words := strings.Fields(sql)
-	if len(words) == 0 || len(words[0]) > len("SAVEPOINT") || strings.ContainsFunc(words[0], func(r rune) bool { return !unicode.IsLetter(r) }) {
+	if len(words) == 0 || len(words[0]) > len("SAVEPOINT") ||
+		strings.ContainsFunc(words[0], func(r rune) bool { return !unicode.IsLetter(r) }) {
 		return "unnamed"
 	}
 	return words[0]

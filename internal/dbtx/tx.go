@@ -30,8 +30,8 @@ const (
 // Tx is the connection of a transaction. It refuses statements once the transaction has ended, so that none commits by
 // itself, and it remembers the error that ended it.
 //
-// Locks: running is held while an operation runs, so that the transaction does not end under it; it is taken before mu. mu
-// guards the fields below it and is never held while a statement runs.
+// Locks: running is held while an operation runs, so that the transaction does not end under it; it is taken before mu.
+// mu guards the fields below it and is never held while a statement runs.
 type Tx struct {
 	db    storagedb.DBTX
 	state func() State
@@ -97,8 +97,8 @@ func (t *Tx) usable() error {
 	return nil
 }
 
-// Finish waits for a running operation and lets no other begin. It returns an error if the transaction must not commit. A
-// second call does nothing.
+// Finish waits for a running operation and lets no other begin. It returns an error if the transaction must not commit.
+// A second call does nothing.
 func (t *Tx) Finish() error {
 	t.running.Lock()
 	defer t.running.Unlock()
@@ -184,7 +184,9 @@ func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandT
 	return tag, err
 }
 
-func (t *Tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+func (t *Tx) CopyFrom(
+	ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource,
+) (int64, error) {
 	if err := t.usable(); err != nil {
 		return 0, err
 	}

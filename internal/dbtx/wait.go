@@ -12,9 +12,12 @@ import (
 // ForConnection says what a call waited for, and names the usual mistakes that make it wait.
 const ForConnection = "a connection: inside InTx use the tx, not the store, and close each result of DB().Query"
 
-// WaitUntil runs get with a context that ends at the deadline. If that deadline ends the wait, WaitUntil returns ErrBusy;
-// if the caller's own context does, it returns that context's error. It leaves an ErrBusy that get returns in the chain.
-func WaitUntil[T any](ctx context.Context, deadline time.Time, what string, get func(context.Context) (T, error)) (T, error) {
+// WaitUntil runs get with a context that ends at the deadline. If that deadline ends the wait, WaitUntil returns
+// ErrBusy; if the caller's own context does, it returns that context's error. It leaves an ErrBusy that get returns in
+// the chain.
+func WaitUntil[T any](
+	ctx context.Context, deadline time.Time, what string, get func(context.Context) (T, error),
+) (T, error) {
 	waiting, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	got, err := get(waiting)

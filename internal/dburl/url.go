@@ -25,9 +25,12 @@ type Target struct {
 }
 
 // ErrUnparsablePostgres is returned for a PostgreSQL URL that pgx cannot parse. pgx's own error may quote the password.
-var ErrUnparsablePostgres = errors.New("store: the postgres URL cannot be used: check its parameters, and that special characters in a user name or password are escaped, such as %40 for @")
+var ErrUnparsablePostgres = errors.New("the postgres URL cannot be used: check its parameters, " +
+	"and that special characters in a user name or password are escaped, such as %40 for @")
 
-var errUnparsable = errors.New("store: the database URL cannot be parsed; special characters must be escaped: in a user name or password %40 for @, %2F for /, in the absolute path of a SQLite file %20 for a space, %2525 for %")
+var errUnparsable = errors.New("the database URL cannot be parsed; special characters must be escaped: " +
+	"in a user name or password %40 for @, %2F for /, " +
+	"in the absolute path of a SQLite file %20 for a space, %2525 for %")
 
 var leadingSlashes = regexp.MustCompile("^//+")
 
@@ -47,19 +50,21 @@ func Parse(text string) (Target, error) {
 	case "postgres", "postgresql":
 		return parsePostgresURL(parsed, text)
 	case "":
-		return Target{}, errors.New("store: the database URL has no scheme: it starts with sqlite: or postgres://")
+		return Target{}, errors.New("the database URL has no scheme: it starts with sqlite: or postgres://")
 	}
 	if !strings.Contains(text, "://") { // what stands before a colon may be anything
-		return Target{}, errors.New("store: the database URL's scheme is none of sqlite, postgres and postgresql")
+		return Target{}, errors.New("the database URL's scheme is none of sqlite, postgres and postgresql")
 	}
 	if base, driver, found := strings.Cut(parsed.Scheme, "+"); found {
-		return Target{}, fmt.Errorf("store: the database URL's scheme %q names a Python driver: write %s: instead", base+"+"+driver, base)
+		return Target{}, fmt.Errorf("the database URL's scheme %q names a Python driver: write %s: instead",
+			base+"+"+driver, base)
 	}
-	return Target{}, fmt.Errorf("store: the database URL's scheme %q is none of sqlite, postgres and postgresql", parsed.Scheme)
+	return Target{}, fmt.Errorf("the database URL's scheme %q is none of sqlite, postgres and postgresql",
+		parsed.Scheme)
 }
 
-// parsePostgresURL leaves the URL to pgx, except one with a stray @. The text before it is likely part of a password, and
-// pgx would return it in an error as the name of a host or a database.
+// parsePostgresURL leaves the URL to pgx, except one with a stray @. The text before it is likely part of a password,
+// and pgx would return it in an error as the name of a host or a database.
 func parsePostgresURL(parsed *url.URL, text string) (Target, error) {
 	withoutQuery, _, _ := strings.Cut(text, "?")
 	stray := strings.Count(withoutQuery, "@") > 1 || strings.Contains(parsed.User.Username(), ":")
@@ -77,7 +82,8 @@ func parsePostgresURL(parsed *url.URL, text string) (Target, error) {
 
 func parseSQLiteURL(parsed *url.URL) (Target, error) {
 	if parsed.RawQuery != "" || parsed.ForceQuery {
-		return Target{}, errors.New("store: a SQLite URL takes no parameters; what a SQLite store needs is set by the store itself")
+		return Target{}, errors.New("a SQLite URL takes no parameters; " +
+			"what a SQLite store needs is set by the store itself")
 	}
 	path := url.URL{Opaque: parsed.Opaque, Fragment: parsed.Fragment, RawFragment: parsed.RawFragment}
 	if parsed.Opaque == "" && parsed.Host+parsed.Path != "" {
@@ -89,12 +95,14 @@ func parseSQLiteURL(parsed *url.URL) (Target, error) {
 	}
 	switch file := leadingSlashes.ReplaceAllString(path.String(), "/"); file {
 	case "", "/":
-		return Target{}, errors.New("store: the SQLite URL names no file; sqlite:data/generations.db is a relative path, sqlite:///var/lib/generations.db an absolute one")
+		return Target{}, errors.New("the SQLite URL names no file; " +
+			"sqlite:data/generations.db is a relative path, sqlite:///var/lib/generations.db an absolute one")
 	case ":memory:":
 		return Target{Engine: "sqlite", Memory: "dgx-music-" + uuid.NewString()}, nil
 	default:
 		if strings.HasPrefix(file, "file:") || strings.Contains(file, "?") {
-			return Target{}, errors.New("store: a SQLite URL holds the file's path itself: without file:, and without a question mark, which dbmate takes for the start of parameters")
+			return Target{}, errors.New("a SQLite URL holds the file's path itself: " +
+				"without file:, and without a question mark, which dbmate takes for the start of parameters")
 		}
 		return Target{Engine: "sqlite", Path: file}, nil
 	}
@@ -106,8 +114,8 @@ func HasParameter(text, name string) bool {
 	return err == nil && parsed.Query().Has(name)
 }
 
-// OfFile returns the URL of a file. It escapes the path twice, because parseSQLiteURL unescapes it twice; a path on Windows
-// stays as it is.
+// OfFile returns the URL of a file. It escapes the path twice, because parseSQLiteURL unescapes it twice; a path on
+// Windows stays as it is.
 func OfFile(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Alarm wakes the callers of this process that wait for work. The process's own writes ring it. A goroutine rings it for the
-// writes of other processes: the first wait starts that goroutine, and Close ends it.
+// Alarm wakes the callers of this process that wait for work. The process's own writes ring it. A goroutine rings it
+// for the writes of other processes: the first wait starts that goroutine, and Close ends it.
 type Alarm struct {
 	listen func(ctx context.Context) // rings for other processes until ctx ends; nil if there are none
 

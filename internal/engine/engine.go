@@ -1,5 +1,5 @@
-// Package engine is the contract that an engine fulfils. Whatever the engines do alike is said once, in the shared queries
-// and in the rooms above; this package is the list of their true differences.
+// Package engine is the contract that an engine fulfils. Whatever the engines do alike is said once, in the shared
+// queries and in the rooms above; this package is the list of their true differences.
 package engine
 
 import (
@@ -45,8 +45,8 @@ type Session interface {
 	Write(ctx context.Context, mode Mode, fn func(Queries) error) error
 
 	// The writes that many callers make at once, each of one row. An engine may run those of several callers together.
-	// They return pgx.ErrNoRows, and have changed nothing, if the generation does not exist or its status or its claim does
-	// not allow the change.
+	// They return pgx.ErrNoRows, and have changed nothing, if the generation does not exist or its status or its claim
+	// does not allow the change.
 	CreateGeneration(ctx context.Context, creation Creation) (storagedb.Generation, error)
 	TrackPrompt(ctx context.Context, text string) (storagedb.Prompt, error)
 	CompleteGeneration(ctx context.Context, completion Completion) (storagedb.Generation, error)
@@ -65,21 +65,22 @@ type Mode int
 
 const (
 	// Statement is for one statement that changes few rows. It takes effect whole or not at all. The engine may commit it
-	// together with the writes of other callers, and does not cut it off once it runs.
+	// together with the writes of other callers. If it does, the end of the context does not cut the function off once it
+	// runs: that would end the transaction of the others.
 	Statement Mode = iota
-	// Operation is for one call of Queries that changes few rows, by one or several statements. It takes effect whole or not
-	// at all, and leaves a transaction around it usable if it fails. Otherwise it is like Statement.
+	// Operation is for one call of Queries that changes few rows, by one or several statements. It takes effect whole or
+	// not at all, and leaves a transaction around it usable if it fails. Otherwise it is like Statement.
 	Operation
 	// Bulk is for one call of Queries that changes any number of rows. It takes effect whole or not at all. The end of the
 	// context cuts it off.
 	Bulk
-	// Transaction is for any number of calls, which run in one transaction and see its changes. An error of the function rolls
-	// all of it back. The end of the context cuts it off.
+	// Transaction is for any number of calls, which run in one transaction and see its changes. An error of the function
+	// rolls all of it back. The end of the context cuts it off.
 	Transaction
 )
 
-// Dialect is the list of what the engines say differently in SQL, on one connection. Whatever is not in it is said once, in
-// the shared queries. Each line has its reason.
+// Dialect is the list of what the engines say differently in SQL, on one connection. Whatever is not in it is said
+// once, in the shared queries. Each line has its reason.
 type Dialect interface {
 	listing.Finder
 

@@ -26,8 +26,8 @@ type Maintainer interface {
 	Optimize(ctx context.Context, vacuum bool) error
 }
 
-// Maintenance is the part of a dialect that Prune, Check and Repair run. SQLite has no lists as parameters, and needs no
-// locks.
+// Maintenance is the part of a dialect that Prune, Check and Repair run. SQLite has no lists as parameters, and needs
+// no locks.
 type Maintenance interface {
 	// PruneGenerations deletes those of the generations that still fit, and returns their file paths.
 	PruneGenerations(ctx context.Context, ids []uuid.UUID, pruned Pruned) ([]string, error)
@@ -41,8 +41,8 @@ type Maintenance interface {
 	AddMissingMetadata(ctx context.Context, ids []uuid.UUID) error
 	DeleteSurplusMetadata(ctx context.Context, ids []uuid.UUID) error
 
-	// LockRecount keeps others from recounting until the end of the transaction. A counter is a row on SQLite, and a sum of
-	// changes on PostgreSQL.
+	// LockRecount keeps others from recounting until the end of the transaction. A counter is a row on SQLite, and a sum
+	// of changes on PostgreSQL.
 	LockRecount(ctx context.Context) error
 	SetCounter(ctx context.Context, wrong CountDifference) error
 	// LockPrompt keeps others from using the prompt until the end of the transaction.

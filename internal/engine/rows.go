@@ -93,7 +93,8 @@ func (f Failure) RetryAt(now time.Time, failures int64) time.Time {
 // BacksOff reports whether the time of the next attempt depends on the number of earlier failures.
 func (f Failure) BacksOff() bool { return len(f.RetryAfter) > 1 }
 
-// LeaseExpired is the error of an attempt that was rescued. The engines pass it to their queries, so that it stands once.
+// LeaseExpired is the error of an attempt that was rescued. The engines pass it to their queries, so that it stands
+// once.
 const LeaseExpired = "lease expired: the worker did not extend it, so it may have been killed"
 
 // Extension extends the lease of an attempt by Lease from now.
@@ -129,8 +130,8 @@ func expires(now time.Time, lease time.Duration) time.Time {
 	return now.Add(lease).Truncate(storagedb.TimePrecision)
 }
 
-// PromptSearch asks for the best prompts that match. Unless UnusedToo is set, it asks only for those that have a generation,
-// of Status unless that is empty.
+// PromptSearch asks for the best prompts that match. Unless UnusedToo is set, it asks only for those that have a
+// generation, of Status unless that is empty.
 type PromptSearch struct {
 	Words     listing.Words
 	UnusedToo bool
@@ -161,8 +162,8 @@ type CountDifference struct {
 	There int64
 }
 
-// MaxCreatedTogether is how many generations one statement of PostgreSQL creates. For more of them, two statements and the
-// round trips of a transaction cost less.
+// MaxCreatedTogether is how many generations one statement of PostgreSQL creates. For more of them, two statements and
+// the round trips of a transaction cost less.
 const MaxCreatedTogether = 500
 
 // MapRows converts the rows of an engine's own query.

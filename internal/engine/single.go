@@ -9,8 +9,8 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// Single runs each write of one row by itself, as a call of Write. SQLite's queue batches any Write, so it needs no other
-// form; a transaction runs its writes one after the other.
+// Single runs each write of one row by itself, as a call of Write. SQLite's queue batches any Write, so it needs no
+// other form; a transaction runs its writes one after the other.
 type Single struct {
 	Write func(ctx context.Context, mode Mode, fn func(Queries) error) error
 	Now   func() time.Time
@@ -63,7 +63,9 @@ func (s Single) FailGeneration(ctx context.Context, failure Failure) (g storaged
 func (s Single) ExtendLease(ctx context.Context, extension Extension) (g storagedb.Generation, err error) {
 	err = s.Write(ctx, Statement, func(q Queries) (err error) {
 		expires := extension.Expires(s.Now())
-		g, err = q.ExtendLease(ctx, storagedb.ExtendLeaseParams{LeaseExpiresAt: &expires, ID: extension.ID, Attempt: extension.Attempt})
+		g, err = q.ExtendLease(ctx, storagedb.ExtendLeaseParams{
+			LeaseExpiresAt: &expires, ID: extension.ID, Attempt: extension.Attempt,
+		})
 		return err
 	})
 	return g, err

@@ -38,8 +38,8 @@ type GroupedKey struct {
 	Group any
 }
 
-// A cursor is the base64url form of a version byte, the time in microseconds since 1970, the ID, and the CRC-32 of all that.
-// The checksum tells a cursor that was cut or changed on its way from a valid one.
+// A cursor is the base64url form of a version byte, the time in microseconds since 1970, the ID, and the CRC-32 of all
+// that. The checksum tells a cursor that was cut or changed on its way from a valid one.
 const (
 	cursorVersion = 1
 	cursorBytes   = 1 + 8 + 16 + 4
@@ -58,7 +58,8 @@ func (k Key) Cursor() string {
 // parseCursor returns the key of a cursor that is not empty.
 func parseCursor(cursor string) (Key, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(cursor) != base64.RawURLEncoding.EncodedLen(cursorBytes) || len(raw) != cursorBytes || raw[0] != cursorVersion ||
+	if err != nil || len(cursor) != base64.RawURLEncoding.EncodedLen(cursorBytes) ||
+		len(raw) != cursorBytes || raw[0] != cursorVersion ||
 		binary.BigEndian.Uint32(raw[cursorBytes-4:]) != crc32.ChecksumIEEE(raw[:cursorBytes-4]) {
 		return Key{}, dberr.Invalid("after", "is not a cursor that this store gave out")
 	}

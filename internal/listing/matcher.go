@@ -38,7 +38,8 @@ func NewMatcher(text string) (*Matcher, error) {
 	return &Matcher{Text: text, equal: object, ranges: given.Ranges}, nil
 }
 
-// Matches reports whether the metadata has all that the filter asks for. A text that is not a JSON object does not match.
+// Matches reports whether the metadata has all that the filter asks for. A text that is not a JSON object does not
+// match.
 func (m *Matcher) Matches(metadata string) bool {
 	var object map[string]json.RawMessage
 	if json.Unmarshal([]byte(metadata), &object) != nil {
@@ -109,8 +110,8 @@ func equalNumbers(a, b string) bool {
 	return okA && okB && exactA.Cmp(exactB) == 0
 }
 
-// tooLongWrittenOut reports whether a number has an exponent that the store does not accept. The Python service may have
-// stored one, such as 1e999999999, which would fill the memory.
+// tooLongWrittenOut reports whether a number has an exponent that the store does not accept. The Python service may
+// have stored one, such as 1e999999999, which would fill the memory.
 func tooLongWrittenOut(number string) bool {
 	_, exponent, found := strings.Cut(strings.ToLower(number), "e")
 	size, err := strconv.Atoi(exponent)

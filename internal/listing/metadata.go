@@ -17,8 +17,8 @@ type MetadataFilter struct {
 	Ranges []Range              // the required numbers
 }
 
-// Range asks for a number under a top-level key. Its JSON is read by the engines' queries. JSON has no infinities, so an
-// open end is left out.
+// Range asks for a number under a top-level key. Its JSON is read by the engines' queries. JSON has no infinities, so
+// an open end is left out.
 type Range struct {
 	Name string   `json:"name"`
 	Low  *float64 `json:"low,omitempty"`

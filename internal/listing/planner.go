@@ -24,9 +24,9 @@ const (
 	maxKeys    = 4000   // the most keys of a step
 )
 
-// Finder is the part of an engine's dialect that lists by metadata and words. Equality of JSON, full-text search and lists as
-// parameters are each engine's own. Count methods honour only the time range of the list; key methods also honour its cursor
-// bounds and its order.
+// Finder is the part of an engine's dialect that lists by metadata and words. Equality of JSON, full-text search and
+// lists as parameters are each engine's own. Count methods honour only the time range of the list; key methods also
+// honour its cursor bounds and its order.
 type Finder interface {
 	CountWithValue(ctx context.Context, q Query, value storagedb.Metadata, atMost int64) (int64, error)
 	KeysWithValue(ctx context.Context, q Query, value storagedb.Metadata, n int64) (keys []Key, more bool, err error)
@@ -53,12 +53,13 @@ type planner struct {
 	finder  Finder
 }
 
-// readKeys returns the next n keys within the bounds of the list, in its order. more reports whether there may be others.
+// readKeys returns the next n keys within the bounds of the list, in its order. more reports whether there may be
+// others.
 type readKeys func(q Query, n int64) (keys []Key, more bool, err error)
 
-// find lists by metadata or words. Each filter that an index serves is a source of keys in the order of the list; the other
-// filters are conditions on the rows. Which source has the fewest rows is not known in advance. So each counts its rows as
-// far as that is cheap, and guesses beyond.
+// find lists by metadata or words. Each filter that an index serves is a source of keys in the order of the list; the
+// other filters are conditions on the rows. Which source has the fewest rows is not known in advance. So each counts
+// its rows as far as that is cheap, and guesses beyond.
 func find(ctx context.Context, queries *storagedb.Queries, finder Finder, q Query) (Page, error) {
 	p, none := planner{ctx, queries, finder}, Page{Generations: []storagedb.Generation{}}
 	sources := p.sources(q)
@@ -95,8 +96,8 @@ func find(ctx context.Context, queries *storagedb.Queries, finder Finder, q Quer
 	return p.listFrom(q, from.keys)
 }
 
-// tryFirst reads by one source in the first steps, and by the other if these were not enough: rows with a common word may
-// all be old.
+// tryFirst reads by one source in the first steps, and by the other if these were not enough: rows with a common word
+// may all be old.
 func tryFirst(first, then readKeys) readKeys {
 	steps := 0
 	return func(q Query, n int64) ([]Key, bool, error) {
@@ -211,13 +212,16 @@ func (p planner) sources(q Query) (sources []source) {
 	if q.BatchID != uuid.Nil {
 		sources = append(sources, source{
 			size: func(atMost int64) (int64, error) {
-				return queries.CountPlacesOfBatch(ctx, storagedb.CountPlacesOfBatchParams{BatchID: &q.BatchID, CreatedFrom: from, CreatedTo: to, AtMost: atMost})
+				return queries.CountPlacesOfBatch(ctx, storagedb.CountPlacesOfBatchParams{
+					BatchID: &q.BatchID, CreatedFrom: from, CreatedTo: to, AtMost: atMost,
+				})
 			},
 			guess: shareOf(100),
 			keys: func(q Query, n int64) ([]Key, bool, error) {
 				params := storagedb.NewestPlacesOfBatchParams{
 					BatchID:         &q.BatchID,
-					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+					AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 				}
 				if q.OldestFirst {
 					rows, err := queries.OldestPlacesOfBatch(ctx, storagedb.OldestPlacesOfBatchParams(params))
@@ -241,12 +245,15 @@ func (p planner) sources(q Query) (sources []source) {
 	if q.Favorite {
 		sources = append(sources, source{
 			size: func(atMost int64) (int64, error) {
-				return queries.CountPlacesOfFavorites(ctx, storagedb.CountPlacesOfFavoritesParams{CreatedFrom: from, CreatedTo: to, AtMost: atMost})
+				return queries.CountPlacesOfFavorites(ctx, storagedb.CountPlacesOfFavoritesParams{
+					CreatedFrom: from, CreatedTo: to, AtMost: atMost,
+				})
 			},
 			guess: shareOf(50),
 			keys: func(q Query, n int64) ([]Key, bool, error) {
 				params := storagedb.NewestPlacesOfFavoritesParams{
-					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+					AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 				}
 				if q.OldestFirst {
 					rows, err := queries.OldestPlacesOfFavorites(ctx, storagedb.OldestPlacesOfFavoritesParams(params))
@@ -275,7 +282,8 @@ func (p planner) statusAndModelSources(q Query) []source {
 			keys: func(q Query, n int64) ([]Key, bool, error) {
 				params := storagedb.NewestPlacesOfStatusAndModelParams{
 					Status: q.Status, ModelName: q.ModelName,
-					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+					AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 				}
 				if q.OldestFirst {
 					rows, err := queries.OldestPlacesOfStatusAndModel(ctx, storagedb.OldestPlacesOfStatusAndModelParams(params))
@@ -288,13 +296,16 @@ func (p planner) statusAndModelSources(q Query) []source {
 	case q.Status != "":
 		return []source{{
 			size: func(atMost int64) (int64, error) {
-				return queries.CountPlacesOfStatus(ctx, storagedb.CountPlacesOfStatusParams{Status: q.Status, CreatedFrom: from, CreatedTo: to, AtMost: atMost})
+				return queries.CountPlacesOfStatus(ctx, storagedb.CountPlacesOfStatusParams{
+					Status: q.Status, CreatedFrom: from, CreatedTo: to, AtMost: atMost,
+				})
 			},
 			guess: func(counts storagedb.StatsRow) int64 { return counts.OfStatus(q.Status) },
 			keys: func(q Query, n int64) ([]Key, bool, error) {
 				params := storagedb.NewestPlacesOfStatusParams{
 					Status:          q.Status,
-					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+					AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 				}
 				if q.OldestFirst {
 					rows, err := queries.OldestPlacesOfStatus(ctx, storagedb.OldestPlacesOfStatusParams(params))
@@ -307,13 +318,16 @@ func (p planner) statusAndModelSources(q Query) []source {
 	case q.ModelName != "":
 		return []source{{
 			size: func(atMost int64) (int64, error) {
-				return queries.CountPlacesOfModel(ctx, storagedb.CountPlacesOfModelParams{ModelName: q.ModelName, CreatedFrom: from, CreatedTo: to, AtMost: atMost})
+				return queries.CountPlacesOfModel(ctx, storagedb.CountPlacesOfModelParams{
+					ModelName: q.ModelName, CreatedFrom: from, CreatedTo: to, AtMost: atMost,
+				})
 			},
 			guess: shareOf(4),
 			keys: func(q Query, n int64) ([]Key, bool, error) {
 				params := storagedb.NewestPlacesOfModelParams{
 					ModelName:       q.ModelName,
-					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+					BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+					AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 				}
 				if q.OldestFirst {
 					rows, err := queries.OldestPlacesOfModel(ctx, storagedb.OldestPlacesOfModelParams(params))
@@ -330,7 +344,8 @@ func (p planner) statusAndModelSources(q Query) []source {
 // allKeys reads the whole list. It is where to look if no filter has an index.
 func (p planner) allKeys(q Query, n int64) ([]Key, bool, error) {
 	params := storagedb.NewestPlacesParams{
-		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+		AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 	}
 	if q.OldestFirst {
 		rows, err := p.queries.OldestPlaces(p.ctx, storagedb.OldestPlacesParams(params))
@@ -340,8 +355,8 @@ func (p planner) allKeys(q Query, n int64) ([]Key, bool, error) {
 	return Keys(rows, n, err)
 }
 
-// rangeSource merges the rows of each number in a range. If there are too many numbers, it sorts the rows of the range; if
-// there are too many rows, it reads the whole list.
+// rangeSource merges the rows of each number in a range. If there are too many numbers, it sorts the rows of the range;
+// if there are too many rows, it reads the whole list.
 func (p planner) rangeSource(asked Range) source {
 	counted, size := int64(0), int64(0)
 	count := func(atMost int64) (_ int64, err error) {
@@ -403,8 +418,11 @@ func (p planner) promptSource(whole Query, prompts []int64) source {
 	}
 }
 
-// merged returns the first n keys of some groups. It reads the first few keys of each group, and more if these are too few.
-func (q Query) merged(groups int, n int64, first func(each int64) ([]GroupedKey, error)) (keys []Key, more bool, err error) {
+// merged returns the first n keys of some groups. It reads the first few keys of each group, and more if these are too
+// few.
+func (q Query) merged(
+	groups int, n int64, first func(each int64) ([]GroupedKey, error),
+) (keys []Key, more bool, err error) {
 	if groups == 0 {
 		return nil, false, nil
 	}
@@ -419,8 +437,8 @@ func (q Query) merged(groups int, n int64, first func(each int64) ([]GroupedKey,
 	}
 }
 
-// knownKeys returns the keys up to which none can be missing, in the list's order. A group with as many keys as were asked
-// for may have more after its last one.
+// knownKeys returns the keys up to which none can be missing, in the list's order. A group with as many keys as were
+// asked for may have more after its last one.
 func (q Query) knownKeys(some []GroupedKey, each int64) (keys []Key, more bool) {
 	slices.SortFunc(some, func(a, b GroupedKey) int { return q.compare(a.Key, b.Key) })
 	seen := make(map[any]int64)

@@ -121,8 +121,8 @@ func (q Query) List(ctx context.Context, queries *storagedb.Queries, finder Find
 	}
 }
 
-// page gives a full page a cursor. It may still be the last one, and the page after it empty: to know, one row more would
-// have to be read.
+// page gives a full page a cursor. It may still be the last one, and the page after it empty: to know, one row more
+// would have to be read.
 func (q Query) page(generations []storagedb.Generation, err error) (Page, error) {
 	page := Page{Generations: generations}
 	if err == nil && int64(len(generations)) == q.limit {

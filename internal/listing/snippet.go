@@ -19,8 +19,8 @@ type placedWord struct {
 	start, end int // in bytes
 }
 
-// Snippet returns the part of text around the first match, with each match in square brackets, and … for what is left out.
-// It is made here and not by the engines, so that both return the same.
+// Snippet returns the part of text around the first match, with each match in square brackets, and … for what is left
+// out. It is made here and not by the engines, so that both return the same.
 func (q Words) Snippet(text string) string {
 	words := placeWords(text)
 	matched := make([]int, len(words)) // the number of words of the match that begins here

@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// Words is a parsed search: words, "quoted phrases", -excluded and prefix*. All other characters only separate words, so
-// there are no syntax errors.
+// Words is a parsed search: words, "quoted phrases", -excluded and prefix*. All other characters only separate words,
+// so there are no syntax errors.
 type Words struct {
 	Wanted   []Term
 	Excluded []Term
@@ -19,15 +19,15 @@ type Term struct {
 	prefix bool     // whether the last word is a prefix
 }
 
-// The limits of a search; the rest of the text is ignored. The engines' cost grows with the words, and very many make them
-// fail.
+// The limits of a search; the rest of the text is ignored. The engines' cost grows with the words, and very many make
+// them fail.
 const (
 	maxSearchTerms = 64
 	maxSearchWords = 256
 )
 
-// ParseWords parses what a user typed. A minus excludes only at the start of a term. A text without spaces, such as "lo-fi",
-// is one term: its words follow each other.
+// ParseWords parses what a user typed. A minus excludes only at the start of a term. A text without spaces, such as
+// "lo-fi", is one term: its words follow each other.
 func ParseWords(typed string) Words {
 	var q Words
 	rest := []rune(typed)
@@ -61,7 +61,9 @@ func ParseWords(typed string) Words {
 
 // addTo adds a new term to the list, and its words to the count.
 func (t Term) addTo(terms []Term, words int) ([]Term, int) {
-	if slices.ContainsFunc(terms, func(known Term) bool { return known.prefix == t.prefix && slices.Equal(known.words, t.words) }) {
+	if slices.ContainsFunc(terms, func(known Term) bool {
+		return known.prefix == t.prefix && slices.Equal(known.words, t.words)
+	}) {
 		return terms, words
 	}
 	return append(terms, t), words + len(t.words)

@@ -41,7 +41,8 @@ type checker struct {
 // check calls found for each finding.
 type check func(ctx context.Context, found func(engine.Finding)) error
 
-// Check looks for what is not as it should be, and changes nothing. On an error the report has what was found until then.
+// Check looks for what is not as it should be, and changes nothing. On an error the report has what was found until
+// then.
 func Check(ctx context.Context, e engine.Engine, now func() time.Time, filesRoot string) (Report, error) {
 	found := newFindings(maxFindings)
 	files, err := openFiles(filesRoot, e.OwnFiles())
@@ -66,7 +67,9 @@ func Check(ctx context.Context, e engine.Engine, now func() time.Time, filesRoot
 	} {
 		err := check.run(ctx, found.add)
 		if e.IsCorruption(err) {
-			found.add(engine.Finding{Kind: engine.FindingIntegrity, ID: check.of, Detail: "cannot be read to the end: " + dberr.Code(err)})
+			found.add(engine.Finding{
+				Kind: engine.FindingIntegrity, ID: check.of, Detail: "cannot be read to the end: " + dberr.Code(err),
+			})
 			continue
 		}
 		if err != nil {
@@ -109,7 +112,10 @@ func (c checker) counters(ctx context.Context, found func(engine.Finding)) error
 	return c.engine.Read(ctx, func(q engine.Queries) error {
 		wrong, err := engine.WrongCounts(ctx, q)
 		for _, d := range wrong {
-			found(engine.Finding{Kind: engine.FindingCounter, ID: d.Name, Detail: fmt.Sprintf("%d are counted, %d are there", d.Kept, d.There), Repairable: true})
+			found(engine.Finding{
+				Kind: engine.FindingCounter, ID: d.Name, Repairable: true,
+				Detail: fmt.Sprintf("%d are counted, %d are there", d.Kept, d.There),
+			})
 		}
 		return err
 	})
@@ -122,11 +128,17 @@ func (c checker) foreignKeys(ctx context.Context, found func(engine.Finding)) er
 			return err
 		}
 		for _, row := range generations {
-			found(engine.Finding{Kind: engine.FindingForeignKey, ID: row.ID.String(), Detail: fmt.Sprintf("the generation's prompt %d does not exist", row.PromptID)})
+			found(engine.Finding{
+				Kind: engine.FindingForeignKey, ID: row.ID.String(),
+				Detail: fmt.Sprintf("the generation's prompt %d does not exist", row.PromptID),
+			})
 		}
 		ofGenerations, err := q.ErrorsWithoutGeneration(ctx)
 		for _, row := range ofGenerations {
-			found(engine.Finding{Kind: engine.FindingForeignKey, ID: row.GenerationID.String(), Detail: fmt.Sprintf("%d errors are kept of a generation that does not exist", row.Errors)})
+			found(engine.Finding{
+				Kind: engine.FindingForeignKey, ID: row.GenerationID.String(),
+				Detail: fmt.Sprintf("%d errors are kept of a generation that does not exist", row.Errors),
+			})
 		}
 		return err
 	})
@@ -156,7 +168,8 @@ func (c checker) leases(ctx context.Context, found func(engine.Finding)) error {
 		for _, row := range expired {
 			found(engine.Finding{
 				Kind: engine.FindingStuckLease, ID: row.ID.String(), Repairable: true,
-				Detail: fmt.Sprintf("the lease of attempt %d ran out at %s", row.Attempt, row.LeaseExpiresAt.UTC().Format(time.RFC3339)),
+				Detail: fmt.Sprintf("the lease of attempt %d ran out at %s",
+					row.Attempt, row.LeaseExpiresAt.UTC().Format(time.RFC3339)),
 			})
 		}
 		return err
@@ -164,16 +177,20 @@ func (c checker) leases(ctx context.Context, found func(engine.Finding)) error {
 }
 
 func (c checker) missingMetadata(ctx context.Context, found func(engine.Finding)) error {
-	pages := engine.Pages(ctx, c.engine, uuid.Nil, func(q engine.Queries, from uuid.UUID) ([]engine.CheckedMetadata, error) {
+	read := func(q engine.Queries, from uuid.UUID) ([]engine.CheckedMetadata, error) {
 		return q.MetadataToCheck(ctx, from)
-	}, func(last engine.CheckedMetadata) (uuid.UUID, bool) { return engine.Following(last.ID) })
-	for page, err := range pages {
+	}
+	next := func(last engine.CheckedMetadata) (uuid.UUID, bool) { return engine.Following(last.ID) }
+	for page, err := range engine.Pages(ctx, c.engine, uuid.Nil, engine.PageRows, read, next) {
 		if err != nil {
 			return err
 		}
 		for _, row := range page {
 			if row.Missing {
-				found(engine.Finding{Kind: engine.FindingIntegrity, ID: row.ID.String(), Detail: "the index over metadata misses entries of the generation", Repairable: true})
+				found(engine.Finding{
+					Kind: engine.FindingIntegrity, ID: row.ID.String(), Repairable: true,
+					Detail: "the index over metadata misses entries of the generation",
+				})
 			}
 		}
 	}
@@ -195,16 +212,20 @@ func (c checker) surplusMetadata(ctx context.Context, found func(engine.Finding)
 
 // generations walks all generations and their files, and then the directory of the files.
 func (c checker) generations(ctx context.Context, found func(engine.Finding)) error {
-	pages := engine.Pages(ctx, c.engine, uuid.Nil, func(q engine.Queries, from uuid.UUID) ([]storagedb.GenerationsToCheckRow, error) {
+	read := func(q engine.Queries, from uuid.UUID) ([]storagedb.GenerationsToCheckRow, error) {
 		return q.GenerationsToCheck(ctx, storagedb.GenerationsToCheckParams{FromID: from, RowLimit: engine.PageRows})
-	}, func(last storagedb.GenerationsToCheckRow) (uuid.UUID, bool) { return engine.Following(last.ID) })
-	for page, err := range pages {
+	}
+	next := func(last storagedb.GenerationsToCheckRow) (uuid.UUID, bool) { return engine.Following(last.ID) }
+	for page, err := range engine.Pages(ctx, c.engine, uuid.Nil, engine.PageRows, read, next) {
 		if err != nil {
 			return err
 		}
 		for _, row := range page {
 			if row.OtherPrompt {
-				found(engine.Finding{Kind: engine.FindingIntegrity, ID: row.ID.String(), Detail: fmt.Sprintf("the generation's prompt is not the text of prompt %d", row.PromptID)})
+				found(engine.Finding{
+					Kind: engine.FindingIntegrity, ID: row.ID.String(),
+					Detail: fmt.Sprintf("the generation's prompt is not the text of prompt %d", row.PromptID),
+				})
 			}
 			if err := c.file(ctx, row, found); err != nil {
 				return err
@@ -216,14 +237,16 @@ func (c checker) generations(ctx context.Context, found func(engine.Finding)) er
 
 // promptPages walks all prompts, with the number of generations that use each.
 func promptPages(ctx context.Context, s engine.Session) func(yield func([]storagedb.PromptUsesRow, error) bool) {
-	return engine.Pages(ctx, s, int64(math.MinInt64), func(q engine.Queries, after int64) ([]storagedb.PromptUsesRow, error) {
+	read := func(q engine.Queries, after int64) ([]storagedb.PromptUsesRow, error) {
 		return q.PromptUses(ctx, storagedb.PromptUsesParams{AfterID: after, RowLimit: engine.PageRows})
-	}, func(last storagedb.PromptUsesRow) (int64, bool) { return last.ID, true })
+	}
+	next := func(last storagedb.PromptUsesRow) (int64, bool) { return last.ID, true }
+	return engine.Pages(ctx, s, int64(math.MinInt64), engine.PageRows, read, next)
 }
 
 // filePathPages walks the file paths of all generations.
 func filePathPages(ctx context.Context, s engine.Session) func(yield func([]storagedb.FilePathsRow, error) bool) {
-	return engine.Pages(ctx, s, uuid.Nil, func(q engine.Queries, from uuid.UUID) ([]storagedb.FilePathsRow, error) {
+	return engine.Pages(ctx, s, uuid.Nil, engine.PageRows, func(q engine.Queries, from uuid.UUID) ([]storagedb.FilePathsRow, error) {
 		return q.FilePaths(ctx, storagedb.FilePathsParams{FromID: from, RowLimit: engine.PageRows})
 	}, func(last storagedb.FilePathsRow) (uuid.UUID, bool) { return engine.Following(last.ID) })
 }

@@ -18,19 +18,19 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// checkedFiles is the directory of the audio files while it is checked; nil if none was given.
+// checkedFiles is the directory of the audio files during a check. It is nil if the caller has given none.
 type checkedFiles struct {
-	root    *os.Root
-	folders []string // the root's absolute path, as given and with its symbolic links resolved
-	began   time.Time
-	own     map[string]bool // the database's own files below the root
+	root  *os.Root
+	paths []string // the root's absolute path, with its symbolic links resolved and as given
+	began time.Time
+	own   map[string]bool // the database's own files below the root
 
-	// named has a hash of each path that a generation names. Two paths with the same hash, in one of 10^7 runs with a million
-	// files, would hide an orphan, but never make one.
+	// named has a hash of each path that a generation names. With a million files, two paths have the same hash in one of
+	// 10^7 runs. That would hide an orphan, but never report a wrong one.
 	seed  maphash.Seed
 	named map[uint64]struct{}
 
-	folder, resolved string // the last directory whose symbolic links were resolved, and the result
+	directory, resolved string // the last directory whose symbolic links were resolved, and the result
 }
 
 // openFiles opens the directory of the audio files.
@@ -43,7 +43,7 @@ func openFiles(path string, own []string) (*checkedFiles, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, dberr.Invalid("files_root", "does not exist")
 	case err != nil:
-		return nil, dberr.Invalid("files_root", "cannot be looked at: "+withoutPath(err))
+		return nil, dberr.Invalid("files_root", "cannot be accessed: "+withoutPath(err))
 	case !info.IsDir():
 		return nil, dberr.Invalid("files_root", "is not a directory")
 	}
@@ -60,7 +60,7 @@ func openFiles(path string, own []string) (*checkedFiles, error) {
 		return nil, dberr.Invalid("files_root", "cannot be opened: "+withoutPath(err))
 	}
 	files := &checkedFiles{
-		root: root, folders: []string{real, absolute}, began: time.Now(), own: make(map[string]bool),
+		root: root, paths: []string{real, absolute}, began: time.Now(), own: make(map[string]bool),
 		seed: maphash.MakeSeed(), named: make(map[uint64]struct{}),
 	}
 	for _, file := range own {
@@ -76,7 +76,7 @@ func openFiles(path string, own []string) (*checkedFiles, error) {
 	return files, nil
 }
 
-// withoutPath returns the system's error without the path: the text names it already, or must not.
+// withoutPath returns the text of a system's error without the path, which a finding names elsewhere or must not name.
 func withoutPath(err error) string {
 	if inner, ok := errors.AsType[*fs.PathError](err); ok {
 		err = inner.Err
@@ -98,18 +98,18 @@ func (f *checkedFiles) close() {
 	}
 }
 
-// below returns the name, below the root, of an absolute path.
-func (f *checkedFiles) below(absolute string) (name string, is bool) {
-	for _, folder := range f.folders {
-		if name, err := filepath.Rel(folder, absolute); err == nil && filepath.IsLocal(name) {
+// below returns the name of an absolute path relative to the root. ok reports whether the path is below the root.
+func (f *checkedFiles) below(absolute string) (name string, ok bool) {
+	for _, path := range f.paths {
+		if name, err := filepath.Rel(path, absolute); err == nil && filepath.IsLocal(name) {
 			return name, true
 		}
 	}
 	return "", false
 }
 
-// place returns the name of a file_path below the root, or its absolute path elsewhere.
-func (f *checkedFiles) place(filePath string) (name, elsewhere string, err error) {
+// locate returns the name of a file_path relative to the root, or its absolute path if it is not below the root.
+func (f *checkedFiles) locate(filePath string) (name, elsewhere string, err error) {
 	path := filepath.FromSlash(filePath)
 	if filepath.IsAbs(path) {
 		if name, below := f.below(filepath.Clean(path)); below {
@@ -123,11 +123,11 @@ func (f *checkedFiles) place(filePath string) (name, elsewhere string, err error
 	return filepath.Clean(path), "", nil
 }
 
-// note records that a generation names a file: by its name, and by the target of its symbolic links.
+// note records that a generation names a file, under its name and under the target of its symbolic links.
 func (f *checkedFiles) note(name string, isLink bool) {
 	f.named[f.hash(name)] = struct{}{}
-	if folder := filepath.Dir(name); folder != f.folder {
-		f.folder, f.resolved = folder, resolveLinks(filepath.Join(f.folders[0], folder))
+	if directory := filepath.Dir(name); directory != f.directory {
+		f.directory, f.resolved = directory, resolveLinks(filepath.Join(f.paths[0], directory))
 	}
 	path := filepath.Join(f.resolved, filepath.Base(name))
 	if isLink {
@@ -142,14 +142,15 @@ func (f *checkedFiles) hash(name string) uint64 {
 	return maphash.String(f.seed, name)
 }
 
-func (f *checkedFiles) names(name string) bool {
+// isNamed reports whether a generation names the file.
+func (f *checkedFiles) isNamed(name string) bool {
 	_, named := f.named[f.hash(name)]
 	return named
 }
 
-// noteFilePath notes a file_path, and returns the file's info. It does not follow a symbolic link below the root.
+// noteFilePath records a file_path, and returns the file's info. It does not follow a symbolic link below the root.
 func (f *checkedFiles) noteFilePath(filePath string) (name, elsewhere string, info fs.FileInfo, err error) {
-	name, elsewhere, err = f.place(filePath)
+	name, elsewhere, err = f.locate(filePath)
 	if err != nil || elsewhere != "" {
 		return name, elsewhere, nil, err
 	}
@@ -158,8 +159,8 @@ func (f *checkedFiles) noteFilePath(filePath string) (name, elsewhere string, in
 	return name, "", info, nil
 }
 
-// look returns what is wrong with the file of a completed generation, or an empty Finding.
-func (f *checkedFiles) look(name, elsewhere string, info fs.FileInfo, size *int64) (found engine.Finding) {
+// inspect returns what is wrong with the file of a completed generation, or the zero Finding.
+func (f *checkedFiles) inspect(name, elsewhere string, info fs.FileInfo, size *int64) engine.Finding {
 	var err error
 	switch {
 	case elsewhere != "":
@@ -171,11 +172,12 @@ func (f *checkedFiles) look(name, elsewhere string, info fs.FileInfo, size *int6
 	case errors.Is(err, fs.ErrNotExist):
 		return engine.Finding{Kind: engine.FindingMissingFile, Detail: "the file does not exist"}
 	case err != nil:
-		return engine.Finding{Kind: engine.FindingMissingFile, Detail: "the file cannot be looked at: " + withoutPath(err)}
+		return engine.Finding{Kind: engine.FindingMissingFile, Detail: "the file cannot be accessed: " + withoutPath(err)}
 	case !info.Mode().IsRegular():
-		return engine.Finding{Kind: engine.FindingMissingFile, Detail: "what is there is no regular file"}
+		return engine.Finding{Kind: engine.FindingMissingFile, Detail: "the path is not that of a regular file"}
 	case size != nil && *size != info.Size():
-		return engine.Finding{Kind: engine.FindingFileSize, Detail: fmt.Sprintf("file_size_bytes is %d, the file has %d", *size, info.Size())}
+		detail := fmt.Sprintf("file_size_bytes is %d, the file has %d", *size, info.Size())
+		return engine.Finding{Kind: engine.FindingFileSize, Detail: detail}
 	}
 	return engine.Finding{}
 }
@@ -188,13 +190,19 @@ func (c checker) file(ctx context.Context, row storagedb.GenerationsToCheckRow, 
 	}
 	name, elsewhere, info, err := files.noteFilePath(row.FilePath)
 	if err != nil {
-		found(engine.Finding{Kind: engine.FindingFilePath, ID: row.ID.String(), Detail: "the file path " + err.Error() + ", and was not followed"})
+		found(engine.Finding{
+			Kind: engine.FindingFilePath, ID: row.ID.String(),
+			Detail: "the file path " + err.Error() + ", and was not followed",
+		})
 		return nil
 	}
-	if row.Status != storagedb.StatusCompleted || files.look(name, elsewhere, info, row.FileSizeBytes) == (engine.Finding{}) {
+	if row.Status != storagedb.StatusCompleted {
 		return nil
 	}
-	// The generation may have been deleted or completed again meanwhile.
+	if files.inspect(name, elsewhere, info, row.FileSizeBytes) == (engine.Finding{}) {
+		return nil
+	}
+	// Another caller may have deleted the generation meanwhile, or completed it again.
 	var current storagedb.Generation
 	err = c.engine.Read(ctx, func(q engine.Queries) (err error) {
 		current, err = q.GetGeneration(ctx, row.ID)
@@ -210,7 +218,7 @@ func (c checker) file(ctx context.Context, row storagedb.GenerationsToCheckRow, 
 	if err != nil || current.Status != storagedb.StatusCompleted {
 		return nil
 	}
-	if wrong := files.look(name, elsewhere, info, current.FileSizeBytes); wrong != (engine.Finding{}) {
+	if wrong := files.inspect(name, elsewhere, info, current.FileSizeBytes); wrong != (engine.Finding{}) {
 		wrong.ID = row.ID.String()
 		found(wrong)
 	}
@@ -220,8 +228,8 @@ func (c checker) file(ctx context.Context, row storagedb.GenerationsToCheckRow, 
 // filesPage is how many entries of a directory are read at a time.
 const filesPage = 1000
 
-// orphans walks the directory after all generations, and finds the files that none of them names. If there are any, it walks
-// the generations again: one that was created meanwhile may name an older file.
+// orphans walks the directory after all generations were read, and finds the files that none of them names. If there
+// are any, it reads the generations again: one that was created meanwhile may name an older file.
 func (c checker) orphans(ctx context.Context, found func(engine.Finding)) error {
 	files := c.files
 	if files == nil {
@@ -229,7 +237,7 @@ func (c checker) orphans(ctx context.Context, found func(engine.Finding)) error 
 	}
 	var unnamed []string
 	if err := files.walk(ctx, func(name string) error {
-		if files.own[name] || files.names(name) {
+		if files.own[name] || files.isNamed(name) {
 			return nil
 		}
 		info, err := files.root.Lstat(name)
@@ -250,58 +258,65 @@ func (c checker) orphans(ctx context.Context, found func(engine.Finding)) error 
 			return err
 		}
 		for _, row := range page {
-			_, _, _, _ = files.noteFilePath(row.FilePath) // a path that leads out was found the first time
+			_, _, _, _ = files.noteFilePath(row.FilePath) // a path that leads out was reported in the first walk
 		}
 	}
 	for _, name := range unnamed {
-		if files.names(name) {
+		if files.isNamed(name) {
 			continue
 		}
-		if _, err := files.root.Lstat(name); !errors.Is(err, fs.ErrNotExist) { // or it was deleted after its generation
-			found(engine.Finding{Kind: engine.FindingOrphanFile, ID: filepath.ToSlash(name), Detail: "no generation names the file"})
+		if _, err := files.root.Lstat(name); !errors.Is(err, fs.ErrNotExist) { // else it was deleted after its generation
+			found(engine.Finding{
+				Kind: engine.FindingOrphanFile, ID: filepath.ToSlash(name), Detail: "no generation names the file",
+			})
 		}
 	}
 	return nil
 }
 
-// walk calls each with the name of each regular file below the root. It reads some entries of a directory at a time, and does
-// not follow symbolic links. A directory that this user may not read, such as lost+found, is a finding.
+// walk calls each with the name of each regular file below the root. It reads the entries of a directory page by page,
+// and does not follow symbolic links. It reports a directory that this user may not read, such as lost+found.
 func (f *checkedFiles) walk(ctx context.Context, each func(name string) error, found func(engine.Finding)) error {
-	for folders := []string{"."}; len(folders) > 0; {
-		folder := folders[len(folders)-1]
-		folders = folders[:len(folders)-1]
-		below, err := f.walkFolder(ctx, folder, each)
+	for directories := []string{"."}; len(directories) > 0; {
+		directory := directories[len(directories)-1]
+		directories = directories[:len(directories)-1]
+		below, err := f.walkDirectory(ctx, directory, each)
 		if errors.Is(err, fs.ErrPermission) {
-			found(engine.Finding{Kind: engine.FindingFilePath, ID: filepath.ToSlash(folder), Detail: "the folder was not looked into: " + withoutPath(err)})
+			found(engine.Finding{
+				Kind: engine.FindingFilePath, ID: filepath.ToSlash(directory),
+				Detail: "the directory cannot be read: " + withoutPath(err),
+			})
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		folders = append(folders, below...)
+		directories = append(directories, below...)
 	}
 	return nil
 }
 
-// walkFolder returns the directories in a directory.
-func (f *checkedFiles) walkFolder(ctx context.Context, name string, each func(name string) error) (folders []string, err error) {
-	folder, err := f.root.Open(name)
+// walkDirectory calls each for the regular files of one directory, and returns its directories.
+func (f *checkedFiles) walkDirectory(
+	ctx context.Context, name string, each func(name string) error,
+) (directories []string, err error) {
+	directory, err := f.root.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // deleted meanwhile
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer folder.Close()
+	defer directory.Close()
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		entries, err := folder.ReadDir(filesPage)
+		entries, err := directory.ReadDir(filesPage)
 		for _, entry := range entries {
 			path := filepath.Join(name, entry.Name())
 			if entry.IsDir() {
-				folders = append(folders, path)
+				directories = append(directories, path)
 			} else if entry.Type().IsRegular() {
 				if err := each(path); err != nil {
 					return nil, err
@@ -309,7 +324,7 @@ func (f *checkedFiles) walkFolder(ctx context.Context, name string, each func(na
 			}
 		}
 		if errors.Is(err, io.EOF) {
-			return folders, nil
+			return directories, nil
 		}
 		if err != nil {
 			return nil, err

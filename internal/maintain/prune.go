@@ -16,7 +16,7 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// PruneParams say what to delete. Package store documents and checks them.
+// PruneParams selects what to delete. Package store documents and checks it.
 type PruneParams struct {
 	OlderThan         time.Duration
 	Statuses          []storagedb.Status
@@ -25,31 +25,31 @@ type PruneParams struct {
 	DryRun            bool
 }
 
-// PruneReport is what was deleted.
+// PruneReport says what was deleted. Package store documents it.
 type PruneReport struct {
 	Generations int64
 	Prompts     int64
 	FilePaths   []string
 }
 
-// freePathsTimeout is how long Prune looks for the paths that no other generation names, after its context has ended.
+// freePathsTimeout limits freePaths after the context of Prune has ended.
 const freePathsTimeout = 10 * time.Second
 
-// Prune deletes generations that ended before now minus OlderThan, in batches. On an error the report has what was deleted
-// until then.
+// Prune deletes generations that ended before now minus OlderThan, in batches. If it returns an error, the report says
+// what was deleted before that.
 func Prune(ctx context.Context, e engine.Engine, now time.Time, params PruneParams) (PruneReport, error) {
 	p := &pruner{
-		PruneParams: params,
-		engine:      e,
-		before:      now.Add(-params.OlderThan).Truncate(storagedb.TimePrecision),
-		paths:       make(map[string][]string),
-		gone:        make(map[uuid.UUID]struct{}),
-		goneOf:      make(map[int64]int64),
+		PruneParams:  params,
+		engine:       e,
+		before:       now.Add(-params.OlderThan).Truncate(storagedb.TimePrecision),
+		paths:        make(map[string][]string),
+		gone:         make(map[uuid.UUID]struct{}),
+		goneByPrompt: make(map[int64]int64),
 	}
 	err := p.prune(ctx)
 	if pathsErr := p.freePaths(ctx, err); pathsErr != nil {
 		clear(p.paths)
-		err = errors.Join(err, fmt.Errorf("which files no other generation names is not known, Check finds them: %w", pathsErr))
+		err = errors.Join(err, fmt.Errorf("the files of deleted generations are not known; Check finds them: %w", pathsErr))
 	}
 	p.report.FilePaths = slices.Concat(slices.Collect(maps.Values(p.paths))...)
 	if p.report.FilePaths == nil {
@@ -63,13 +63,13 @@ func Prune(ctx context.Context, e engine.Engine, now time.Time, params PrunePara
 type pruner struct {
 	PruneParams
 	engine engine.Engine
-	before time.Time // generations that ended before are deleted
+	before time.Time // generations that ended before this time are deleted
 	report PruneReport
-	paths  map[string][]string // the paths of deleted generations that no other one names: by file, as they were spelled
+	paths  map[string][]string // the paths of deleted generations, by the cleaned path, in each spelling
 
-	// With DryRun: the generations that would be deleted, and their number by prompt.
-	gone   map[uuid.UUID]struct{}
-	goneOf map[int64]int64
+	// With DryRun: the generations that would be deleted, and their number for each prompt.
+	gone         map[uuid.UUID]struct{}
+	goneByPrompt map[int64]int64
 }
 
 func (p *pruner) prune(ctx context.Context) error {
@@ -84,17 +84,17 @@ func (p *pruner) prune(ctx context.Context) error {
 	return nil
 }
 
-// generations walks the generations of a status in the order of their creation, and deletes the old ones.
+// generations reads the old generations of a status in the order of their creation, page by page, and deletes them.
 func (p *pruner) generations(ctx context.Context, status storagedb.Status) error {
-	pages := engine.Pages(ctx, p.engine, listing.Key{}, func(q engine.Queries, after listing.Key) ([]storagedb.PrunableGenerationsRow, error) {
+	type row = storagedb.PrunableGenerationsRow
+	read := func(q engine.Queries, after listing.Key) ([]row, error) {
 		return q.PrunableGenerations(ctx, storagedb.PrunableGenerationsParams{
 			Status: status, AfterCreatedAt: after.CreatedAt, AfterID: after.ID,
 			CreatedBefore: p.before, CompletedBefore: &p.before, FavoritesToo: !p.KeepFavorites, RowLimit: engine.BatchRows,
 		})
-	}, func(last storagedb.PrunableGenerationsRow) (listing.Key, bool) {
-		return listing.Key{CreatedAt: last.CreatedAt, ID: last.ID}, true
-	})
-	for page, err := range pages {
+	}
+	next := func(last row) (listing.Key, bool) { return listing.Key{CreatedAt: last.CreatedAt, ID: last.ID}, true }
+	for page, err := range engine.Pages(ctx, p.engine, listing.Key{}, engine.BatchRows, read, next) {
 		if err != nil {
 			return err
 		}
@@ -105,11 +105,13 @@ func (p *pruner) generations(ctx context.Context, status storagedb.Status) error
 	return nil
 }
 
-func (p *pruner) deleteGenerations(ctx context.Context, status storagedb.Status, page []storagedb.PrunableGenerationsRow) error {
+func (p *pruner) deleteGenerations(
+	ctx context.Context, status storagedb.Status, page []storagedb.PrunableGenerationsRow,
+) error {
 	if p.DryRun {
 		for _, row := range page {
 			p.gone[row.ID] = struct{}{}
-			p.goneOf[row.PromptID]++
+			p.goneByPrompt[row.PromptID]++
 			p.note(row.FilePath)
 		}
 		p.report.Generations += int64(len(page))
@@ -123,8 +125,10 @@ func (p *pruner) deleteGenerations(ctx context.Context, status storagedb.Status,
 	var took time.Duration
 	err := p.engine.Write(ctx, engine.Bulk, func(q engine.Queries) (err error) {
 		began := time.Now()
-		// Not cut off: it waits for nobody, and what it has deleted must be known.
-		paths, err = q.PruneGenerations(context.WithoutCancel(ctx), ids, engine.Pruned{Status: status, Before: p.before, FavoritesToo: !p.KeepFavorites})
+		// The end of ctx must not cut it off, or what it has deleted would not be known. It never waits for a lock.
+		paths, err = q.PruneGenerations(context.WithoutCancel(ctx), ids, engine.Pruned{
+			Status: status, Before: p.before, FavoritesToo: !p.KeepFavorites,
+		})
 		took = time.Since(began)
 		return err
 	})
@@ -138,7 +142,7 @@ func (p *pruner) deleteGenerations(ctx context.Context, status storagedb.Status,
 	return engine.LeaveToOthers(ctx, took)
 }
 
-// note records the path of a deleted generation. "./a.wav" is the file of "a.wav".
+// note records the path of a deleted generation. "./a.wav" and "a.wav" are the same file.
 func (p *pruner) note(path string) {
 	file := filepath.Clean(path)
 	if !slices.Contains(p.paths[file], path) {
@@ -146,7 +150,7 @@ func (p *pruner) note(path string) {
 	}
 }
 
-// prompts walks all prompts, and deletes those that were not used since and have no generation.
+// prompts reads all prompts, and deletes those that were last used before p.before and have no generation.
 func (p *pruner) prompts(ctx context.Context) error {
 	for page, err := range promptPages(ctx, p.engine) {
 		if err != nil {
@@ -154,7 +158,7 @@ func (p *pruner) prompts(ctx context.Context) error {
 		}
 		var unused []int64
 		for _, row := range page {
-			if row.LastUsedAt.Before(p.before) && row.Generations == p.goneOf[row.ID] {
+			if row.LastUsedAt.Before(p.before) && row.Generations == p.goneByPrompt[row.ID] {
 				unused = append(unused, row.ID)
 			}
 		}
@@ -171,8 +175,8 @@ func (p *pruner) prompts(ctx context.Context) error {
 	return nil
 }
 
-// dropPrompts deletes those of the prompts that are still unused. The foreign key would delete a generation that was created
-// since they were read, so the engine checks again when no other caller can create one.
+// dropPrompts deletes the prompts that are still unused. A generation may have been created since they were read, which
+// the foreign key would delete. So the engine checks again after no other caller can create one.
 func (p *pruner) dropPrompts(ctx context.Context, ids []int64) error {
 	var dropped int64
 	var took time.Duration
@@ -189,7 +193,7 @@ func (p *pruner) dropPrompts(ctx context.Context, ids []int64) error {
 	return engine.LeaveToOthers(ctx, took)
 }
 
-// freePaths drops the paths that a remaining generation names. It runs also after the end of ctx.
+// freePaths removes the paths that a remaining generation names, too, from p.paths. It runs even if ctx has ended.
 func (p *pruner) freePaths(ctx context.Context, stopped error) error {
 	if len(p.paths) == 0 {
 		return nil

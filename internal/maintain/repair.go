@@ -48,7 +48,8 @@ func Repair(ctx context.Context, e engine.Engine, now func() time.Time, filesRoo
 	return mended.report(), nil
 }
 
-var errBroken = errors.New("the database file is broken, and was not written to: see what Check says, and restore a backup")
+var errBroken = errors.New("the database file is broken, and was not written to: " +
+	"see what Check says, and restore a backup")
 
 // wantWhole returns an error if the engine finds its own files broken.
 func (r repairer) wantWhole(ctx context.Context) error {
@@ -61,7 +62,9 @@ func (r repairer) wantWhole(ctx context.Context) error {
 }
 
 // repairOne finds, mends, and finds again. It leaves what cannot be read: Check reports that.
-func (r repairer) repairOne(ctx context.Context, find check, mend func(context.Context, []engine.Finding) error, mended *findings) error {
+func (r repairer) repairOne(
+	ctx context.Context, find check, mend func(context.Context, []engine.Finding) error, mended *findings,
+) error {
 	var wrong []engine.Finding
 	err := find(ctx, func(f engine.Finding) {
 		if f.Repairable {
@@ -97,8 +100,8 @@ func (r repairer) repairOne(ctx context.Context, find check, mend func(context.C
 	return nil
 }
 
-// recount corrects the counters under a lock that only recounts take. Each transaction counts what it changes, so a counter is
-// off by the same number at any moment.
+// recount corrects the counters under a lock that only recounts take. Each transaction counts what it changes, so a
+// counter is off by the same number at any moment.
 func (r repairer) recount(ctx context.Context, _ []engine.Finding) error {
 	return r.engine.Write(ctx, engine.Transaction, func(q engine.Queries) error {
 		if err := q.LockRecount(ctx); err != nil {
@@ -117,8 +120,8 @@ func (r repairer) recount(ctx context.Context, _ []engine.Finding) error {
 	})
 }
 
-// raiseUsedCounts locks one prompt at a time, so that there is no deadlock, and counts its generations under the lock, so that
-// no concurrent use is lost.
+// raiseUsedCounts locks one prompt at a time, so that there is no deadlock, and counts its generations under the lock,
+// so that no concurrent use is lost.
 func (r repairer) raiseUsedCounts(ctx context.Context, wrong []engine.Finding) error {
 	for _, f := range wrong {
 		id, err := strconv.ParseInt(f.ID, 10, 64)
@@ -163,7 +166,9 @@ func (r repairer) rescueStuck(ctx context.Context, _ []engine.Finding) error {
 }
 
 // mendMetadata mends the entries of one page of generations at a time, and leaves the database to others in between.
-func (r repairer) mendMetadata(mend func(engine.Queries, context.Context, []uuid.UUID) error) func(context.Context, []engine.Finding) error {
+func (r repairer) mendMetadata(
+	mend func(engine.Queries, context.Context, []uuid.UUID) error,
+) func(context.Context, []engine.Finding) error {
 	return func(ctx context.Context, wrong []engine.Finding) error {
 		ids := make([]uuid.UUID, len(wrong))
 		for i, f := range wrong {

@@ -25,12 +25,11 @@ import (
 	"github.com/dgx-music/storage/internal/sqliteconn"
 )
 
-// dbmate's library finds its driver by the URL's scheme, in a table that is filled at start-up. Ours has one scheme of
-// its own, so that it does not get in the way of a program that uses dbmate's drivers; the rest of the URL is the key of
-// the connection that a migration runs on.
+// dbmateScheme is the URL scheme of the driver for dbmate's library, which finds drivers in a global table. It differs
+// from those of dbmate's own drivers, which the program may use, too. The host of the URL is a key of migrationConns.
 const dbmateScheme = "dgx-music-store"
 
-var migrationConns sync.Map // key to *Conn
+var migrationConns sync.Map // from a key to the *Conn of a migration
 
 func init() {
 	dbmate.RegisterDriver(func(config dbmate.DriverConfig) dbmate.Driver {
@@ -39,11 +38,11 @@ func init() {
 	}, dbmateScheme)
 }
 
-// underLock runs fn while no other process migrates the same database. It refuses a database that this program must not
-// change.
+// underLock runs fn while no other process migrates the same database. It returns an error if this program must not
+// change the database.
 func underLock(ctx context.Context, t dburl.Target, fn func(*dbmate.DB) error) error {
 	return Locked(ctx, t, "EXCLUSIVE", sqliteconn.DurableSettings, func(conn *Conn, m *dbmate.DB) error {
-		// Once more: another process may have changed something before it let go of the lock.
+		// Under the lock, because another process may have migrated the database before.
 		if _, err := conn.Inspect(); err != nil {
 			return err
 		}
@@ -51,14 +50,17 @@ func underLock(ctx context.Context, t dburl.Target, fn func(*dbmate.DB) error) e
 	})
 }
 
-// Locked runs fn while no other process migrates the same database. On SQLite the lock is a transaction of the given kind:
-// after BEGIN IMMEDIATE others may read, after BEGIN EXCLUSIVE they may not. The connection has the given settings.
-func Locked(ctx context.Context, t dburl.Target, kind string, settings []string, fn func(*Conn, *dbmate.DB) error) error {
+// Locked runs fn while no other process migrates the same database. On SQLite the lock is a transaction of the given
+// kind: after BEGIN IMMEDIATE others may read, after BEGIN EXCLUSIVE they may not. The connection has the given
+// settings.
+func Locked(
+	ctx context.Context, t dburl.Target, kind string, settings []string, fn func(*Conn, *dbmate.DB) error,
+) error {
 	files, err := db.Migrations(t.Engine)
 	if err != nil {
 		return err
 	}
-	// Foreign keys are off, as in the dbmate CLI: with them, dropping a table deletes the rows that refer to it.
+	// Foreign keys are off, as in the dbmate CLI. With them, to drop a table would delete the rows that refer to it.
 	conn, err := openConn(ctx, t, sqliteconn.MaxWaitTimeout, append([]string{"foreign_keys(OFF)"}, settings...)...)
 	if err != nil {
 		return err
@@ -82,31 +84,32 @@ func Locked(ctx context.Context, t dburl.Target, kind string, settings []string,
 	return err
 }
 
-// Conn is the one connection on which a migration runs, and dbmate's driver for it. dbmate opens and closes a database for
-// every step. Here each of those is this connection, because the lock belongs to it.
+// Conn is the one connection on which a migration runs, and dbmate's driver for it. dbmate opens and closes a database
+// for each step. All of these are this connection, because the lock belongs to it.
 type Conn struct {
-	ctx    context.Context // of the one call that this connection serves; dbmate passes none
+	ctx    context.Context // that of the call that opened the connection; dbmate passes none
 	engine string
 	conn   driver.Conn
-	sqlite *sqliteconn.Conn // what conn belongs to, on SQLite
-	inTx   bool             // SQLite: whether the transaction that is the lock is open
+	sqlite *sqliteconn.Conn // the owner of conn on SQLite, nil on PostgreSQL
+	inTx   bool             // on SQLite, whether the transaction that is the lock is open
 }
 
 // SQLite returns the connection, or nil on PostgreSQL.
 func (m *Conn) SQLite() *sqliteconn.Conn { return m.sqlite }
 
-// openConn opens a connection. On SQLite it has the given settings, and while another process locks the file it tries again
-// for waitTimeout.
+// openConn opens a connection. On SQLite it has the given settings. While another process locks the file, openConn
+// tries again for waitTimeout.
 func openConn(ctx context.Context, t dburl.Target, waitTimeout time.Duration, settings ...string) (*Conn, error) {
 	m := &Conn{ctx: ctx, engine: t.Engine}
 	if t.Engine == "postgres" {
-		// As the pool parses it: pgx alone would hand the pool's own parameters, such as pool_max_conns, to the server.
+		// pgxpool parses the URL, because pgx alone would pass the pool's parameters, such as pool_max_conns, to the server.
 		pool, parseErr := pgxpool.ParseConfig(t.URL)
 		if parseErr != nil {
 			return nil, dburl.ErrUnparsablePostgres
 		}
 		config := pool.ConnConfig
-		// A migration takes as long as it takes, and so does the wait for another's, whatever the URL says of statements.
+		// The timeouts of the URL are for queries. A migration may take longer, and so may the wait for that of another
+		// process.
 		config.RuntimeParams["lock_timeout"] = "0"
 		config.RuntimeParams["statement_timeout"] = "0"
 		var err error
@@ -115,7 +118,8 @@ func openConn(ctx context.Context, t dburl.Target, waitTimeout time.Duration, se
 		}
 		return m, nil
 	}
-	conn, err := sqliteconn.OpenWhenFree(ctx, time.Now().Add(waitTimeout), sqliteconn.DSN(t, settings...), waitTimeout)
+	deadline := time.Now().Add(waitTimeout)
+	conn, err := sqliteconn.OpenWhenFree(ctx, deadline, sqliteconn.DSN(t, settings...), waitTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", t.Path, sqliteconn.Classify(err))
 	}
@@ -123,7 +127,7 @@ func openConn(ctx context.Context, t dburl.Target, waitTimeout time.Duration, se
 	return m, nil
 }
 
-// Close closes the connection. An error would be that of a connection that is not used again.
+// Close closes the connection. It returns no error, because the connection is not used again.
 func (m *Conn) Close() {
 	if m.sqlite != nil {
 		m.sqlite.Close()
@@ -136,8 +140,8 @@ func (m *Conn) Close() {
 // SHA-256("github.com/dgx-music/storage migrations").
 const migrationLock = 0x66b1ef3aa080f3ca
 
-// lock waits for other processes that migrate, until the context ends. On SQLite the lock is a transaction around all
-// that follows; dbmate's own transactions are savepoints in it.
+// lock waits for other processes that migrate, until the context ends. On SQLite the lock is a transaction around the
+// whole migration. dbmate's own transactions are savepoints in it.
 func (m *Conn) lock(kind string) error {
 	if m.engine == "postgres" {
 		_, err := m.exec(fmt.Sprintf("SELECT pg_advisory_lock(%d)", migrationLock))
@@ -155,8 +159,8 @@ func (m *Conn) lock(kind string) error {
 	}
 }
 
-// unlock commits what was done on SQLite, where it succeeded. On PostgreSQL it was committed step by step, and the lock
-// ends with the connection.
+// unlock ends SQLite's transaction: it commits if the migration succeeded, and rolls back if not. On PostgreSQL each
+// step was committed already, and the lock ends with the connection.
 func (m *Conn) unlock(succeeded bool) error {
 	if !m.inTx {
 		return nil
@@ -169,17 +173,17 @@ func (m *Conn) unlock(succeeded bool) error {
 		}
 		err := m.commit()
 		if err != nil {
-			m.exec("ROLLBACK") // as below
+			m.exec("ROLLBACK") // its error changes nothing, as below
 		}
 		return err
 	}
-	// Closing the connection would roll back as well, so an error here changes nothing.
+	// An error here changes nothing, because to close the connection rolls back, too.
 	m.exec("ROLLBACK")
 	return nil
 }
 
-// commit is not to be cut off half way: an error must mean that nothing was changed. Where others read without a log it waits for
-// them, a moment at a time, as long as the context lasts.
+// commit runs COMMIT without the context, so that an error always means that nothing was changed. A database without a
+// WAL cannot commit while other connections read. commit tries again until they are done or the context ends.
 func (m *Conn) commit() error {
 	if _, err := m.exec("PRAGMA busy_timeout(100)"); err != nil {
 		return err
@@ -196,12 +200,13 @@ func (m *Conn) commit() error {
 }
 
 func (m *Conn) checkForeignKeys() error {
-	violations, err := m.QueryColumn(`SELECT "table" || ' row ' || coalesce(rowid, '') FROM pragma_foreign_key_check LIMIT 10`)
+	violations, err := m.QueryColumn(
+		`SELECT "table" || ' row ' || coalesce(rowid, '') FROM pragma_foreign_key_check LIMIT 10`)
 	if err != nil {
 		return err
 	}
 	if len(violations) > 0 {
-		return fmt.Errorf("the migration leaves rows that refer to nothing, so it was taken back: %v", violations)
+		return fmt.Errorf("the migration leaves rows that refer to no row, and was rolled back: %v", violations)
 	}
 	return nil
 }
@@ -210,7 +215,7 @@ func (m *Conn) exec(statement string) (driver.Result, error) {
 	return m.conn.(driver.ExecerContext).ExecContext(m.ctx, statement, nil)
 }
 
-// TableExists reports whether the database has the table, in the schema that dbmate would look in.
+// TableExists reports whether the database has the table. On PostgreSQL it looks in the schema that dbmate uses.
 func (m *Conn) TableExists(table string) (bool, error) {
 	found, err := m.QueryColumn(TableQuery(m.engine, table))
 	return len(found) > 0, err
@@ -233,7 +238,7 @@ func (m *Conn) appliedVersions() (map[string]bool, error) {
 	return m.SelectMigrations(database, -1)
 }
 
-// Migrations lists what this program knows and what the database has, oldest first.
+// Migrations lists the migrations that this program knows or the database has, oldest first.
 func (m *Conn) Migrations() ([]Migration, error) {
 	known, err := Known(m.engine)
 	if err != nil {
@@ -243,8 +248,9 @@ func (m *Conn) Migrations() ([]Migration, error) {
 	return withApplied(known, applied), err
 }
 
-// Inspect lists what this program knows and what the database has. It refuses a database that a newer program made, or one
-// that keeps no versions. It looks for the tables first: another process that migrates commits the version with them.
+// Inspect lists the migrations as Migrations does. It returns an error if a newer program migrated the database, or if
+// the database has tables but no version. It looks for the tables before the versions: another process commits both at
+// once.
 func (m *Conn) Inspect() ([]Migration, error) {
 	exists := false
 	for _, table := range []string{"generations", "prompts"} {
@@ -267,11 +273,13 @@ func (m *Conn) Inspect() ([]Migration, error) {
 	return migrations, checkNotAhead(migrations)
 }
 
-var errNotOurs = errors.New("the database has a table generations or prompts, but no version in schema_migrations: somebody else made it, and it was left as it is; use a database, or a schema by search_path, of its own")
+var errNotOurs = errors.New("the database has a table generations or prompts, but no version in schema_migrations: " +
+	"it belongs to another program, and nothing was changed; use another database, or another schema by search_path")
 
-// The rest is dbmate.Driver. The statements are those of dbmate's own drivers, so that its CLI agrees.
+// The methods below are those of dbmate.Driver. The statements are those of dbmate's own drivers, so that the database
+// is the same to its CLI.
 
-// Database returns the connection as a *sql.DB. Closing that leaves the connection open.
+// Database returns the connection as a *sql.DB. To close that leaves the connection open.
 func (m *Conn) Database() *sql.DB { return sql.OpenDB(connector{m}) }
 
 func (m *Conn) Open() (*sql.DB, error)        { return m.Database(), nil }
@@ -286,7 +294,7 @@ func (m *Conn) QueryError(query string, err error) error {
 	return &migrationError{dbmate.QueryError{Err: err, Query: query}}
 }
 
-// migrationError keeps the driver's error reachable, which dbmate's type does not.
+// migrationError has the driver's error in its chain, which dbmate's own type lacks.
 type migrationError struct{ dbmate.QueryError }
 
 func (e *migrationError) Error() string { return e.QueryError.Error() }
@@ -330,7 +338,7 @@ func (m *Conn) DeleteMigration(tx dbutil.Transaction, version string) error {
 	return err
 }
 
-// connector hands out the one connection, again and again, and keeps it open when database/sql closes it.
+// connector returns the same connection each time. The connection stays open when database/sql closes it.
 type connector struct{ m *Conn }
 
 func (c connector) Connect(context.Context) (driver.Conn, error) {
@@ -338,7 +346,7 @@ func (c connector) Connect(context.Context) (driver.Conn, error) {
 }
 func (c connector) Driver() driver.Driver { return &sqlite.Driver{} }
 
-// sharedConn runs everything with the context of the migration, which dbmate does not know of.
+// sharedConn runs all statements with the context of the migration, because dbmate passes none.
 type sharedConn struct{ m *Conn }
 
 func (c sharedConn) Close() error { return nil }
@@ -363,7 +371,7 @@ func (c sharedConn) Begin() (driver.Tx, error) {
 	return c.m.conn.(driver.ConnBeginTx).BeginTx(c.m.ctx, driver.TxOptions{})
 }
 
-// savepointTx is a transaction within the one that is SQLite's lock.
+// savepointTx is a transaction of dbmate: a savepoint within the transaction that is SQLite's lock.
 type savepointTx struct{ m *Conn }
 
 func (t savepointTx) Commit() error {

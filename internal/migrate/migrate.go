@@ -1,4 +1,5 @@
-// Package migrate runs the migrations by dbmate's library, under a lock, so that any number of processes may start at once.
+// Package migrate runs the migrations by dbmate's library, under a lock, so that many processes may start at the same
+// time.
 package migrate
 
 import (
@@ -20,11 +21,11 @@ import (
 	"github.com/dgx-music/storage/internal/sqliteconn"
 )
 
-// Migration is a schema version. Its name is empty if the database has it and this program does not know it.
+// Migration is a version of the schema.
 type Migration struct {
 	Version string
-	Name    string
-	Applied bool
+	Name    string // empty if this program does not know the version
+	Applied bool   // whether the database has it
 }
 
 // Apply applies all pending migrations.
@@ -32,7 +33,7 @@ func Apply(ctx context.Context, t dburl.Target) error {
 	return underLock(ctx, t, (*dbmate.DB).Migrate)
 }
 
-// Rollback rolls back the latest migration.
+// Rollback rolls back the latest migration. It returns dberr.ErrNotFound if none is applied.
 func Rollback(ctx context.Context, t dburl.Target) error {
 	return underLock(ctx, t, func(m *dbmate.DB) error {
 		err := m.Rollback()
@@ -56,12 +57,14 @@ func Reset(ctx context.Context, t dburl.Target) error {
 	})
 }
 
-// Inspect lists a database's migrations without changing it. It refuses a database that this program must not change.
+// Inspect lists a database's migrations without changing it. It returns an error if this program must not change the
+// database.
 func Inspect(ctx context.Context, t dburl.Target, waitTimeout time.Duration) ([]Migration, error) {
 	return look(ctx, t, waitTimeout, (*Conn).Inspect)
 }
 
-// List is Inspect for any database. A SQLite file that does not exist has no applied migrations, and is not created.
+// List lists the migrations of any database without changing it. If a SQLite file does not exist, none is applied, and
+// List does not create it.
 func List(ctx context.Context, t dburl.Target) ([]Migration, error) {
 	if !exists(t) {
 		return Known(t.Engine)
@@ -69,7 +72,9 @@ func List(ctx context.Context, t dburl.Target) ([]Migration, error) {
 	return look(ctx, t, sqliteconn.MaxWaitTimeout, (*Conn).Migrations)
 }
 
-func look(ctx context.Context, t dburl.Target, waitTimeout time.Duration, list func(*Conn) ([]Migration, error)) ([]Migration, error) {
+func look(
+	ctx context.Context, t dburl.Target, waitTimeout time.Duration, list func(*Conn) ([]Migration, error),
+) ([]Migration, error) {
 	conn, err := OpenReadOnly(ctx, t, waitTimeout)
 	if err != nil {
 		return nil, err
@@ -82,7 +87,7 @@ func look(ctx context.Context, t dburl.Target, waitTimeout time.Duration, list f
 	return migrations, nil
 }
 
-// CheckExists returns ErrNotFound for a SQLite file that does not exist.
+// CheckExists returns dberr.ErrNotFound if a SQLite file does not exist.
 func CheckExists(t dburl.Target) error {
 	if !exists(t) {
 		return fmt.Errorf("%w: there is no database at %s", dberr.ErrNotFound, t.Path)
@@ -135,20 +140,24 @@ func withApplied(known []Migration, applied map[string]bool) []Migration {
 	return all
 }
 
-// CheckFits returns dberr.ErrSchemaOutdated, with both versions and the remedy, if the database's schema is behind.
+// CheckFits returns dberr.ErrSchemaOutdated, with both versions and the remedy, if a migration is pending.
 func CheckFits(migrations []Migration) error {
 	if IsBehind(migrations) {
 		database, program := versions(migrations)
-		return fmt.Errorf("%w: the database is behind, at version %s, and this program needs %s: run make db-migrate, call store.Migrate, or open with Options.Migrate", dberr.ErrSchemaOutdated, database, program)
+		return fmt.Errorf("%w: the database is behind, at version %s, and this program needs %s: "+
+			"run make db-migrate, call store.Migrate, or open with Options.Migrate",
+			dberr.ErrSchemaOutdated, database, program)
 	}
 	return nil
 }
 
-// checkNotAhead keeps an old program from changing what a newer one has made.
+// checkNotAhead returns dberr.ErrSchemaOutdated if a newer program has migrated the database.
 func checkNotAhead(migrations []Migration) error {
 	if slices.ContainsFunc(migrations, func(m Migration) bool { return m.Name == "" }) {
 		database, program := versions(migrations)
-		return fmt.Errorf("%w: the database is ahead, at version %s, and this program knows %s: upgrade the program to the newest release of github.com/dgx-music/storage", dberr.ErrSchemaOutdated, database, program)
+		return fmt.Errorf("%w: the database is ahead, at version %s, and this program knows %s: "+
+			"upgrade the program to the newest release of github.com/dgx-music/storage",
+			dberr.ErrSchemaOutdated, database, program)
 	}
 	return nil
 }
@@ -172,10 +181,12 @@ func versions(migrations []Migration) (database, program string) {
 	return database, program
 }
 
-// TableQuery returns a query for a table, in the schema that dbmate keeps its own in.
+// TableQuery returns a query with one row if the table exists, else none. On PostgreSQL it looks in the schema that
+// dbmate uses.
 func TableQuery(engine, table string) string {
 	if engine == "sqlite" {
 		return "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '" + table + "'"
 	}
-	return "SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = '" + table + "'"
+	return "SELECT 1 FROM information_schema.tables " +
+		"WHERE table_schema = current_schema() AND table_name = '" + table + "'"
 }

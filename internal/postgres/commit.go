@@ -19,8 +19,8 @@ import (
 	"github.com/dgx-music/storage/storagedb/pgdb"
 )
 
-// maxBatches is how many batches of a kind may be under way at once: while one commits, another is executed. More of them
-// would be smaller ones.
+// maxBatches is how many batches of a kind may be under way at once: while one commits, another is executed. More of
+// them would be smaller ones.
 const maxBatches = 2
 
 // queues has one group commit for each kind of write, since one statement makes a whole batch.
@@ -43,15 +43,15 @@ func (e *Engine) newQueues() queues {
 			(*dialect).failUnlocked)),
 		extensions: newQueue(e, changeBatch(func(x engine.Extension) uuid.UUID { return x.ID }, idOf,
 			(*dialect).extendUnlocked)),
-		reports: newQueue(e, changeBatch(func(r engine.Report) uuid.UUID { return r.ID }, func(id uuid.UUID) uuid.UUID { return id },
-			(*dialect).reportUnlocked)),
+		reports: newQueue(e, changeBatch(func(r engine.Report) uuid.UUID { return r.ID },
+			func(id uuid.UUID) uuid.UUID { return id }, (*dialect).reportUnlocked)),
 	}
 }
 
 func idOf(g storagedb.Generation) uuid.UUID { return g.ID }
 
-// batchStatement makes the writes of a batch by one statement, at a time. It sets the result of each and marks it as done. A
-// write that it leaves runs alone.
+// batchStatement makes the writes of a batch by one statement, at a time. It sets the result of each and marks it as
+// done. A write that it leaves runs alone.
 type batchStatement[T, R any] func(d *dialect, ctx context.Context, batch []*commit.Write[T, R], now time.Time) error
 
 func newQueue[T, R any](e *Engine, statement batchStatement[T, R]) *commit.Queue[T, R] {
@@ -68,9 +68,9 @@ func newQueue[T, R any](e *Engine, statement batchStatement[T, R]) *commit.Queue
 // errRunAlone tells a caller to run its write itself.
 var errRunAlone = errors.New("not together with others")
 
-// runBatch runs the writes by one statement. A single write runs so, too: waiting for a lock here would hold up the next
-// batch. Writes that the statement leaves, and all of them if the server refuses it, are left to their callers: each then
-// waits only for what its own write waits for. If the outcome is not known, nothing runs again.
+// runBatch runs the writes by one statement. A single write runs so, too: waiting for a lock here would hold up the
+// next batch. Writes that the statement leaves, and all of them if the server refuses it, are left to their callers:
+// each then waits only for what its own write waits for. If the outcome is not known, nothing runs again.
 func runBatch[T, R any](e *Engine, conn *pgxpool.Conn, batch []*commit.Write[T, R], statement batchStatement[T, R]) {
 	var wanted []*commit.Write[T, R]
 	for _, w := range batch {
@@ -100,8 +100,8 @@ func runBatch[T, R any](e *Engine, conn *pgxpool.Conn, batch []*commit.Write[T, 
 	}
 }
 
-// changedNothing reports whether a statement was not sent, or was refused by the server. Any other error may have come after
-// its commit.
+// changedNothing reports whether a statement was not sent, or was refused by the server. Any other error may have come
+// after its commit.
 func changedNothing(err error) bool {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	return pgconn.SafeToRetry(err) || ok && refused.SeverityUnlocalized == "ERROR"
@@ -175,7 +175,9 @@ func (e *Engine) ReportProgress(ctx context.Context, report engine.Report) error
 	return err
 }
 
-func (d *dialect) createBatch(ctx context.Context, batch []*commit.Write[engine.Creation, storagedb.Generation], now time.Time) error {
+func (d *dialect) createBatch(
+	ctx context.Context, batch []*commit.Write[engine.Creation, storagedb.Generation], now time.Time,
+) error {
 	creations := make([]engine.Creation, len(batch))
 	for i, w := range batch {
 		creations[i] = w.Op
@@ -190,7 +192,9 @@ func (d *dialect) createBatch(ctx context.Context, batch []*commit.Write[engine.
 	return nil
 }
 
-func (d *dialect) trackBatch(ctx context.Context, batch []*commit.Write[string, storagedb.Prompt], now time.Time) error {
+func (d *dialect) trackBatch(
+	ctx context.Context, batch []*commit.Write[string, storagedb.Prompt], now time.Time,
+) error {
 	params := pgdb.TrackPromptsParams{UsedAt: now}
 	for _, w := range batch {
 		params.Texts = append(params.Texts, w.Op)
@@ -212,9 +216,9 @@ func (d *dialect) trackBatch(ctx context.Context, batch []*commit.Write[string, 
 	return nil
 }
 
-// changeBatch returns a statement that changes existing generations, each once. It leaves the second change of a generation,
-// and those that change does not return: they are not allowed, or another transaction has locked the generation. So a batch
-// waits for nobody while it holds locks.
+// changeBatch returns a statement that changes existing generations, each once. It leaves the second change of a
+// generation, and those that change does not return: they are not allowed, or another transaction has locked the
+// generation. So a batch waits for nobody while it holds locks.
 func changeBatch[T, R any](idOfOp func(T) uuid.UUID, idOfRow func(R) uuid.UUID,
 	change func(d *dialect, ctx context.Context, ops []T, now time.Time) ([]R, error)) batchStatement[T, R] {
 	return func(d *dialect, ctx context.Context, batch []*commit.Write[T, R], now time.Time) error {
@@ -238,7 +242,9 @@ func changeBatch[T, R any](idOfOp func(T) uuid.UUID, idOfRow func(R) uuid.UUID,
 }
 
 // completeUnlocked completes the generations that no other transaction has locked.
-func (d *dialect) completeUnlocked(ctx context.Context, completions []engine.Completion, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) completeUnlocked(
+	ctx context.Context, completions []engine.Completion, now time.Time,
+) ([]storagedb.Generation, error) {
 	params := pgdb.CompleteGenerationsParams{CompletedAt: now}
 	for _, c := range completions {
 		params.Ids = append(params.Ids, c.ID)
@@ -252,7 +258,9 @@ func (d *dialect) completeUnlocked(ctx context.Context, completions []engine.Com
 }
 
 // failUnlocked ends attempts of the generations that no other transaction has locked.
-func (d *dialect) failUnlocked(ctx context.Context, failures []engine.Failure, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) failUnlocked(
+	ctx context.Context, failures []engine.Failure, now time.Time,
+) ([]storagedb.Generation, error) {
 	var backingOff []uuid.UUID
 	for _, f := range failures {
 		if f.BacksOff() {
@@ -281,7 +289,9 @@ func (d *dialect) failUnlocked(ctx context.Context, failures []engine.Failure, n
 	return generations(failed), err
 }
 
-func (d *dialect) extendUnlocked(ctx context.Context, extensions []engine.Extension, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) extendUnlocked(
+	ctx context.Context, extensions []engine.Extension, now time.Time,
+) ([]storagedb.Generation, error) {
 	var params pgdb.ExtendLeasesParams
 	for _, x := range extensions {
 		params.Ids = append(params.Ids, x.ID)

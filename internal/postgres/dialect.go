@@ -29,7 +29,9 @@ func (e *Engine) Queries(db storagedb.DBTX) engine.Queries {
 	return engine.Queries{Queries: &d.shared, Dialect: d, DB: db}
 }
 
-func (d *dialect) CreateGenerations(ctx context.Context, creations []engine.Creation, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) CreateGenerations(
+	ctx context.Context, creations []engine.Creation, now time.Time,
+) ([]storagedb.Generation, error) {
 	if len(creations) > engine.MaxCreatedTogether {
 		return d.copyGenerations(ctx, creations, now)
 	}
@@ -69,9 +71,11 @@ func (d *dialect) CreateGenerations(ctx context.Context, creations []engine.Crea
 	return created, nil
 }
 
-// copyGenerations is CreateGenerations by COPY, which the server reads faster than arrays. It takes two statements, so it
-// needs a transaction.
-func (d *dialect) copyGenerations(ctx context.Context, creations []engine.Creation, now time.Time) ([]storagedb.Generation, error) {
+// copyGenerations is CreateGenerations by COPY, which the server reads faster than arrays. It takes two statements, so
+// it needs a transaction.
+func (d *dialect) copyGenerations(
+	ctx context.Context, creations []engine.Creation, now time.Time,
+) ([]storagedb.Generation, error) {
 	used := pgdb.TrackPromptsParams{UsedAt: now}
 	for _, c := range creations {
 		used.Texts = append(used.Texts, c.Prompt)
@@ -87,7 +91,9 @@ func (d *dialect) copyGenerations(ctx context.Context, creations []engine.Creati
 	return engine.CopyCreations(ctx, &d.shared, creations, prompts, now)
 }
 
-func (d *dialect) CompleteGeneration(ctx context.Context, c engine.Completion, now time.Time) (storagedb.Generation, error) {
+func (d *dialect) CompleteGeneration(
+	ctx context.Context, c engine.Completion, now time.Time,
+) (storagedb.Generation, error) {
 	completed, err := d.own.CompleteGeneration(ctx, pgdb.CompleteGenerationParams{
 		CompletedAt:           &now,
 		GenerationTimeSeconds: &c.GenerationTimeSeconds,
@@ -100,7 +106,9 @@ func (d *dialect) CompleteGeneration(ctx context.Context, c engine.Completion, n
 }
 
 // CompleteGenerations locks the generations first, so that it waits for those that another transaction has locked.
-func (d *dialect) CompleteGenerations(ctx context.Context, completions []engine.Completion, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) CompleteGenerations(
+	ctx context.Context, completions []engine.Completion, now time.Time,
+) ([]storagedb.Generation, error) {
 	ids := make([]uuid.UUID, len(completions))
 	for i, c := range completions {
 		ids[i] = c.ID
@@ -111,12 +119,16 @@ func (d *dialect) CompleteGenerations(ctx context.Context, completions []engine.
 	return d.completeUnlocked(ctx, completions, now)
 }
 
-func (d *dialect) MergeMetadata(ctx context.Context, id uuid.UUID, patch storagedb.Metadata) (storagedb.Generation, error) {
+func (d *dialect) MergeMetadata(
+	ctx context.Context, id uuid.UUID, patch storagedb.Metadata,
+) (storagedb.Generation, error) {
 	updated, err := d.own.MergeMetadata(ctx, pgdb.MergeMetadataParams{Metadata: patch, ID: id})
 	return storagedb.Generation(updated), err
 }
 
-func (d *dialect) ClaimGenerations(ctx context.Context, claim engine.Claim, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) ClaimGenerations(
+	ctx context.Context, claim engine.Claim, now time.Time,
+) ([]storagedb.Generation, error) {
 	expires := claim.Expires(now)
 	rows, err := d.own.ClaimGenerations(ctx, pgdb.ClaimGenerationsParams{
 		Worker:         &claim.Worker,

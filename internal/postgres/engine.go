@@ -1,5 +1,5 @@
-// Package postgres is the PostgreSQL engine: a pool, read replicas, LISTEN and NOTIFY, group commit by statements with arrays,
-// and PostgreSQL's own SQL.
+// Package postgres is the PostgreSQL engine: a pool, read replicas, LISTEN and NOTIFY, group commit by statements with
+// arrays, and PostgreSQL's own SQL.
 package postgres
 
 import (
@@ -25,14 +25,15 @@ import (
 // Engine is an open PostgreSQL database.
 //
 // Locks:
-//   - Almost every operation is one statement, which commits by itself, so its row locks last for a round trip. A batch of
-//     writes of several callers is such a statement, too.
-//   - Statements that change generations of a batch skip locked ones, as claims, rescues and the schema's counters do. So they
-//     wait for nobody while they hold locks. The skipped writes run alone.
-//   - Statements that use prompts lock them in the order of their texts, and wait. An InTx that uses several prompts in another
-//     order may be chosen as a deadlock's victim (ErrBusy).
-//   - Prompts are locked before generations. CompleteGenerations locks in the order of the IDs; CancelBatch and DeletePrompt
-//     lock in the order of an index. If two of these meet, PostgreSQL may choose one as a deadlock's victim.
+//   - Almost every operation is one statement, which commits by itself, so its row locks last for a round trip. A batch
+//     of writes of several callers is such a statement, too.
+//   - Statements that change generations of a batch skip locked ones, as claims, rescues and the schema's counters do.
+//     So they wait for nobody while they hold locks. The skipped writes run alone.
+//   - Statements that use prompts lock them in the order of their texts, and wait. An InTx that uses several prompts in
+//     another order may be chosen as a deadlock's victim (ErrBusy).
+//   - Prompts are locked before generations. CompleteGenerations locks in the order of the IDs; CancelBatch and
+//     DeletePrompt lock in the order of an index. If two of these meet, PostgreSQL may choose one as a deadlock's
+//     victim.
 //   - InTx holds one connection, and its locks until it returns.
 //
 // A wait for a lock ends after lock_timeout, and a wait for a connection after BusyTimeout. Both have the same value.
@@ -65,7 +66,9 @@ const (
 const defaultConns = 10
 
 // New returns an engine. Its pools connect when they are first used.
-func New(ctx context.Context, t dburl.Target, opts engine.Options, now func() time.Time, logger *slog.Logger) (*Engine, error) {
+func New(
+	ctx context.Context, t dburl.Target, opts engine.Options, now func() time.Time, logger *slog.Logger,
+) (*Engine, error) {
 	e := &Engine{waitTimeout: opts.BusyTimeout, now: now, logger: logger}
 	e.alarm = engine.NewAlarm(e.listen)
 	e.notifier.send = e.sendNotification
@@ -134,7 +137,8 @@ func (e *Engine) acquire(ctx context.Context, pool *pgxpool.Pool, waitTimeout ti
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	conn, err := dbtx.WaitUntil(ctx, time.Now().Add(waitTimeout), dbtx.ForConnection, func(ctx context.Context) (*pgxpool.Conn, error) {
+	deadline := time.Now().Add(waitTimeout)
+	conn, err := dbtx.WaitUntil(ctx, deadline, dbtx.ForConnection, func(ctx context.Context) (*pgxpool.Conn, error) {
 		conn, err := pool.Acquire(ctx)
 		return conn, Classify(err)
 	})
@@ -144,9 +148,11 @@ func (e *Engine) acquire(ctx context.Context, pool *pgxpool.Pool, waitTimeout ti
 	return conn, err
 }
 
-// on runs fn on a connection. If the server has closed that connection while it was idle, and nothing was sent, fn runs again
-// on another one. At most as many connections as the pool holds can be stale.
-func (e *Engine) on(ctx context.Context, pool *pgxpool.Pool, waitTimeout time.Duration, fn func(*pgxpool.Conn) error) error {
+// on runs fn on a connection. If the server has closed that connection while it was idle, and nothing was sent, fn runs
+// again on another one. At most as many connections as the pool holds can be stale.
+func (e *Engine) on(
+	ctx context.Context, pool *pgxpool.Pool, waitTimeout time.Duration, fn func(*pgxpool.Conn) error,
+) error {
 	for stale := int32(0); ; stale++ {
 		conn, err := e.acquire(ctx, pool, waitTimeout)
 		if err != nil {
@@ -167,7 +173,9 @@ func (e *Engine) releasing(conn *pgxpool.Conn, fn func(*pgxpool.Conn) error) err
 
 // Read runs fn on a connection to the primary.
 func (e *Engine) Read(ctx context.Context, fn func(engine.Queries) error) error {
-	return e.on(ctx, e.pool, e.waitTimeout, func(conn *pgxpool.Conn) error { return fn(e.Queries(dbtx.Logged(conn, e.logger))) })
+	return e.on(ctx, e.pool, e.waitTimeout, func(conn *pgxpool.Conn) error {
+		return fn(e.Queries(dbtx.Logged(conn, e.logger)))
+	})
 }
 
 // ReadStale asks the replicas in turn, or the primary if a replica cannot answer.
@@ -175,21 +183,24 @@ func (e *Engine) ReadStale(ctx context.Context, fn func(engine.Queries) error) e
 	if len(e.replicas) > 0 {
 		chosen := e.replicas[e.turn.Add(1)%uint32(len(e.replicas))]
 		if chosen.downUntil.Load() < time.Now().UnixNano() {
-			err := e.on(ctx, chosen.pool, min(e.waitTimeout, replicaTimeout), func(conn *pgxpool.Conn) error { return fn(e.Queries(dbtx.Logged(conn, e.logger))) })
+			err := e.on(ctx, chosen.pool, min(e.waitTimeout, replicaTimeout), func(conn *pgxpool.Conn) error {
+				return fn(e.Queries(dbtx.Logged(conn, e.logger)))
+			})
 			if err == nil || errors.Is(err, pgx.ErrNoRows) || ctx.Err() != nil {
 				return err
 			}
 			chosen.downUntil.Store(time.Now().Add(replicaCooldown).UnixNano())
 			if e.logger != nil {
-				e.logger.LogAttrs(ctx, slog.LevelWarn, "replica passed over", slog.Duration("for", replicaCooldown), slog.String("error", dberr.Code(err)))
+				e.logger.LogAttrs(ctx, slog.LevelWarn, "replica passed over",
+					slog.Duration("for", replicaCooldown), slog.String("error", dberr.Code(err)))
 			}
 		}
 	}
 	return e.Read(ctx, fn)
 }
 
-// Write runs fn. A call of Queries that changes something is one statement on PostgreSQL, which commits by itself, so only
-// several calls need a transaction.
+// Write runs fn. A call of Queries that changes something is one statement on PostgreSQL, which commits by itself, so
+// only several calls need a transaction.
 func (e *Engine) Write(ctx context.Context, mode engine.Mode, fn func(engine.Queries) error) error {
 	if mode != engine.Transaction {
 		return e.Read(ctx, fn)
@@ -216,7 +227,9 @@ func (e *Engine) InTx(ctx context.Context, fn func(db storagedb.DBTX, state func
 	return err
 }
 
-func (e *Engine) runTx(ctx context.Context, tx pgx.Tx, fn func(db storagedb.DBTX, state func() dbtx.State) error) error {
+func (e *Engine) runTx(
+	ctx context.Context, tx pgx.Tx, fn func(db storagedb.DBTX, state func() dbtx.State) error,
+) error {
 	defer rollback(ctx, tx) // does nothing after a commit; runs also if fn panics
 	state := func() dbtx.State {
 		switch tx.Conn().PgConn().TxStatus() {
@@ -236,8 +249,8 @@ func (e *Engine) runTx(ctx context.Context, tx pgx.Tx, fn func(db storagedb.DBTX
 	return tx.Commit(ctx)
 }
 
-// rollback gives the server a moment to answer even if the caller's context has ended. If the server does not answer, pgx
-// closes the connection, which rolls back as well, so there is no error to report.
+// rollback gives the server a moment to answer even if the caller's context has ended. If the server does not answer,
+// pgx closes the connection, which rolls back as well, so there is no error to report.
 func rollback(ctx context.Context, tx pgx.Tx) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()

@@ -26,8 +26,8 @@ const (
 	maxListenBackoff = 5 * time.Second
 )
 
-// listen rings the alarm for the notifications of other processes, until ctx ends. It has a connection of its own, and opens
-// it again when that breaks. Nothing depends on it: the callers that wait also read the database.
+// listen rings the alarm for the notifications of other processes, until ctx ends. It has a connection of its own, and
+// opens it again when that breaks. Nothing depends on it: the callers that wait also read the database.
 func (e *Engine) listen(ctx context.Context) {
 	pause := listenBackoff
 	for {
@@ -39,7 +39,8 @@ func (e *Engine) listen(ctx context.Context) {
 			pause = listenBackoff
 		}
 		if e.logger != nil {
-			e.logger.LogAttrs(ctx, slog.LevelWarn, "listening for work was interrupted", slog.Duration("again_in", pause), slog.String("error", dberr.Code(err)))
+			e.logger.LogAttrs(ctx, slog.LevelWarn, "listening for work was interrupted",
+				slog.Duration("again_in", pause), slog.String("error", dberr.Code(err)))
 		}
 		select {
 		case <-ctx.Done():
@@ -96,19 +97,21 @@ func pingListener(ctx context.Context, conn *pgx.Conn) error {
 	return conn.Ping(ctx)
 }
 
-// sendNotification wakes other processes. It never runs in a transaction that writes: PostgreSQL commits transactions that
-// notify one after the other, under a lock on its queue of notifications, and a wake-up is not worth that.
+// sendNotification wakes other processes. It never runs in a transaction that writes: PostgreSQL commits transactions
+// that notify one after the other, under a lock on its queue of notifications, and a wake-up is not worth that.
 func (e *Engine) sendNotification() {
 	ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
 	defer cancel()
 	// From the pool itself: Close lets what was announced before be sent.
 	_, err := e.pool.Exec(ctx, notifyStatement)
 	if err != nil && e.logger != nil {
-		e.logger.LogAttrs(ctx, slog.LevelWarn, "others were not notified of work, and will find it when they look", slog.String("error", dberr.Code(err)))
+		e.logger.LogAttrs(ctx, slog.LevelWarn, "others were not notified of work, and will find it when they look",
+			slog.String("error", dberr.Code(err)))
 	}
 }
 
-// notifier sends one notification for all requests within notifyInterval. It has a goroutine only while there is one to send.
+// notifier sends one notification for all requests within notifyInterval. It has a goroutine only while there is one to
+// send.
 type notifier struct {
 	send func()
 

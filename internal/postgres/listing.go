@@ -10,16 +10,20 @@ import (
 	"github.com/dgx-music/storage/storagedb/pgdb"
 )
 
-func (d *dialect) CountWithValue(ctx context.Context, q listing.Query, value storagedb.Metadata, atMost int64) (int64, error) {
+func (d *dialect) CountWithValue(
+	ctx context.Context, q listing.Query, value storagedb.Metadata, atMost int64,
+) (int64, error) {
 	return d.own.CountPlacesWithValue(ctx, pgdb.CountPlacesWithValueParams{
 		Entry: value, CreatedFrom: q.After.CreatedAt, CreatedTo: q.Before.CreatedAt, AtMost: atMost,
 	})
 }
 
-func (d *dialect) KeysWithValue(ctx context.Context, q listing.Query, value storagedb.Metadata, n int64) ([]listing.Key, bool, error) {
+func (d *dialect) KeysWithValue(
+	ctx context.Context, q listing.Query, value storagedb.Metadata, n int64,
+) ([]listing.Key, bool, error) {
 	queries, p := d.own, pgdb.NewestPlacesWithValueParams{
-		Entry:           value,
-		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+		Entry: value, BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+		AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 	}
 	if q.OldestFirst {
 		rows, err := queries.OldestPlacesWithValue(ctx, pgdb.OldestPlacesWithValueParams(p))
@@ -31,14 +35,18 @@ func (d *dialect) KeysWithValue(ctx context.Context, q listing.Query, value stor
 
 func (d *dialect) CountInRange(ctx context.Context, asked listing.Range, atMost int64) (int64, error) {
 	low, high := asked.Ends()
-	return d.own.CountPlacesInRange(ctx, pgdb.CountPlacesInRangeParams{Name: asked.Name, Low: low, High: high, AtMost: atMost})
+	return d.own.CountPlacesInRange(ctx, pgdb.CountPlacesInRangeParams{
+		Name: asked.Name, Low: low, High: high, AtMost: atMost,
+	})
 }
 
-func (d *dialect) KeysInRange(ctx context.Context, q listing.Query, asked listing.Range, n int64) ([]listing.Key, bool, error) {
+func (d *dialect) KeysInRange(
+	ctx context.Context, q listing.Query, asked listing.Range, n int64,
+) ([]listing.Key, bool, error) {
 	low, high := asked.Ends()
 	queries, p := d.own, pgdb.NewestPlacesInRangeParams{
-		Name: asked.Name, Low: low, High: high,
-		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+		Name: asked.Name, Low: low, High: high, BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+		AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 	}
 	if q.OldestFirst {
 		rows, err := queries.OldestPlacesInRange(ctx, pgdb.OldestPlacesInRangeParams(p))
@@ -53,10 +61,12 @@ func (d *dialect) NumbersInRange(ctx context.Context, asked listing.Range, atMos
 	return d.own.NumbersInRange(ctx, pgdb.NumbersInRangeParams{Name: asked.Name, Low: low, High: high, RowLimit: atMost})
 }
 
-func (d *dialect) KeysOfNumbers(ctx context.Context, q listing.Query, key string, numbers []float64, each int64) ([]listing.GroupedKey, error) {
+func (d *dialect) KeysOfNumbers(
+	ctx context.Context, q listing.Query, key string, numbers []float64, each int64,
+) ([]listing.GroupedKey, error) {
 	queries, p := d.own, pgdb.NewestPlacesOfNumbersParams{
-		Numbers: numbers, Name: key,
-		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, PerNumber: each,
+		Numbers: numbers, Name: key, BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+		AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, PerNumber: each,
 	}
 	if q.OldestFirst {
 		rows, err := queries.OldestPlacesOfNumbers(ctx, pgdb.OldestPlacesOfNumbersParams(p))
@@ -79,10 +89,12 @@ func (d *dialect) CountOfPrompts(ctx context.Context, q listing.Query, prompts [
 	})
 }
 
-func (d *dialect) KeysOfPrompts(ctx context.Context, q listing.Query, prompts []int64, each int64) ([]listing.GroupedKey, error) {
+func (d *dialect) KeysOfPrompts(
+	ctx context.Context, q listing.Query, prompts []int64, each int64,
+) ([]listing.GroupedKey, error) {
 	queries, p := d.own, pgdb.NewestPlacesOfPromptsParams{
-		PromptIds:       prompts,
-		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, PerPrompt: each,
+		PromptIds: prompts, BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+		AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, PerPrompt: each,
 	}
 	if q.OldestFirst {
 		rows, err := queries.OldestPlacesOfPrompts(ctx, pgdb.OldestPlacesOfPromptsParams(p))
@@ -92,10 +104,13 @@ func (d *dialect) KeysOfPrompts(ctx context.Context, q listing.Query, prompts []
 	return listing.KeysByPrompt(rows), err
 }
 
-func (d *dialect) ListFound(ctx context.Context, q listing.Query, ids []uuid.UUID, limit int64) ([]storagedb.Generation, error) {
+func (d *dialect) ListFound(
+	ctx context.Context, q listing.Query, ids []uuid.UUID, limit int64,
+) ([]storagedb.Generation, error) {
 	p := pgdb.ListFoundParams{
 		OldestFirst: q.OldestFirst, Ids: ids,
-		Status: string(q.Status), ModelName: q.ModelName, AnyBatch: q.BatchID == uuid.Nil, BatchID: q.BatchID, Favorite: q.Favorite,
+		Status: string(q.Status), ModelName: q.ModelName, AnyBatch: q.BatchID == uuid.Nil, BatchID: q.BatchID,
+		Favorite: q.Favorite,
 		AnyValue: len(q.Metadata.Values) == 0, Metadata: q.Metadata.Equal,
 		AnyNumber: len(q.Metadata.Ranges) == 0, Ranges: q.Metadata.RangesJSON(),
 		AnyPrompt: q.Prompts == nil, PromptIds: append([]int64{}, q.Prompts...), AnyWords: !q.Searches, RowLimit: limit,

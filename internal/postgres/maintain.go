@@ -17,12 +17,13 @@ import (
 
 func (d *dialect) PruneGenerations(ctx context.Context, ids []uuid.UUID, pruned engine.Pruned) ([]string, error) {
 	return d.own.PruneGenerations(ctx, pgdb.PruneGenerationsParams{
-		Ids: ids, Status: pruned.Status, FavoritesToo: pruned.FavoritesToo, CreatedBefore: pruned.Before, CompletedBefore: &pruned.Before,
+		Ids: ids, Status: pruned.Status, FavoritesToo: pruned.FavoritesToo, CreatedBefore: pruned.Before,
+		CompletedBefore: &pruned.Before,
 	})
 }
 
-// DropUnusedPrompts skips locked prompts, which are in use. It holds its own locks until the transaction ends, a round trip
-// later. A caller that uses such a prompt meanwhile waits, and creates it again.
+// DropUnusedPrompts skips locked prompts, which are in use. It holds its own locks until the transaction ends, a round
+// trip later. A caller that uses such a prompt meanwhile waits, and creates it again.
 func (d *dialect) DropUnusedPrompts(ctx context.Context, ids []int64, usedBefore time.Time) (int64, error) {
 	queries := d.own
 	locked, err := queries.LockPrompts(ctx, ids)
@@ -40,16 +41,20 @@ func (e *Engine) OwnFiles() []string { return nil }
 
 // CheckSearchIndex compares the words that are kept of each prompt with its text.
 func (e *Engine) CheckSearchIndex(ctx context.Context, found func(engine.Finding)) error {
-	pages := engine.Pages(ctx, e, int64(math.MinInt64), func(q engine.Queries, after int64) ([]pgdb.SearchWordsRow, error) {
+	read := func(q engine.Queries, after int64) ([]pgdb.SearchWordsRow, error) {
 		return pgdb.New(q.DB).SearchWords(ctx, pgdb.SearchWordsParams{AfterID: after, RowLimit: engine.PageRows})
-	}, func(last pgdb.SearchWordsRow) (int64, bool) { return last.ID, true })
-	for page, err := range pages {
+	}
+	next := func(last pgdb.SearchWordsRow) (int64, bool) { return last.ID, true }
+	for page, err := range engine.Pages(ctx, e, int64(math.MinInt64), engine.PageRows, read, next) {
 		if err != nil {
 			return err
 		}
 		for _, row := range page {
 			if row.Wrong {
-				found(engine.Finding{Kind: engine.FindingIntegrity, ID: strconv.FormatInt(row.ID, 10), Detail: "the prompt's words are not in the full-text index as they should be", Repairable: true})
+				found(engine.Finding{
+					Kind: engine.FindingIntegrity, ID: strconv.FormatInt(row.ID, 10), Repairable: true,
+					Detail: "the prompt's words are not in the full-text index as they should be",
+				})
 			}
 		}
 	}
@@ -63,7 +68,10 @@ func (e *Engine) checkSurplusWords(ctx context.Context, found func(engine.Findin
 		return err
 	})
 	for _, id := range surplus {
-		found(engine.Finding{Kind: engine.FindingForeignKey, ID: strconv.FormatInt(id, 10), Detail: "the full-text index has words of a prompt that does not exist", Repairable: true})
+		found(engine.Finding{
+			Kind: engine.FindingForeignKey, ID: strconv.FormatInt(id, 10), Repairable: true,
+			Detail: "the full-text index has words of a prompt that does not exist",
+		})
 	}
 	return err
 }
@@ -99,12 +107,16 @@ func (e *Engine) IsCorruption(err error) bool {
 
 func (d *dialect) MetadataToCheck(ctx context.Context, from uuid.UUID) ([]engine.CheckedMetadata, error) {
 	page, err := d.own.MetadataToCheck(ctx, pgdb.MetadataToCheckParams{FromID: from, RowLimit: engine.PageRows})
-	return engine.MapRows(page, func(row pgdb.MetadataToCheckRow) engine.CheckedMetadata { return engine.CheckedMetadata(row) }), err
+	return engine.MapRows(page, func(row pgdb.MetadataToCheckRow) engine.CheckedMetadata {
+		return engine.CheckedMetadata(row)
+	}), err
 }
 
 func (d *dialect) SurplusMetadata(ctx context.Context) ([]engine.SurplusMetadata, error) {
 	surplus, err := d.own.SurplusMetadata(ctx)
-	return engine.MapRows(surplus, func(row pgdb.SurplusMetadataRow) engine.SurplusMetadata { return engine.SurplusMetadata(row) }), err
+	return engine.MapRows(surplus, func(row pgdb.SurplusMetadataRow) engine.SurplusMetadata {
+		return engine.SurplusMetadata(row)
+	}), err
 }
 
 func (d *dialect) AddMissingMetadata(ctx context.Context, ids []uuid.UUID) error {

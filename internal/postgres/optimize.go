@@ -9,11 +9,12 @@ import (
 
 // tables are the store's own.
 var tables = []string{
-	"prompts", "prompts_search", "generations", "generation_metadata", "generation_errors", "generation_counters", "generation_queue",
+	"prompts", "prompts_search", "generations", "generation_metadata", "generation_errors", "generation_counters",
+	"generation_queue",
 }
 
-// Optimize runs ANALYZE or VACUUM (ANALYZE) on the store's tables. Both take a lock that admits one of them per table, that
-// writers do not need, and that autovacuum yields to.
+// Optimize runs ANALYZE or VACUUM (ANALYZE) on the store's tables. Both take a lock that admits one of them per table,
+// that writers do not need, and that autovacuum yields to.
 func (e *Engine) Optimize(ctx context.Context, vacuum bool) error {
 	command := "ANALYZE "
 	if vacuum {

@@ -11,9 +11,9 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// registerTypes teaches a connection the types of our rows. pgx reads uuid.UUID and Metadata by their database/sql methods:
-// through text, two errors that it drops, and several allocations for each value. It returns times in the machine's zone, and
-// finds a status, and the target of a pointer, by reflection.
+// registerTypes teaches a connection the types of our rows. pgx reads uuid.UUID and Metadata by their database/sql
+// methods: through text, two errors that it drops, and several allocations for each value. It returns times in the
+// machine's zone, and finds a status, and the target of a pointer, by reflection.
 func registerTypes(types *pgtype.Map) {
 	types.TryWrapScanPlanFuncs = append([]pgtype.TryWrapScanPlanFunc{wrapNullable}, types.TryWrapScanPlanFuncs...)
 	for _, t := range []struct {
@@ -166,7 +166,8 @@ func wrapNullable(target any) (plan pgtype.WrappedScanPlanNextSetter, next any, 
 	return nil, nil, false
 }
 
-// planned are the targets that pgx inspects to make a plan, once for each column of each query. It scans nothing into them.
+// planned are the targets that pgx inspects to make a plan, once for each column of each query. It scans nothing into
+// them.
 var planned = struct {
 	text    *string
 	integer *int64

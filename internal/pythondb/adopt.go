@@ -1,4 +1,4 @@
-// Package pythondb adopts a SQLite database of the Python service: it brings it to this program's schema, in place.
+// Package pythondb adopts a SQLite database of the Python service: it migrates it to the store's schema, in place.
 package pythondb
 
 import (
@@ -19,21 +19,24 @@ import (
 	"github.com/dgx-music/storage/internal/sqlitefile"
 )
 
-// firstVersion is the migration that creates the tables of the Python service.
+// firstVersion is the version of the migration that creates the tables of the Python service.
 const firstVersion = "20251107000001"
 
-// pythonWorker is the worker of what the Python service had processing. The service kept no names.
+// pythonWorker stands for the worker of a generation that the Python service left processing. The service kept no
+// names.
 const pythonWorker = "python"
 
-// Adopt makes a SQLite database of the Python service one of this program's, in place. If it returns an error, it has
-// changed nothing. The database has no log then: the first connection that writes brings it into WAL mode.
+// Adopt turns a SQLite database of the Python service into one of the store, in place. If it returns an error, it has
+// changed nothing. Afterwards the database has no WAL: the first connection that writes brings it into WAL mode.
 func Adopt(ctx context.Context, t dburl.Target, waitTimeout time.Duration) error {
 	if err := checkAdoptable(ctx, t, waitTimeout); err != nil {
 		return err
 	}
-	// Others may read. SQLite's backup needs that: it reads on a connection of its own, and refuses one that writes.
-	return migrate.Locked(ctx, t, "IMMEDIATE", sqliteconn.WithoutLog(sqliteconn.DurableSettings), func(conn *migrate.Conn, m *dbmate.DB) error {
-		// Another process may have adopted it by now.
+	// After BEGIN IMMEDIATE other connections may read. SQLite's backup reads on one of its own, and refuses one that
+	// writes.
+	settings := sqliteconn.WithoutLog(sqliteconn.DurableSettings)
+	return migrate.Locked(ctx, t, "IMMEDIATE", settings, func(conn *migrate.Conn, m *dbmate.DB) error {
+		// Another process may have adopted the database before this one got the lock.
 		switch _, err := conn.Inspect(); {
 		case err == nil:
 			return m.Migrate()
@@ -41,7 +44,7 @@ func Adopt(ctx context.Context, t dburl.Target, waitTimeout time.Duration) error
 			return err
 		}
 		a := adoption{ctx: ctx, conn: conn.SQLite()}
-		if err := a.run(); err != nil { // it may have changed since it was looked at
+		if err := a.run(); err != nil { // the database may have changed since the first check
 			return err
 		}
 		if err := sqlitefile.KeepCopy(ctx, t, t.Path+".before-v2"); err != nil {
@@ -55,27 +58,29 @@ func Adopt(ctx context.Context, t dburl.Target, waitTimeout time.Duration) error
 		if err := conn.CreateMigrationsTable(database); err != nil {
 			return err
 		}
-		if _, err := conn.SQLite().Exec(ctx, "INSERT INTO schema_migrations (version) VALUES ($1)", firstVersion); err != nil {
+		_, err := conn.SQLite().Exec(ctx, "INSERT INTO schema_migrations (version) VALUES ($1)", firstVersion)
+		if err != nil {
 			return err
 		}
 		if err := m.Migrate(); err != nil {
 			return err
 		}
-		// A lease that expired when the generation was created, so that RescueGenerations finds it. Some programs wrote
-		// local time, which may be in the future.
-		_, err := conn.SQLite().Exec(ctx, `UPDATE generations SET attempt = 1, worker = $1, started_at = min(created_at, $2), lease_expires_at = min(created_at, $2)
+		// A generation that was processing gets a lease that has expired, so that RescueGenerations finds it. The lease
+		// ended at the creation, or now: some programs wrote local time, which may be in the future.
+		_, err = conn.SQLite().Exec(ctx, `UPDATE generations SET
+				attempt = 1, worker = $1, started_at = min(created_at, $2), lease_expires_at = min(created_at, $2)
 			WHERE status = 'processing' AND worker IS NULL`, pythonWorker, time.Now())
 		return err
 	})
 }
 
-// checkAdoptable looks at everything on a connection that changes nothing, not even the journal mode.
+// checkAdoptable checks the schema and all rows, on a connection that changes nothing, not even the journal mode.
 func checkAdoptable(ctx context.Context, t dburl.Target, waitTimeout time.Duration) error {
 	conn, err := migrate.OpenReadOnly(ctx, t, waitTimeout)
 	if err != nil {
 		return err
 	}
-	defer conn.Close() // ends the transaction, which would hold up the adoption
+	defer conn.Close() // ends the transaction, for which the adoption would wait
 	if _, err := conn.SQLite().Exec(ctx, "BEGIN"); err != nil {
 		return err
 	}
@@ -86,18 +91,18 @@ func checkAdoptable(ctx context.Context, t dburl.Target, waitTimeout time.Durati
 	return a.run()
 }
 
-// Error says what the store cannot hold. Package store returns its own *Error for it.
+// Error says what the store cannot hold. Package store returns its own *AdoptionError for it.
 type Error struct {
 	Problems []Problem // the first 100
-	Total    int
+	Total    int       // the number of all problems
 }
 
-// Problem is one thing that the store cannot hold.
+// Problem is one thing that the store cannot hold. Package store documents the fields.
 type Problem struct {
 	Table   string
 	Row     string
 	Column  string
-	Problem string // never with a prompt's text
+	Problem string // never has a prompt's text
 	Remedy  string
 }
 
@@ -105,20 +110,20 @@ func (e *Error) Error() string { return "the store cannot hold the database of t
 
 const maxAdoptionProblems = 100
 
-// adoption goes through a database of the Python service.
+// adoption checks and rewrites one database of the Python service.
 type adoption struct {
 	ctx   context.Context
 	conn  *sqliteconn.Conn
-	ids   map[string]bool // that rows will have which are spelled differently yet
+	ids   map[string]bool // the new IDs of rows whose UUID is spelled in another way
 	found Error
 }
 
-// run looks at the schema and at each row, and returns an *Error if something is wrong.
+// run checks the schema and each row, and returns an *Error if something is wrong.
 func (a *adoption) run() error {
 	if err := a.checkSchema(); err != nil {
 		return err
 	}
-	if a.found.Total == 0 { // or the columns may not be there
+	if a.found.Total == 0 { // else a column may be missing
 		if err := a.eachRow(nil); err != nil {
 			return err
 		}
@@ -129,7 +134,7 @@ func (a *adoption) run() error {
 	return nil
 }
 
-// rewrite brings the rows to the form that the migrations know how to read. They have been checked.
+// rewrite brings the rows, which run has checked, to the form that the migrations read.
 func (a *adoption) rewrite() error {
 	a.ids = nil
 	return a.eachRow(func(table string, rowid int64, changed []columnValue) error {
@@ -139,7 +144,8 @@ func (a *adoption) rewrite() error {
 			sets = append(sets, fmt.Sprintf("%s = $%d", c.column, i+1))
 			args = append(args, c.value)
 		}
-		_, err := a.conn.Exec(a.ctx, fmt.Sprintf("UPDATE %s SET %s WHERE rowid = $%d", table, strings.Join(sets, ", "), len(args)+1), append(args, rowid)...)
+		update := fmt.Sprintf("UPDATE %s SET %s WHERE rowid = $%d", table, strings.Join(sets, ", "), len(args)+1)
+		_, err := a.conn.Exec(a.ctx, update, append(args, rowid)...)
 		return err
 	})
 }
@@ -150,18 +156,19 @@ func (a *adoption) problem(p Problem) {
 	}
 }
 
-// pythonColumns are those of the service's models, in the order in which rows are read.
+// pythonColumns has the columns of the service's tables, in the order in which rows are read.
 var pythonColumns = map[string][]string{
 	"generations": {
-		"id", "prompt", "model_name", "model_version", "duration_seconds", "sample_rate", "channels", "file_path", "file_size_bytes",
-		"status", "created_at", "completed_at", "generation_time_seconds", "error_message", "metadata",
+		"id", "prompt", "model_name", "model_version", "duration_seconds", "sample_rate", "channels", "file_path",
+		"file_size_bytes", "status", "created_at", "completed_at", "generation_time_seconds", "error_message", "metadata",
 	},
 	"prompts": {"id", "text", "used_count", "first_used_at", "last_used_at"},
 }
 
-// checkSchema finds what is not the service's. Its indexes may be any: the migrations make their own.
+// checkSchema finds what differs from the service's schema. It allows any index, because the migrations make their own.
 func (a *adoption) checkSchema() error {
-	objects, err := a.texts("SELECT type || ' ' || name FROM sqlite_schema WHERE type <> 'index' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
+	objects, err := a.texts(`SELECT type || ' ' || name FROM sqlite_schema
+		WHERE type <> 'index' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY name`)
 	if err != nil {
 		return err
 	}
@@ -170,15 +177,21 @@ func (a *adoption) checkSchema() error {
 		case "table generations", "table prompts", "table alembic_version", "table schema_migrations":
 		default:
 			kind, name, _ := strings.Cut(object, " ")
-			a.problem(Problem{Table: kind + " " + name, Problem: "is not the service's", Remedy: "move it to a database of its own, or drop it"})
+			a.problem(Problem{
+				Table: kind + " " + name, Problem: "is not the service's",
+				Remedy: "move it to a database of its own, or drop it",
+			})
 		}
 	}
 	var encoding string
 	if err := a.conn.QueryRow(a.ctx, "PRAGMA encoding").Scan(&encoding); err != nil {
 		return err
 	}
-	if encoding != "UTF-8" { // SQLite would measure texts in its own
-		a.problem(Problem{Table: "database", Problem: "is encoded as " + encoding, Remedy: "make one in UTF-8 of it: sqlite3 old.db .dump | sqlite3 new.db"})
+	if encoding != "UTF-8" { // the CHECK constraints would measure texts in that encoding
+		a.problem(Problem{
+			Table: "database", Problem: "is encoded as " + encoding,
+			Remedy: "copy it into one in UTF-8: sqlite3 old.db .dump | sqlite3 new.db",
+		})
 	}
 	for _, table := range []string{"generations", "prompts"} {
 		columns, err := a.texts("SELECT name FROM pragma_table_xinfo('" + table + "')")
@@ -187,8 +200,11 @@ func (a *adoption) checkSchema() error {
 		}
 		want := slices.Sorted(slices.Values(pythonColumns[table]))
 		if slices.Sort(columns); !slices.Equal(columns, want) {
-			a.problem(Problem{Table: "table " + table, Problem: fmt.Sprintf("has the columns %v, and not those of Alembic's revision 001, %v", columns, want),
-				Remedy: "bring it to that revision with Alembic, or move what it has to a database that is"})
+			a.problem(Problem{
+				Table:   "table " + table,
+				Problem: fmt.Sprintf("has the columns %v instead of those of Alembic's revision 001, %v", columns, want),
+				Remedy:  "bring it to that revision with Alembic, or move its rows to a database at that revision",
+			})
 			continue
 		}
 		if err := a.checkKey(table, map[string]string{"generations": "id", "prompts": "text"}[table]); err != nil {
@@ -201,7 +217,10 @@ func (a *adoption) checkSchema() error {
 			return err
 		}
 		if !slices.Equal(columns, []string{"version_num"}) {
-			a.problem(Problem{Table: "table alembic_version", Problem: fmt.Sprintf("has the columns %v, and not Alembic's", columns), Remedy: "move it to a database of its own, or drop it"})
+			a.problem(Problem{
+				Table: "table alembic_version", Problem: fmt.Sprintf("has the columns %v instead of Alembic's", columns),
+				Remedy: "move it to a database of its own, or drop it",
+			})
 			return nil
 		}
 		versions, err := a.texts("SELECT version_num FROM alembic_version WHERE version_num <> '001'")
@@ -209,16 +228,20 @@ func (a *adoption) checkSchema() error {
 			return err
 		}
 		for _, version := range versions {
-			a.problem(Problem{Table: "alembic_version", Problem: fmt.Sprintf("is at %q, and this program knows 001", version), Remedy: "run alembic downgrade 001, or use a newer release of github.com/dgx-music/storage"})
+			a.problem(Problem{
+				Table: "alembic_version", Problem: fmt.Sprintf("is at %q, and this program knows 001", version),
+				Remedy: "run alembic downgrade 001, or use a newer release of github.com/dgx-music/storage",
+			})
 		}
 	}
 	return nil
 }
 
-// checkKey finds a table whose rows may be there twice, or that is stored in another way.
+// checkKey finds a table whose column is not unique, or that is STRICT or WITHOUT ROWID.
 func (a *adoption) checkKey(table, column string) error {
 	keys, err := a.texts(`SELECT i.name FROM pragma_index_list('` + table + `') AS i
-		WHERE i."unique" AND NOT i.partial AND (SELECT group_concat(c.name) FROM pragma_index_info(i.name) AS c) = '` + column + `'`)
+		WHERE i."unique" AND NOT i.partial
+			AND (SELECT group_concat(c.name) FROM pragma_index_info(i.name) AS c) = '` + column + `'`)
 	if err != nil {
 		return err
 	}
@@ -227,8 +250,12 @@ func (a *adoption) checkKey(table, column string) error {
 		return err
 	}
 	if len(keys) == 0 || len(usual) == 0 {
-		a.problem(Problem{Table: "table " + table, Problem: "is not as Alembic's revision 001 makes it: " + column + " must be unique, and the table neither STRICT nor WITHOUT ROWID",
-			Remedy: "bring it to that revision with Alembic, or move what it has to a database that is"})
+		a.problem(Problem{
+			Table: "table " + table,
+			Problem: "is not as Alembic's revision 001 makes it: " + column +
+				" must be unique, and the table neither STRICT nor WITHOUT ROWID",
+			Remedy: "bring it to that revision with Alembic, or move its rows to a database at that revision",
+		})
 	}
 	return nil
 }

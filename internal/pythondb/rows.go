@@ -17,22 +17,23 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// How much is read at once: so many rows, or the row that brings them to so many bytes.
+// A page of rows ends after maxPageRows, or after the row that brings it to maxPageBytes.
 const (
-	adoptedAtOnce  = 500
-	maxBytesAtOnce = 4 << 20
+	maxPageRows  = 500
+	maxPageBytes = 4 << 20
 )
 
-// eachRow checks all rows in the order in which they are stored, and hands what is to be changed in one to change, where that is
-// not nil.
+// eachRow checks all rows in the order in which they are stored. If change is not nil, it calls change for each row
+// whose columns need another value.
 func (a *adoption) eachRow(change func(table string, rowid int64, changed []columnValue) error) error {
 	for _, table := range []string{"prompts", "generations"} {
 		columns := make([]string, len(pythonColumns[table]))
 		for i, column := range pythonColumns[table] {
-			// An expression has no declared type: modernc would make a time of what is declared as DATETIME.
+			// An expression has no declared type. modernc would convert a column declared as DATETIME to a time.
 			columns[i] = "+" + column
 		}
-		query := "SELECT rowid, " + strings.Join(columns, ", ") + " FROM " + table + " WHERE rowid >= $1 ORDER BY rowid LIMIT $2"
+		query := "SELECT rowid, " + strings.Join(columns, ", ") + " FROM " + table +
+			" WHERE rowid >= $1 ORDER BY rowid LIMIT $2"
 		for next, more := int64(math.MinInt64), true; more; {
 			read, err := a.rows(query, next)
 			if err != nil {
@@ -50,20 +51,20 @@ func (a *adoption) eachRow(change func(table string, rowid int64, changed []colu
 				}
 				next = r.rowid + 1
 			}
-			more = len(read) > 0 && next > math.MinInt64 // behind the highest there is none
+			more = len(read) > 0 && next > math.MinInt64 // no row comes after the highest rowid
 		}
 	}
 	return nil
 }
 
 func (a *adoption) rows(query string, from int64) ([][]any, error) {
-	rows, err := a.conn.Query(a.ctx, query, from, adoptedAtOnce)
+	rows, err := a.conn.Query(a.ctx, query, from, maxPageRows)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var read [][]any
-	for bytes := 0; bytes < maxBytesAtOnce && rows.Next(); {
+	for bytes := 0; bytes < maxPageBytes && rows.Next(); {
 		values, err := rows.Values()
 		if err != nil {
 			return nil, err
@@ -81,13 +82,13 @@ func (a *adoption) rows(query string, from int64) ([][]any, error) {
 	return read, rows.Err()
 }
 
-// columnValue is what a column is to hold.
+// columnValue is the new value of a column.
 type columnValue struct {
 	column string
 	value  string
 }
 
-// pythonRow is a row as the service left it. SQLite's columns held anything at all.
+// pythonRow is a row as the service left it. Its columns may have values of any type.
 type pythonRow struct {
 	*adoption
 	table   string
@@ -115,7 +116,7 @@ func (r *pythonRow) set(column, value string) {
 	r.changed = append(r.changed, columnValue{column, value})
 }
 
-// check refuses what the schema would, and what the store could not read.
+// check refuses values that the schema would refuse, or that the store could not read.
 func (r *pythonRow) check() error {
 	if r.table == "prompts" {
 		if r.rowid == math.MaxInt64 {
@@ -130,7 +131,7 @@ func (r *pythonRow) check() error {
 	if err := r.uuid("id"); err != nil {
 		return err
 	}
-	r.text("prompt", math.MaxInt) // one that is longer than the store accepts stays
+	r.text("prompt", math.MaxInt) // it may be longer than the store accepts
 	r.text("model_name", dberr.MaxModelNameBytes)
 	r.optional("model_version", func() { r.textOrNothing("model_version", dberr.MaxModelVersionBytes) })
 	r.float("duration_seconds", math.SmallestNonzeroFloat64)
@@ -157,7 +158,7 @@ func (r *pythonRow) optional(column string, check func()) {
 	}
 }
 
-// shown is a value for an error message: no prompt is ever shown.
+// shown returns a value for an error text. It must not be a prompt.
 func shown(value any) string {
 	if text, ok := value.(string); ok {
 		return fmt.Sprintf("%.100q", text)
@@ -201,11 +202,11 @@ func (r *pythonRow) float(column string, least float64) {
 	}
 }
 
-// uuid takes any spelling of one, and writes the usual one.
+// uuid accepts any spelling of a UUID, and changes it to the one in lower case.
 func (r *pythonRow) uuid(column string) error {
 	text, _ := r.column(column).(string)
 	parsed, err := uuid.Parse(text)
-	if err != nil || len(text) != 36 && len(text) != 32 { // uuid does not look at what stands around a longer one
+	if err != nil || len(text) != 36 && len(text) != 32 { // uuid.Parse ignores the characters around a longer one
 		r.refuse(column, "is no UUID", "give the row another ID")
 		return nil
 	}
@@ -232,9 +233,12 @@ func (r *pythonRow) uuid(column string) error {
 	return nil
 }
 
-// pythonTimeLayouts are how the service wrote times, and how others would: ISO 8601 with or without a T and a zone, UTC where
-// there is none. Go reads a fraction behind the seconds wherever there is one.
-var pythonTimeLayouts = []string{"2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05Z07", "2006-01-02 15:04"}
+// pythonTimeLayouts are the forms of times that the service and other programs wrote: ISO 8601 with a T or a space, and
+// with or without a zone. Without one it is UTC. Go parses a fraction after the seconds in any layout.
+var pythonTimeLayouts = []string{
+	"2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05Z07",
+	"2006-01-02 15:04",
+}
 
 func (r *pythonRow) time(column string) {
 	var text string
@@ -246,7 +250,9 @@ func (r *pythonRow) time(column string) {
 	}
 	at, ok := parsePythonTime(text)
 	if !ok {
-		r.refuse(column, "is "+shown(r.column(column))+", which is no time of the years 1 to 9999 in microseconds", "write it like 2026-11-25 09:00:22.123456, in UTC")
+		r.refuse(column,
+			"is "+shown(r.column(column))+", which is no time of the years 1 to 9999 in microseconds",
+			"write it like 2026-11-25 09:00:22.123456, in UTC")
 		return
 	}
 	if written := at.UTC().Format(sqliteconn.TimeLayout); r.column(column) != written {
@@ -264,9 +270,9 @@ func parsePythonTime(text string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// metadata leaves an object that the store would take as it is, but for duplicate keys, of which the last one counts, as in
-// Python; and what the migration makes the empty object of: NULL, and what is blank or null. Anything else is kept verbatim under
-// legacy_raw.
+// metadata keeps an object that the store accepts. Of duplicate keys it keeps the last, as Python does. It also keeps
+// NULL, a blank text and null, of which the migration makes the empty object. It puts anything else under the key
+// legacy_raw, verbatim.
 func (r *pythonRow) metadata() {
 	var text string
 	switch value := r.column("metadata").(type) {
@@ -284,10 +290,11 @@ func (r *pythonRow) metadata() {
 	kept, err := storagedb.Metadata(text).CanonicalStored()
 	if err != nil {
 		kept, err = legacyMetadata(text)
-	} else if compact := new(bytes.Buffer); len(text) <= storagedb.MaxStoredMetadataBytes && json.Compact(compact, []byte(text)) == nil && compact.String() == kept.String() {
+	} else if compact := new(bytes.Buffer); len(text) <= storagedb.MaxStoredMetadataBytes &&
+		json.Compact(compact, []byte(text)) == nil && compact.String() == kept.String() {
 		kept = storagedb.Metadata(text)
 	}
-	if err != nil { // it would not come back as it is
+	if err != nil { // the store could not return the text as it is
 		r.refuse("metadata", problemOf(err), "correct it")
 		return
 	}
@@ -307,7 +314,7 @@ func legacyMetadata(text string) (storagedb.Metadata, error) {
 	return storagedb.Metadata(encoded).CanonicalStored()
 }
 
-// problemOf is a refusal without its field.
+// problemOf returns the problem of a *ValidationError without its field, or the text of any other error.
 func problemOf(err error) string {
 	if refusal, ok := errors.AsType[*storagedb.ValidationError](err); ok {
 		return refusal.Problem

@@ -11,8 +11,8 @@ import (
 	"github.com/dgx-music/storage/internal/sqlitefile"
 )
 
-// Backup copies the database to a file. It reads one snapshot on a connection of its own, so writers go on. Only the log
-// cannot start again meanwhile.
+// Backup copies the database to a file. It reads one snapshot on a connection of its own, so writers go on. Only the
+// log cannot start again meanwhile.
 func (e *Engine) Backup(ctx context.Context, path string) error {
 	e.backups.RLock()
 	defer e.backups.RUnlock()
@@ -53,8 +53,8 @@ func (e *Engine) backupTo(ctx context.Context, path string) error {
 	return err
 }
 
-// beginBackup keeps SQLite from running checkpoints inside commits. After a backup such a checkpoint would bring back all that
-// was written meanwhile, and every writer would wait for it.
+// beginBackup keeps SQLite from running checkpoints inside commits. After a backup such a checkpoint would bring back
+// all that was written meanwhile, and every writer would wait for it.
 func (e *Engine) beginBackup(ctx context.Context) error {
 	e.backingUp.Lock()
 	defer e.backingUp.Unlock()
@@ -87,8 +87,8 @@ func (e *Engine) setAutoCheckpoint(ctx context.Context, pages int) error {
 	return writer.QueryRow(context.WithoutCancel(ctx), fmt.Sprintf("PRAGMA wal_autocheckpoint(%d)", pages)).Scan(&set)
 }
 
-// catchUp brings back what was written during a backup, beside the writer, and lets commits run checkpoints again. The backup
-// is whole by now, so an error goes to the log.
+// catchUp brings back what was written during a backup, beside the writer, and lets commits run checkpoints again. The
+// backup is whole by now, so an error goes to the log.
 func (e *Engine) catchUp() {
 	c := &e.checkpointer
 	c.running.Lock()
@@ -97,7 +97,8 @@ func (e *Engine) catchUp() {
 		return
 	}
 	c.written.Store(0)
-	e.logCheckpoint(errors.Join(e.runCheckpoint(c, catchUpRounds), e.setAutoCheckpoint(context.Background(), autoCheckpointPages)))
+	e.logCheckpoint(errors.Join(
+		e.runCheckpoint(c, catchUpRounds), e.setAutoCheckpoint(context.Background(), autoCheckpointPages)))
 }
 
 func (e *Engine) backupFrom(ctx context.Context, path string, pool chan *sqliteconn.Conn) error {

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// checkpointPages is how many pages, 32 MiB, a process writes to the log before it runs a WAL checkpoint. Pages that are
-	// written again and again, as the ends of indexes are, are brought back once.
+	// checkpointPages is how many pages, 32 MiB, a process writes to the log before it runs a WAL checkpoint. Pages that
+	// are written again and again, as the ends of indexes are, are brought back once.
 	checkpointPages = 8000
-	// autoCheckpointPages is the size of the log from which SQLite itself runs a checkpoint, inside a commit. It is for what
-	// is not counted here: a user's own statements, and many processes that each write less.
+	// autoCheckpointPages is the size of the log from which SQLite itself runs a checkpoint, inside a commit. It is for
+	// what is not counted here: a user's own statements, and many processes that each write less.
 	autoCheckpointPages = 2 * checkpointPages
 	// smallCheckpoint is how many pages, 2 MiB, may be left for the checkpoint that holds the writer.
 	smallCheckpoint = 512
@@ -29,12 +29,12 @@ const (
 	checkpointTimeout = 100 * time.Millisecond
 )
 
-// checkpointer runs WAL checkpoints. SQLite would run one inside a commit, and all following commits would wait for it. Here
-// the caller whose commit made it due runs it, after the writer has gone to the next caller.
+// checkpointer runs WAL checkpoints. SQLite would run one inside a commit, and all following commits would wait for it.
+// Here the caller whose commit made it due runs it, after the writer has gone to the next caller.
 //
-// Locks: running is held during a checkpoint, which has a connection of its own, so that others write meanwhile. The last few
-// pages are brought back while the writer is held. Otherwise the log would never be empty, and so never start again
-// (https://www.sqlite.org/wal.html, "Avoiding Excessively Large WAL Files").
+// Locks: running is held during a checkpoint, which has a connection of its own, so that others write meanwhile. The
+// last few pages are brought back while the writer is held. Otherwise the log would never be empty, and so never start
+// again (https://www.sqlite.org/wal.html, "Avoiding Excessively Large WAL Files").
 type checkpointer struct {
 	written atomic.Int64 // pages since the last checkpoint
 	running sync.Mutex
@@ -49,8 +49,8 @@ func (c *checkpointer) noteWritten(conn *sqliteconn.Conn) {
 	}
 }
 
-// checkpoint is for callers that have committed and hold nothing. Their changes are durable already, so an error here is not
-// theirs: it goes to the log, and the next checkpoint is due as usual.
+// checkpoint is for callers that have committed and hold nothing. Their changes are durable already, so an error here
+// is not theirs: it goes to the log, and the next checkpoint is due as usual.
 func (e *Engine) checkpoint() {
 	c := &e.checkpointer
 	if e.memory || c.written.Load() < checkpointPages || !c.running.TryLock() {
@@ -66,7 +66,8 @@ func (e *Engine) checkpoint() {
 
 func (e *Engine) logCheckpoint(err error) {
 	if err != nil && e.logger != nil && !errors.Is(err, dberr.ErrClosed) {
-		e.logger.LogAttrs(context.Background(), slog.LevelWarn, "checkpoint failed, and the log grows until one succeeds", slog.String("error", dberr.Code(err)))
+		e.logger.LogAttrs(context.Background(), slog.LevelWarn, "checkpoint failed, and the log grows until one succeeds",
+			slog.String("error", dberr.Code(err)))
 	}
 }
 
@@ -102,7 +103,8 @@ func (e *Engine) runCheckpoint(c *checkpointer, rounds int) error {
 	return err
 }
 
-// passive brings back what the log holds when it begins, without waiting. It returns how many pages of the log are back.
+// passive brings back what the log holds when it begins, without waiting. It returns how many pages of the log are
+// back.
 func (c *checkpointer) passive(ctx context.Context) (done int64, err error) {
 	var busy, log int64
 	err = c.conn.QueryRow(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &log, &done)

@@ -32,8 +32,8 @@ func (e *Engine) CreateGeneration(ctx context.Context, creation engine.Creation)
 	return e.queue.Do(ctx, write{creation: &creation, atomic: true})
 }
 
-// beginBatch takes the writer and SQLite's write lock, in turn with InTx. The batch runs in one transaction, or in several if
-// one of its writes fails.
+// beginBatch takes the writer and SQLite's write lock, in turn with InTx. The batch runs in one transaction, or in
+// several if one of its writes fails.
 func (e *Engine) beginBatch(ctx context.Context, deadline time.Time) (commit.Run[write, storagedb.Generation], error) {
 	tx, err := e.begin(ctx, deadline)
 	if err != nil {
@@ -70,8 +70,8 @@ func (e *Engine) runAgain(batch []*queuedWrite, deadline time.Time, guarded bool
 	return e.runBatch(tx, batch, nil, guarded)
 }
 
-// runBatch runs the writes, and those that more returns, and commits. On failure it rolls back and reports false, unless the
-// batch was a single write, which keeps the error.
+// runBatch runs the writes, and those that more returns, and commits. On failure it rolls back and reports false,
+// unless the batch was a single write, which keeps the error.
 func (e *Engine) runBatch(tx *writerTx, batch []*queuedWrite, more func() []*queuedWrite, guarded bool) (done bool) {
 	defer tx.end()
 	q, all := e.Queries(dbtx.Detached(tx.db)), batch

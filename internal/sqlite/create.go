@@ -13,7 +13,9 @@ import (
 )
 
 // CreateGenerations returns the rows as it inserted them. RETURNING would have SQLite fill a table of them besides.
-func (d *dialect) CreateGenerations(ctx context.Context, creations []engine.Creation, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) CreateGenerations(
+	ctx context.Context, creations []engine.Creation, now time.Time,
+) ([]storagedb.Generation, error) {
 	prompts, err := d.usePrompts(ctx, creations, now)
 	if err != nil {
 		return nil, err
@@ -22,7 +24,9 @@ func (d *dialect) CreateGenerations(ctx context.Context, creations []engine.Crea
 }
 
 // usePrompts counts the uses of the prompts, and returns the ID of each text.
-func (d *dialect) usePrompts(ctx context.Context, creations []engine.Creation, now time.Time) (map[string]int64, error) {
+func (d *dialect) usePrompts(
+	ctx context.Context, creations []engine.Creation, now time.Time,
+) (map[string]int64, error) {
 	uses := make(map[string]int64, len(creations))
 	for _, c := range creations {
 		uses[c.Prompt]++

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,8 +19,12 @@ import (
 	"github.com/dgx-music/storage/storagedb/sqlitedb"
 )
 
+// errRegister is the error of registerFunctions, for New to return. It runs while the program starts: modernc locks nothing
+// while it opens a connection and reads which functions are registered.
+var errRegister = registerFunctions()
+
 // registerFunctions makes metadata_matches known to SQL. See [listing.Matcher].
-var registerFunctions = sync.OnceValue(func() error {
+func registerFunctions() error {
 	var latest atomic.Pointer[listing.Matcher] // a statement passes the same filter for each row
 	return sqliteconn.RegisterFunction("metadata_matches", 2, func(args []driver.Value) (driver.Value, error) {
 		metadata, ok := args[0].(string)
@@ -39,7 +42,7 @@ var registerFunctions = sync.OnceValue(func() error {
 		}
 		return matcher.Matches(metadata), nil
 	})
-})
+}
 
 // dialect runs SQLite's own statements on one connection.
 type dialect struct {
@@ -54,23 +57,23 @@ func (e *Engine) Queries(db storagedb.DBTX) engine.Queries {
 	return engine.Queries{Queries: &d.shared, Dialect: d, DB: db}
 }
 
-func (d *dialect) CompleteGeneration(ctx context.Context, c engine.Completion, now time.Time) (storagedb.Generation, error) {
+func (d *dialect) CompleteGeneration(
+	ctx context.Context, c engine.Completion, now time.Time,
+) (storagedb.Generation, error) {
 	merged, err := d.mergedMetadata(ctx, c.ID, c.Metadata)
 	if err != nil {
 		return storagedb.Generation{}, err
 	}
 	completed, err := d.own.CompleteGeneration(ctx, sqlitedb.CompleteGenerationParams{
-		CompletedAt:           &now,
-		GenerationTimeSeconds: &c.GenerationTimeSeconds,
-		FileSizeBytes:         &c.FileSizeBytes,
-		Metadata:              merged,
-		ID:                    c.ID,
-		Attempt:               c.Attempt,
+		CompletedAt: &now, GenerationTimeSeconds: &c.GenerationTimeSeconds, FileSizeBytes: &c.FileSizeBytes,
+		Metadata: merged, ID: c.ID, Attempt: c.Attempt,
 	})
 	return storagedb.Generation(completed), err
 }
 
-func (d *dialect) CompleteGenerations(ctx context.Context, completions []engine.Completion, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) CompleteGenerations(
+	ctx context.Context, completions []engine.Completion, now time.Time,
+) ([]storagedb.Generation, error) {
 	var completed []storagedb.Generation
 	for _, c := range completions {
 		switch g, err := d.CompleteGeneration(ctx, c, now); {
@@ -83,7 +86,9 @@ func (d *dialect) CompleteGenerations(ctx context.Context, completions []engine.
 	return completed, nil
 }
 
-func (d *dialect) MergeMetadata(ctx context.Context, id uuid.UUID, patch storagedb.Metadata) (storagedb.Generation, error) {
+func (d *dialect) MergeMetadata(
+	ctx context.Context, id uuid.UUID, patch storagedb.Metadata,
+) (storagedb.Generation, error) {
 	merged, err := d.mergedMetadata(ctx, id, patch)
 	if err != nil {
 		return storagedb.Generation{}, err
@@ -92,9 +97,11 @@ func (d *dialect) MergeMetadata(ctx context.Context, id uuid.UUID, patch storage
 	return storagedb.Generation(updated), err
 }
 
-// mergedMetadata reads a generation's metadata and merges patch over it. The caller writes it back in the same transaction,
-// under the write lock, so no other merge is lost.
-func (d *dialect) mergedMetadata(ctx context.Context, id uuid.UUID, patch storagedb.Metadata) (storagedb.Metadata, error) {
+// mergedMetadata reads a generation's metadata and merges patch over it. The caller writes it back in the same
+// transaction, under the write lock, so no other merge is lost.
+func (d *dialect) mergedMetadata(
+	ctx context.Context, id uuid.UUID, patch storagedb.Metadata,
+) (storagedb.Metadata, error) {
 	stored, err := d.own.GetMetadata(ctx, id)
 	if err != nil {
 		return nil, err
@@ -103,7 +110,9 @@ func (d *dialect) mergedMetadata(ctx context.Context, id uuid.UUID, patch storag
 }
 
 // ClaimGenerations goes through the priorities, lowest first, and claims what is due at each.
-func (d *dialect) ClaimGenerations(ctx context.Context, claim engine.Claim, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) ClaimGenerations(
+	ctx context.Context, claim engine.Claim, now time.Time,
+) ([]storagedb.Generation, error) {
 	models, err := json.Marshal(append([]string{}, claim.ModelNames...))
 	if err != nil {
 		return nil, err
@@ -137,7 +146,9 @@ func (d *dialect) ClaimGenerations(ctx context.Context, claim engine.Claim, now 
 }
 
 // claimDue claims the due generations of one priority, and returns their new rows.
-func (d *dialect) claimDue(ctx context.Context, due []sqlitedb.Generation, claim engine.Claim, now time.Time) ([]storagedb.Generation, error) {
+func (d *dialect) claimDue(
+	ctx context.Context, due []sqlitedb.Generation, claim engine.Claim, now time.Time,
+) ([]storagedb.Generation, error) {
 	if len(due) == 0 {
 		return nil, nil
 	}
@@ -145,7 +156,8 @@ func (d *dialect) claimDue(ctx context.Context, due []sqlitedb.Generation, claim
 	claimed, ids := generations(due), make([]uuid.UUID, len(due))
 	for i := range claimed {
 		g := &claimed[i]
-		g.Status, g.Worker, g.StartedAt, g.LeaseExpiresAt, g.ErrorMessage = storagedb.StatusProcessing, new(claim.Worker), new(now), new(expires), nil
+		g.Status, g.Worker, g.ErrorMessage = storagedb.StatusProcessing, new(claim.Worker), nil
+		g.StartedAt, g.LeaseExpiresAt = new(now), new(expires)
 		g.Attempt++
 		ids[i] = g.ID
 	}
@@ -153,7 +165,9 @@ func (d *dialect) claimDue(ctx context.Context, due []sqlitedb.Generation, claim
 	if err != nil {
 		return nil, err
 	}
-	return claimed, d.own.ClaimDue(ctx, sqlitedb.ClaimDueParams{Worker: &claim.Worker, StartedAt: &now, LeaseExpiresAt: &expires, Ids: string(list)})
+	return claimed, d.own.ClaimDue(ctx, sqlitedb.ClaimDueParams{
+		Worker: &claim.Worker, StartedAt: &now, LeaseExpiresAt: &expires, Ids: string(list),
+	})
 }
 
 func (d *dialect) FailGeneration(ctx context.Context, f engine.Failure, now time.Time) (storagedb.Generation, error) {
@@ -170,12 +184,8 @@ func (d *dialect) FailGeneration(ctx context.Context, f engine.Failure, now time
 		return storagedb.Generation{}, err
 	}
 	failed, err := d.own.FailGeneration(ctx, sqlitedb.FailGenerationParams{
-		Final:        f.Final,
-		RetryAt:      f.RetryAt(now, failures),
-		Now:          &now,
-		ErrorMessage: engine.NullIfEmpty(f.Error),
-		ID:           f.ID,
-		Attempt:      f.Attempt,
+		Final: f.Final, RetryAt: f.RetryAt(now, failures), Now: &now,
+		ErrorMessage: engine.NullIfEmpty(f.Error), ID: f.ID, Attempt: f.Attempt,
 	})
 	return storagedb.Generation(failed), err
 }

@@ -1,5 +1,5 @@
-// Package sqlite is the SQLite engine: one connection that writes and a pool that reads, group commit, checkpoints beside the
-// writer, and SQLite's own SQL.
+// Package sqlite is the SQLite engine: one connection that writes and a pool that reads, group commit, checkpoints
+// beside the writer, and SQLite's own SQL.
 package sqlite
 
 import (
@@ -26,12 +26,13 @@ import (
 // Engine is an open SQLite database: one connection that writes, and a pool that reads.
 //
 // Locks:
-//   - A transaction holds the writer connection from before BEGIN IMMEDIATE until after COMMIT, and SQLite's write lock in
-//     between. InTx and the batches wait for the connection, first come first served; other processes wait for the lock.
-//   - A reader holds one connection of the pool for one call. In WAL mode readers and the writer do not wait for each other.
-//     The connection that watches for commits of other processes is a reader, too.
-//   - Nothing waits for a connection while it holds one, except a checkpoint, of which one runs at a time. So there is no
-//     circle, unless a caller uses the store inside InTx: that call waits for its own end, at most BusyTimeout.
+//   - A transaction holds the writer connection from before BEGIN IMMEDIATE until after COMMIT, and SQLite's write lock
+//     in between. InTx and the batches wait for the connection, first come first served; other processes wait for the
+//     lock.
+//   - A reader holds one connection of the pool for one call. In WAL mode readers and the writer do not wait for each
+//     other. The connection that watches for commits of other processes is a reader, too.
+//   - Nothing waits for a connection while it holds one, except a checkpoint, of which one runs at a time. So there is
+//     no circle, unless a caller uses the store inside InTx: that call waits for its own end, at most BusyTimeout.
 type Engine struct {
 	engine.Single // each write of one row is a Write, except a creation
 
@@ -61,18 +62,21 @@ func readersFor(maxConns int) int {
 	return max(4, runtime.GOMAXPROCS(0))
 }
 
-// New returns an engine. It opens a connection only for a database in memory, which exists while it has one; call OpenWriter
-// when the schema is in order.
-func New(ctx context.Context, t dburl.Target, opts engine.Options, now func() time.Time, logger *slog.Logger) (*Engine, error) {
-	if err := registerFunctions(); err != nil {
-		return nil, err
+// New returns an engine. It opens a connection only for a database in memory, which exists while it has one; call
+// OpenWriter when the schema is in order.
+func New(
+	ctx context.Context, t dburl.Target, opts engine.Options, now func() time.Time, logger *slog.Logger,
+) (*Engine, error) {
+	if errRegister != nil {
+		return nil, errRegister
 	}
 	settings := sqliteconn.DurableSettings
 	if opts.ReadOnly {
 		settings = sqliteconn.WithoutLog(settings)
 	}
+	autoCheckpoint := "wal_autocheckpoint(" + strconv.Itoa(autoCheckpointPages) + ")"
 	e := &Engine{
-		dsn:         sqliteconn.DSN(t, append([]string{"foreign_keys(ON)", "wal_autocheckpoint(" + strconv.Itoa(autoCheckpointPages) + ")"}, settings...)...),
+		dsn:         sqliteconn.DSN(t, append([]string{"foreign_keys(ON)", autoCheckpoint}, settings...)...),
 		path:        t.Path,
 		waitTimeout: opts.BusyTimeout,
 		now:         now,
@@ -83,7 +87,8 @@ func New(ctx context.Context, t dburl.Target, opts engine.Options, now func() ti
 	}
 	e.writer <- nil
 	e.Single = engine.Single{Write: e.Write, Now: now}
-	e.queue = commit.New(e.waitTimeout, commit.Options{Batches: 1, Afterwards: e.checkpoint}, e.beginBatch) // one writer, one batch
+	oneBatch := commit.Options{Batches: 1, Afterwards: e.checkpoint} // because there is one writer
+	e.queue = commit.New(e.waitTimeout, oneBatch, e.beginBatch)
 	if e.memory {
 		e.alarm = engine.NewAlarm(nil) // there are no other processes
 		e.readers = e.writer
@@ -98,8 +103,8 @@ func New(ctx context.Context, t dburl.Target, opts engine.Options, now func() ti
 	return e, nil
 }
 
-// OpenWriter opens the writer connection. It must come before any reader: the writer brings a new file into WAL mode, which
-// a reader may not.
+// OpenWriter opens the writer connection. It must come before any reader: the writer brings a new file into WAL mode,
+// which a reader may not.
 func (e *Engine) OpenWriter(ctx context.Context) error {
 	conn, err := e.take(ctx, e.writer, time.Now().Add(e.waitTimeout))
 	if err != nil {
@@ -167,7 +172,8 @@ func (e *Engine) ReadStale(ctx context.Context, fn func(engine.Queries) error) e
 	return e.Read(ctx, fn)
 }
 
-// Write runs fn in a batch with the writes of other callers if it changes few rows, and else in a transaction of its own.
+// Write runs fn in a batch with the writes of other callers if it changes few rows, and else in a transaction of its
+// own.
 func (e *Engine) Write(ctx context.Context, mode engine.Mode, fn func(engine.Queries) error) error {
 	switch mode {
 	case engine.Statement, engine.Operation:
@@ -212,10 +218,11 @@ func (e *Engine) begin(ctx context.Context, deadline time.Time) (*writerTx, erro
 	tx := &writerTx{engine: e, conn: conn, db: dbtx.Logged(conn, e.logger)}
 	// IMMEDIATE, because a transaction that first reads and then writes cannot wait for the lock: its snapshot is stale.
 	// An error does not mean that it has not begun: modernc returns the end of a context after a success, too.
-	if _, err := dbtx.WaitUntil(ctx, deadline, "the write of another process to end", func(ctx context.Context) (struct{}, error) {
+	begin := func(ctx context.Context) (struct{}, error) {
 		_, err := tx.db.Exec(ctx, "BEGIN IMMEDIATE")
 		return struct{}{}, sqliteconn.Classify(err)
-	}); err != nil {
+	}
+	if _, err := dbtx.WaitUntil(ctx, deadline, "the write of another process to end", begin); err != nil {
 		tx.end()
 		return nil, err
 	}
@@ -286,8 +293,8 @@ func (e *Engine) Ping(ctx context.Context) error {
 	})
 }
 
-// Close waits for the running calls. It closes the writer last: the last connection brings the log back into the file, and
-// a reader may not write.
+// Close waits for the running calls. It closes the writer last: the last connection brings the log back into the file,
+// and a reader may not write.
 func (e *Engine) Close() {
 	close(e.closed)
 	e.backups.Lock() // they end soon

@@ -14,45 +14,51 @@ import (
 	"github.com/dgx-music/storage/storagedb/sqlitedb"
 )
 
-func (d *dialect) CountWithValue(ctx context.Context, q listing.Query, value storagedb.Metadata, atMost int64) (int64, error) {
-	queries := d.own
-	entry, err := queries.MetadataEntry(ctx, value.String())
+func (d *dialect) CountWithValue(
+	ctx context.Context, q listing.Query, value storagedb.Metadata, atMost int64,
+) (int64, error) {
+	entry, err := d.own.MetadataEntry(ctx, value.String())
 	if err != nil {
 		return 0, err
 	}
-	return queries.CountPlacesWithValue(ctx, sqlitedb.CountPlacesWithValueParams{
+	return d.own.CountPlacesWithValue(ctx, sqlitedb.CountPlacesWithValueParams{
 		Name: entry.Name, Value: entry.Value, CreatedFrom: q.After.CreatedAt, CreatedTo: q.Before.CreatedAt, AtMost: atMost,
 	})
 }
 
-func (d *dialect) KeysWithValue(ctx context.Context, q listing.Query, value storagedb.Metadata, n int64) ([]listing.Key, bool, error) {
-	queries := d.own
-	entry, err := queries.MetadataEntry(ctx, value.String())
+func (d *dialect) KeysWithValue(
+	ctx context.Context, q listing.Query, value storagedb.Metadata, n int64,
+) ([]listing.Key, bool, error) {
+	entry, err := d.own.MetadataEntry(ctx, value.String())
 	if err != nil {
 		return nil, false, err
 	}
 	p := sqlitedb.NewestPlacesWithValueParams{
-		Name: entry.Name, Value: entry.Value,
-		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+		Name: entry.Name, Value: entry.Value, BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+		AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 	}
 	if q.OldestFirst {
-		rows, err := queries.OldestPlacesWithValue(ctx, sqlitedb.OldestPlacesWithValueParams(p))
+		rows, err := d.own.OldestPlacesWithValue(ctx, sqlitedb.OldestPlacesWithValueParams(p))
 		return listing.Keys(rows, n, err)
 	}
-	rows, err := queries.NewestPlacesWithValue(ctx, p)
+	rows, err := d.own.NewestPlacesWithValue(ctx, p)
 	return listing.Keys(rows, n, err)
 }
 
 func (d *dialect) CountInRange(ctx context.Context, asked listing.Range, atMost int64) (int64, error) {
 	low, high := asked.Ends()
-	return d.own.CountPlacesInRange(ctx, sqlitedb.CountPlacesInRangeParams{Name: asked.Name, Low: low, High: high, AtMost: atMost})
+	return d.own.CountPlacesInRange(ctx, sqlitedb.CountPlacesInRangeParams{
+		Name: asked.Name, Low: low, High: high, AtMost: atMost,
+	})
 }
 
-func (d *dialect) KeysInRange(ctx context.Context, q listing.Query, asked listing.Range, n int64) ([]listing.Key, bool, error) {
+func (d *dialect) KeysInRange(
+	ctx context.Context, q listing.Query, asked listing.Range, n int64,
+) ([]listing.Key, bool, error) {
 	low, high := asked.Ends()
 	queries, p := d.own, sqlitedb.NewestPlacesInRangeParams{
-		Name: asked.Name, Low: low, High: high,
-		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
+		Name: asked.Name, Low: low, High: high, BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+		AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, RowLimit: n,
 	}
 	if q.OldestFirst {
 		rows, err := queries.OldestPlacesInRange(ctx, sqlitedb.OldestPlacesInRangeParams(p))
@@ -64,10 +70,14 @@ func (d *dialect) KeysInRange(ctx context.Context, q listing.Query, asked listin
 
 func (d *dialect) NumbersInRange(ctx context.Context, asked listing.Range, atMost int64) ([]float64, error) {
 	low, high := asked.Ends()
-	return d.own.NumbersInRange(ctx, sqlitedb.NumbersInRangeParams{Name: asked.Name, Low: low, High: high, RowLimit: atMost})
+	return d.own.NumbersInRange(ctx, sqlitedb.NumbersInRangeParams{
+		Name: asked.Name, Low: low, High: high, RowLimit: atMost,
+	})
 }
 
-func (d *dialect) KeysOfNumbers(ctx context.Context, q listing.Query, key string, numbers []float64, each int64) ([]listing.GroupedKey, error) {
+func (d *dialect) KeysOfNumbers(
+	ctx context.Context, q listing.Query, key string, numbers []float64, each int64,
+) ([]listing.GroupedKey, error) {
 	texts := make([]string, len(numbers))
 	for i, number := range numbers {
 		switch texts[i] = strconv.FormatFloat(number, 'g', -1, 64); {
@@ -79,7 +89,8 @@ func (d *dialect) KeysOfNumbers(ctx context.Context, q listing.Query, key string
 	}
 	queries, p := d.own, sqlitedb.NewestPlacesOfNumbersParams{
 		Numbers: "[" + strings.Join(texts, ",") + "]", Name: key,
-		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, PerNumber: each,
+		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+		AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, PerNumber: each,
 	}
 	if q.OldestFirst {
 		rows, err := queries.OldestPlacesOfNumbers(ctx, sqlitedb.OldestPlacesOfNumbersParams(p))
@@ -103,14 +114,16 @@ func (d *dialect) CountOfPrompts(ctx context.Context, q listing.Query, prompts [
 	})
 }
 
-func (d *dialect) KeysOfPrompts(ctx context.Context, q listing.Query, prompts []int64, each int64) ([]listing.GroupedKey, error) {
+func (d *dialect) KeysOfPrompts(
+	ctx context.Context, q listing.Query, prompts []int64, each int64,
+) ([]listing.GroupedKey, error) {
 	ids, err := json.Marshal(prompts)
 	if err != nil {
 		return nil, err
 	}
 	queries, p := d.own, sqlitedb.NewestPlacesOfPromptsParams{
-		PromptIds:       string(ids),
-		BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID, AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, PerPrompt: each,
+		PromptIds: string(ids), BeforeCreatedAt: q.Before.CreatedAt, BeforeID: q.Before.ID,
+		AfterCreatedAt: q.After.CreatedAt, AfterID: q.After.ID, PerPrompt: each,
 	}
 	if q.OldestFirst {
 		rows, err := queries.OldestPlacesOfPrompts(ctx, sqlitedb.OldestPlacesOfPromptsParams(p))
@@ -120,7 +133,9 @@ func (d *dialect) KeysOfPrompts(ctx context.Context, q listing.Query, prompts []
 	return listing.KeysByPrompt(rows), err
 }
 
-func (d *dialect) ListFound(ctx context.Context, q listing.Query, ids []uuid.UUID, limit int64) ([]storagedb.Generation, error) {
+func (d *dialect) ListFound(
+	ctx context.Context, q listing.Query, ids []uuid.UUID, limit int64,
+) ([]storagedb.Generation, error) {
 	found, err := json.Marshal(ids)
 	if err != nil {
 		return nil, err
@@ -138,8 +153,8 @@ func (d *dialect) ListFound(ctx context.Context, q listing.Query, ids []uuid.UUI
 	}
 	rows, err := d.own.ListFound(ctx, sqlitedb.ListFoundParams{
 		OldestFirst: q.OldestFirst, Ids: string(found),
-		Status: string(q.Status), ModelName: q.ModelName, AnyBatch: q.BatchID == uuid.Nil, BatchID: &q.BatchID, Favorite: q.Favorite,
-		Metadata: q.Metadata.MatcherText(), PromptIds: prompts, Words: words, RowLimit: limit,
+		Status: string(q.Status), ModelName: q.ModelName, AnyBatch: q.BatchID == uuid.Nil, BatchID: &q.BatchID,
+		Favorite: q.Favorite, Metadata: q.Metadata.MatcherText(), PromptIds: prompts, Words: words, RowLimit: limit,
 	})
 	return generations(rows), err
 }

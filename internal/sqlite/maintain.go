@@ -26,11 +26,13 @@ func (d *dialect) PruneGenerations(ctx context.Context, ids []uuid.UUID, pruned 
 		return nil, err
 	}
 	return d.own.PruneGenerations(ctx, sqlitedb.PruneGenerationsParams{
-		Ids: string(list), Status: pruned.Status, FavoritesToo: pruned.FavoritesToo, CreatedBefore: pruned.Before, CompletedBefore: &pruned.Before,
+		Ids: string(list), Status: pruned.Status, FavoritesToo: pruned.FavoritesToo, CreatedBefore: pruned.Before,
+		CompletedBefore: &pruned.Before,
 	})
 }
 
-// DropUnusedPrompts needs no lock: a creation is a transaction, too. It is seen here, or it finds that the prompt is gone.
+// DropUnusedPrompts needs no lock: a creation is a transaction, too. It is seen here, or it finds that the prompt is
+// gone.
 func (d *dialect) DropUnusedPrompts(ctx context.Context, ids []int64, usedBefore time.Time) (int64, error) {
 	list, err := json.Marshal(ids)
 	if err != nil {
@@ -39,8 +41,8 @@ func (d *dialect) DropUnusedPrompts(ctx context.Context, ids []int64, usedBefore
 	return d.own.DropUnusedPrompts(ctx, sqlitedb.DropUnusedPromptsParams{Ids: string(list), UsedBefore: usedBefore})
 }
 
-// withExclusiveConn runs fn on a dedicated connection while it holds the writer, so that callers wait for their turn. Settings
-// of the connection end with it; some apply when a statement is prepared, and would not apply to a cached one.
+// withExclusiveConn runs fn on a dedicated connection while it holds the writer, so that callers wait for their turn.
+// Settings of the connection end with it; some apply when a statement is prepared, and would not apply to a cached one.
 func (e *Engine) withExclusiveConn(ctx context.Context, fn func(conn storagedb.DBTX) error) error {
 	deadline := time.Now().Add(e.waitTimeout)
 	writer, err := e.take(ctx, e.writer, deadline)
@@ -51,9 +53,11 @@ func (e *Engine) withExclusiveConn(ctx context.Context, fn func(conn storagedb.D
 	return e.withDedicatedConn(ctx, deadline, e.waitTimeout, fn)
 }
 
-// withDedicatedConn runs fn on a new connection, whose temporary data goes to files: it may be as large as the database. The
-// caller holds another connection, so that Close waits.
-func (e *Engine) withDedicatedConn(ctx context.Context, deadline time.Time, waitTimeout time.Duration, fn func(conn storagedb.DBTX) error) error {
+// withDedicatedConn runs fn on a new connection, whose temporary data goes to files: it may be as large as the
+// database. The caller holds another connection, so that Close waits.
+func (e *Engine) withDedicatedConn(
+	ctx context.Context, deadline time.Time, waitTimeout time.Duration, fn func(conn storagedb.DBTX) error,
+) error {
 	conn, err := sqliteconn.OpenWhenFree(ctx, deadline, e.dsn, waitTimeout)
 	if err != nil {
 		return err
@@ -68,9 +72,9 @@ func (e *Engine) withDedicatedConn(ctx context.Context, deadline time.Time, wait
 // maxIntegrityErrors bounds SQLite's report on a broken file. SQLite's own bound is 100.
 const maxIntegrityErrors = "10000"
 
-// CheckStorage runs SQLite's integrity check of each page, index and CHECK constraint, and of the structure of the full-text
-// index. It reads one snapshot, so the log grows while it runs. It needs a new connection: on one that has used the full-text
-// index, FTS5 trusts its cached structure, and takes a merge by another connection for corruption.
+// CheckStorage runs SQLite's integrity check of each page, index and CHECK constraint, and of the structure of the
+// full-text index. It reads one snapshot, so the log grows while it runs. It needs a new connection: on one that has
+// used the full-text index, FTS5 trusts its cached structure, and takes a merge by another connection for corruption.
 func (e *Engine) CheckStorage(ctx context.Context, found func(engine.Finding)) error {
 	return e.Read(ctx, func(engine.Queries) error { // holds a connection, so that Close waits
 		return e.withDedicatedConn(ctx, time.Now().Add(e.waitTimeout), e.waitTimeout, func(conn storagedb.DBTX) error {
@@ -92,9 +96,9 @@ func (e *Engine) CheckStorage(ctx context.Context, found func(engine.Finding)) e
 	})
 }
 
-// IsCorruption reports whether err says that the file cannot be read. The statements of a check are fixed, so SQLITE_ERROR is
-// about what they read: metadata that is not JSON, or a missing table. They write only copies, so SQLITE_CONSTRAINT is about
-// a key that the file has twice.
+// IsCorruption reports whether err says that the file cannot be read. The statements of a check are fixed, so
+// SQLITE_ERROR is about what they read: metadata that is not JSON, or a missing table. They write only copies, so
+// SQLITE_CONSTRAINT is about a key that the file has twice.
 func (e *Engine) IsCorruption(err error) bool {
 	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch lite.Code() & 0xff { // the primary code
@@ -117,22 +121,26 @@ func (e *Engine) OwnFiles() []string {
 
 const searchIndexName = "prompts_search"
 
-// CheckSearchIndex finds prompts that the full-text index misses, or has in excess, and lets FTS5 compare the index with the
-// texts. FTS5 does that in a write transaction. So it gets a copy in temporary files: that takes a snapshot while the copy is
-// made, and no lock.
+// CheckSearchIndex finds prompts that the full-text index misses, or has in excess, and lets FTS5 compare the index
+// with the texts. FTS5 does that in a write transaction. So it gets a copy in temporary files: that takes a snapshot
+// while the copy is made, and no lock.
 func (e *Engine) CheckSearchIndex(ctx context.Context, found func(engine.Finding)) error {
 	return e.Read(ctx, func(q engine.Queries) error {
 		db := q.DB
-		if err := findIDs(ctx, db, "SELECT p.id FROM prompts AS p WHERE NOT EXISTS (SELECT 1 FROM prompts_search_docsize AS d WHERE d.id = p.id)", "the full-text index misses the prompt", found); err != nil {
+		if err := findIDs(ctx, db, "the full-text index misses the prompt", `SELECT p.id FROM prompts AS p
+			WHERE NOT EXISTS (SELECT 1 FROM prompts_search_docsize AS d WHERE d.id = p.id)`, found); err != nil {
 			return err
 		}
-		if err := findIDs(ctx, db, "SELECT d.id FROM prompts_search_docsize AS d WHERE NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = d.id)", "the full-text index has a prompt that does not exist", found); err != nil {
+		if err := findIDs(ctx, db, "the full-text index has a prompt that does not exist",
+			`SELECT d.id FROM prompts_search_docsize AS d
+			WHERE NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = d.id)`, found); err != nil {
 			return err
 		}
 		return e.withDedicatedConn(ctx, time.Now().Add(e.waitTimeout), e.waitTimeout, func(conn storagedb.DBTX) error {
 			err := compareSearchIndex(ctx, conn)
 			if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code() == sqlite3.SQLITE_CORRUPT_VTAB {
-				found(engine.Finding{Kind: engine.FindingIntegrity, ID: searchIndexName, Detail: "the full-text index is not that of the prompts' texts", Repairable: true})
+				found(engine.Finding{Kind: engine.FindingIntegrity, ID: searchIndexName, Repairable: true,
+					Detail: "the full-text index is not that of the prompts' texts"})
 				return nil
 			}
 			return err
@@ -140,7 +148,7 @@ func (e *Engine) CheckSearchIndex(ctx context.Context, found func(engine.Finding
 	})
 }
 
-func findIDs(ctx context.Context, db storagedb.DBTX, query, detail string, found func(engine.Finding)) error {
+func findIDs(ctx context.Context, db storagedb.DBTX, detail, query string, found func(engine.Finding)) error {
 	rows, err := db.Query(ctx, query)
 	if err != nil {
 		return err
@@ -155,7 +163,8 @@ func findIDs(ctx context.Context, db storagedb.DBTX, query, detail string, found
 // compareSearchIndex returns an error of code SQLITE_CORRUPT_VTAB if the full-text index is wrong.
 func compareSearchIndex(ctx context.Context, conn storagedb.DBTX) error {
 	var created string
-	if err := conn.QueryRow(ctx, "SELECT sql FROM sqlite_schema WHERE name = $1", searchIndexName).Scan(&created); err != nil {
+	err := conn.QueryRow(ctx, "SELECT sql FROM sqlite_schema WHERE name = $1", searchIndexName).Scan(&created)
+	if err != nil {
 		return err
 	}
 	statements := []string{
@@ -170,7 +179,8 @@ func compareSearchIndex(ctx context.Context, conn storagedb.DBTX) error {
 		table := searchIndexName + "_" + part
 		statements = append(statements, "DELETE FROM copy."+table, "INSERT INTO copy."+table+" SELECT * FROM main."+table)
 	}
-	statements = append(statements, "COMMIT", "INSERT INTO copy.prompts_search (prompts_search, rank) VALUES ('integrity-check', 1)")
+	statements = append(statements, "COMMIT",
+		"INSERT INTO copy.prompts_search (prompts_search, rank) VALUES ('integrity-check', 1)")
 	for _, statement := range statements {
 		if _, err := conn.Exec(ctx, statement); err != nil {
 			return err
@@ -189,12 +199,16 @@ func (e *Engine) MendSearchIndex(ctx context.Context, _ []engine.Finding) error 
 
 func (d *dialect) MetadataToCheck(ctx context.Context, from uuid.UUID) ([]engine.CheckedMetadata, error) {
 	page, err := d.own.MetadataToCheck(ctx, sqlitedb.MetadataToCheckParams{FromID: from, RowLimit: engine.PageRows})
-	return engine.MapRows(page, func(row sqlitedb.MetadataToCheckRow) engine.CheckedMetadata { return engine.CheckedMetadata(row) }), err
+	return engine.MapRows(page, func(row sqlitedb.MetadataToCheckRow) engine.CheckedMetadata {
+		return engine.CheckedMetadata(row)
+	}), err
 }
 
 func (d *dialect) SurplusMetadata(ctx context.Context) ([]engine.SurplusMetadata, error) {
 	surplus, err := d.own.SurplusMetadata(ctx)
-	return engine.MapRows(surplus, func(row sqlitedb.SurplusMetadataRow) engine.SurplusMetadata { return engine.SurplusMetadata(row) }), err
+	return engine.MapRows(surplus, func(row sqlitedb.SurplusMetadataRow) engine.SurplusMetadata {
+		return engine.SurplusMetadata(row)
+	}), err
 }
 
 func (d *dialect) AddMissingMetadata(ctx context.Context, ids []uuid.UUID) error {

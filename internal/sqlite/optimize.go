@@ -46,7 +46,8 @@ func (e *Engine) mergeSearchIndex(ctx context.Context) error {
 			if err := db.QueryRow(ctx, "SELECT total_changes()").Scan(&before); err != nil {
 				return err
 			}
-			if _, err := db.Exec(ctx, "INSERT INTO prompts_search (prompts_search, rank) VALUES ('merge', "+pages+")"); err != nil {
+			_, err := db.Exec(ctx, "INSERT INTO prompts_search (prompts_search, rank) VALUES ('merge', "+pages+")")
+			if err != nil {
 				return err
 			}
 			took = time.Since(began)
@@ -73,12 +74,12 @@ func (e *Engine) vacuum(ctx context.Context) error {
 	})
 }
 
-// analyze gathers statistics from samples of each index. With a limit, ANALYZE takes the same time at any size, and leaves
-// sqlite_stat4 empty, which matters more. If that table has rows, SQLite prepares each statement that compares a parameter to
-// an indexed column again at each execution, to choose a plan for the value. Lists then cost a fifth more.
+// analyze gathers statistics from samples of each index. With a limit, ANALYZE takes the same time at any size, and
+// leaves sqlite_stat4 empty, which matters more. If that table has rows, SQLite prepares each statement that compares a
+// parameter to an indexed column again at each execution, to choose a plan for the value. Lists then cost a fifth more.
 //
-// It drops the table first, in case another program has filled it. ANALYZE makes it again. Both change the schema's version,
-// by which the open connections of all processes notice, and load the new statistics.
+// It drops the table first, in case another program has filled it. ANALYZE makes it again. Both change the schema's
+// version, by which the open connections of all processes notice, and load the new statistics.
 func (e *Engine) analyze(ctx context.Context) error {
 	return e.withExclusiveConn(ctx, func(conn storagedb.DBTX) error {
 		for _, statement := range []string{
@@ -97,9 +98,9 @@ func (e *Engine) analyze(ctx context.Context) error {
 	})
 }
 
-// emptyLog brings the log back into the file. The first checkpoint runs beside writers. The second one brings back what they
-// wrote meanwhile and empties the log, for which it needs the write lock and no reader of the log. If there is a reader, the
-// next commit without one starts the log again.
+// emptyLog brings the log back into the file. The first checkpoint runs beside writers. The second one brings back what
+// they wrote meanwhile and empties the log, for which it needs the write lock and no reader of the log. If there is a
+// reader, the next commit without one starts the log again.
 func (e *Engine) emptyLog(ctx context.Context) error {
 	if e.memory {
 		return nil

@@ -10,10 +10,10 @@ import (
 // watchInterval is how often a process that waits for work checks whether another process has written.
 const watchInterval = 50 * time.Millisecond
 
-// watchOtherProcesses rings the alarm when another connection has committed, until ctx ends. It needs a connection of its own:
-// PRAGMA data_version changes with the commits of other connections only
-// (https://www.sqlite.org/pragma.html#pragma_data_version). An error costs only the wake-up: the callers that wait also read
-// the database, and get the error there.
+// watchOtherProcesses rings the alarm when another connection has committed, until ctx ends. It needs a connection of
+// its own: PRAGMA data_version changes with the commits of other connections only
+// (https://www.sqlite.org/pragma.html#pragma_data_version). An error costs only the wake-up: the callers that wait also
+// read the database, and get the error there.
 func (e *Engine) watchOtherProcesses(ctx context.Context) {
 	var conn *sqliteconn.Conn
 	defer func() {

@@ -1,5 +1,5 @@
-// Package sqliteconn is a modernc connection to SQLite that speaks pgx's DBTX, so that one generated package runs on both
-// engines.
+// Package sqliteconn has a modernc connection to SQLite with pgx's DBTX interface, so that one generated package runs
+// on both engines.
 package sqliteconn
 
 import (
@@ -14,10 +14,10 @@ import (
 	"modernc.org/sqlite"
 )
 
-// Conn gives one modernc connection the DBTX interface of the generated code, which is pgx's. It works on the driver
-// itself: database/sql would add a pool, a lock and a conversion to every call, and would prepare a statement per call.
+// Conn is one modernc connection with the DBTX interface of the generated code, which is pgx's. It uses the driver
+// directly. database/sql would add a pool, a lock and a conversion to each call, and prepare each statement anew.
 //
-// A Conn belongs to one goroutine at a time.
+// One goroutine at a time may use a Conn.
 type Conn struct {
 	conn       driver.Conn
 	statements map[string]*statement
@@ -29,23 +29,22 @@ var prepared atomic.Int64
 // Prepared returns the number of statements that all connections have prepared. A test counts them.
 func Prepared() int64 { return prepared.Load() }
 
-// maxStatements bounds the cache. The store has fewer than a hundred queries; the rest is for a user's own.
+// maxStatements limits the cache of prepared statements. The store has fewer than two hundred; a user may have others.
 const maxStatements = 256
 
 type statement struct {
 	driver.Stmt
-	inUse  bool // a result is open on it
+	inUse  bool // whether a result of it is open
 	cached bool
 }
 
-// sqliteDriver is a driver of our own, so that its functions do not get in the way of another program's.
+// sqliteDriver is a driver of the store's own, so that its functions are not known to other users of modernc's driver.
 var sqliteDriver = &sqlite.Driver{}
 
-// RegisterFunction makes a deterministic SQL function known to the connections that are opened from now on.
+// RegisterFunction adds a deterministic SQL function to all connections that are opened afterwards.
 func RegisterFunction(name string, args int32, fn func(args []driver.Value) (driver.Value, error)) error {
-	return sqliteDriver.RegisterDeterministicScalarFunction(name, args, func(_ *sqlite.FunctionContext, values []driver.Value) (driver.Value, error) {
-		return fn(values)
-	})
+	return sqliteDriver.RegisterDeterministicScalarFunction(name, args,
+		func(_ *sqlite.FunctionContext, values []driver.Value) (driver.Value, error) { return fn(values) })
 }
 
 // Open opens a connection once. [OpenWhenFree] also waits for another process.
@@ -61,17 +60,17 @@ func Open(dsn string) (*Conn, error) {
 	return c, nil
 }
 
-// Raw returns modernc's connection, for what it does besides statements: backups and page counts.
+// Raw returns modernc's connection, which can do more than run statements, such as make a backup.
 func (c *Conn) Raw() driver.Conn { return c.conn }
 
-// Ended returns the number of transactions that have ended on the connection, including those that SQLite itself has
-// rolled back, as it does if a disk is full.
+// Ended returns the number of transactions that have ended on the connection. It includes those that SQLite itself
+// rolled back, as it does if the disk is full.
 func (c *Conn) Ended() int { return c.ended }
 
 // Close closes the connection, which rolls back an open transaction.
 func (c *Conn) Close() error {
 	c.dropStatements()
-	hooks := c.conn.(sqlite.HookRegisterer) // modernc keeps them in a global table
+	hooks := c.conn.(sqlite.HookRegisterer) // modernc keeps the hooks in a global table
 	hooks.RegisterCommitHook(nil)
 	hooks.RegisterRollbackHook(nil)
 	return c.conn.Close()
@@ -87,14 +86,14 @@ func (c *Conn) dropStatements() {
 	}
 }
 
-// prepare returns the cached statement for text. If a result is still open on that one, as when a user's query runs inside
-// a loop over the same query, it prepares another for this use only.
+// prepare returns the cached statement for text. If a result of that one is still open, it prepares another for this
+// use only. That happens if a query runs inside a loop over the same query.
 func (c *Conn) prepare(ctx context.Context, text string) (*statement, error) {
 	known := c.statements[text]
 	if known != nil && !known.inUse {
 		return known, nil
 	}
-	// modernc takes whatever follows a semicolon for a second statement, and then prepares both at every call.
+	// modernc takes any text after a semicolon for a second statement, and would then prepare both at each call.
 	single := strings.TrimRight(text, "; \t\r\n")
 	stmt, err := c.conn.(driver.ConnPrepareContext).PrepareContext(ctx, single)
 	if err != nil {
@@ -111,7 +110,7 @@ func (c *Conn) prepare(ctx context.Context, text string) (*statement, error) {
 	return made, nil
 }
 
-// release returns a statement when its result is closed.
+// release ends a use of the statement. It closes the statement unless that is cached.
 func (s *statement) release() {
 	s.inUse = false
 	if !s.cached {
@@ -119,6 +118,7 @@ func (s *statement) release() {
 	}
 }
 
+// Exec runs a statement. The command tag has the number of rows affected.
 func (c *Conn) Exec(ctx context.Context, text string, args ...any) (pgconn.CommandTag, error) {
 	values, err := arguments(args)
 	if err != nil {
@@ -138,6 +138,7 @@ func (c *Conn) Exec(ctx context.Context, text string, args ...any) (pgconn.Comma
 	return pgconn.NewCommandTag("SQLITE " + strconv.FormatInt(affected, 10)), err
 }
 
+// Query runs a query. The caller must close the rows, or read them to the end.
 func (c *Conn) Query(ctx context.Context, text string, args ...any) (pgx.Rows, error) {
 	result, err := c.query(ctx, text, args)
 	if err != nil {
@@ -146,6 +147,7 @@ func (c *Conn) Query(ctx context.Context, text string, args ...any) (pgx.Rows, e
 	return result, nil
 }
 
+// QueryRow runs a query of which Scan reads the first row. Scan returns pgx.ErrNoRows if there is none.
 func (c *Conn) QueryRow(ctx context.Context, text string, args ...any) pgx.Row {
 	result, err := c.query(ctx, text, args)
 	return row{result, err}

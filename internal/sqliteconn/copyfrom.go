@@ -9,11 +9,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// CopyFrom is pgx's COPY for SQLite: statements that insert many rows each. All of the rows are inserted, or none.
+// CopyFrom inserts the rows of a source, as pgx's CopyFrom does by COPY. It inserts all rows or none, by statements of
+// up to 64 rows each.
 //
-// It is the fast way, because SQLite keeps a copy of every page that a statement with triggers changes, so that it could take
-// the statement back: with 64 rows to a statement a generation costs half of what it does with one.
-func (c *Conn) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, source pgx.CopyFromSource) (int64, error) {
+// It is faster than one statement for each row. SQLite keeps a copy of each page that a statement with triggers
+// changes, to be able to roll back the statement. With 64 rows in a statement, a generation costs half.
+func (c *Conn) CopyFrom(
+	ctx context.Context, table pgx.Identifier, columns []string, source pgx.CopyFromSource,
+) (int64, error) {
 	if len(columns) == 0 {
 		return 0, errors.New("store: copy into no columns")
 	}
@@ -27,9 +30,9 @@ func (c *Conn) CopyFrom(ctx context.Context, table pgx.Identifier, columns []str
 	if _, err := c.Exec(ctx, "SAVEPOINT copy_from"); err != nil {
 		return 0, err
 	}
-	ending, finished := context.WithoutCancel(ctx), false // what was begun must not stay open
+	ending, finished := context.WithoutCancel(ctx), false // the savepoint must not stay open
 	defer func() {
-		if !finished { // the source has panicked, or ended the goroutine
+		if !finished { // the source panicked or ended the goroutine
 			_, _ = c.Exec(ending, "ROLLBACK TO SAVEPOINT copy_from")
 			_, _ = c.Exec(ending, "RELEASE SAVEPOINT copy_from")
 		}
@@ -38,7 +41,7 @@ func (c *Conn) CopyFrom(ctx context.Context, table pgx.Identifier, columns []str
 	finished = true
 	if err != nil {
 		if _, undone := c.Exec(ending, "ROLLBACK TO SAVEPOINT copy_from"); undone != nil {
-			return 0, errors.Join(err, undone) // SQLite has taken back the whole transaction
+			return 0, errors.Join(err, undone) // SQLite has rolled back the whole transaction
 		}
 	}
 	if _, released := c.Exec(ending, "RELEASE SAVEPOINT copy_from"); err == nil {
@@ -55,35 +58,35 @@ const (
 	maxVariables     = 32766 // of a statement, https://www.sqlite.org/limits.html
 )
 
-// copying is a CopyFrom on its way.
+// copying is the state of one CopyFrom.
 type copying struct {
-	source pgx.CopyFromSource
-	prefix string // of an insert, up to its VALUES
-	width  int    // in columns
-	most   int    // rows of a statement, a power of two
-	values []any  // what is to be inserted next
-	ended  bool   // the source has no more
+	source  pgx.CopyFromSource
+	prefix  string // of an INSERT, up to its VALUES
+	width   int    // the number of columns
+	maxRows int    // the most rows of a statement, a power of two
+	values  []any  // the values to insert next
+	ended   bool   // whether the source has no more rows
 }
 
 func newCopying(table pgx.Identifier, columns []string, source pgx.CopyFromSource) *copying {
-	most := maxRowsPerInsert
-	for most > 1 && most*len(columns) > maxVariables {
-		most /= 2
+	maxRows := maxRowsPerInsert
+	for maxRows > 1 && maxRows*len(columns) > maxVariables {
+		maxRows /= 2
 	}
 	names := make([]string, len(columns))
 	for i, column := range columns {
-		names[i] = pgx.Identifier{column}.Sanitize() // SQLite quotes names likewise
+		names[i] = pgx.Identifier{column}.Sanitize() // SQLite quotes names in the same way
 	}
 	return &copying{
-		source: source, width: len(columns), most: most,
+		source: source, width: len(columns), maxRows: maxRows,
 		prefix: "INSERT INTO " + table.Sanitize() + " (" + strings.Join(names, ", ") + ") VALUES ",
 	}
 }
 
-// read takes as many rows from the source as a statement may hold, or all that there are.
+// read reads the next rows of the source, at most as many as a statement may have.
 func (r *copying) read() error {
 	r.values = r.values[:0]
-	for range r.most {
+	for range r.maxRows {
 		if !r.source.Next() {
 			r.ended = true
 			return r.source.Err()
@@ -105,7 +108,7 @@ func (r *copying) fitOneStatement() bool {
 	return r.ended && rows&(rows-1) == 0
 }
 
-// insertAll inserts what was read, and all that the source still has.
+// insertAll inserts the rows that were read, and then all other rows of the source.
 func (r *copying) insertAll(ctx context.Context, c *Conn) (copied int64, err error) {
 	for {
 		inserted, err := r.insert(ctx, c)
@@ -122,10 +125,11 @@ func (r *copying) insertAll(ctx context.Context, c *Conn) (copied int64, err err
 	}
 }
 
-// insert inserts what was read, by statements of 64, 32, 16 ... rows, so that there are few different ones to prepare.
+// insert inserts the rows that were read, by statements of 64, 32, 16 ... rows, so that there are few different
+// statements to prepare.
 func (r *copying) insert(ctx context.Context, c *Conn) (inserted int64, err error) {
 	values := r.values
-	for rows := r.most; len(values) > 0; rows /= 2 {
+	for rows := r.maxRows; len(values) > 0; rows /= 2 {
 		n := rows * r.width
 		for ; len(values) >= n; values = values[n:] {
 			tag, err := c.Exec(ctx, r.statement(rows), values[:n]...)

@@ -10,8 +10,8 @@ import (
 	"github.com/dgx-music/storage/internal/dberr"
 )
 
-// Classify puts the store's error before one of SQLite, by its result code (https://www.sqlite.org/rescode.html). It
-// leaves any other error as it is.
+// Classify wraps an error of SQLite in the store's error for its result code (https://www.sqlite.org/rescode.html). It
+// returns any other error as it is.
 func Classify(err error) error {
 	lite, ok := errors.AsType[*sqlite.Error](err)
 	if !ok || dberr.IsClassified(err) {
@@ -28,7 +28,7 @@ func classifyCode(lite *sqlite.Error, err error) error {
 	case sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE:
 		return fmt.Errorf("%w: %w", dberr.ErrConflict, err)
 	case sqlite3.SQLITE_CONSTRAINT_CHECK, sqlite3.SQLITE_CONSTRAINT_TRIGGER:
-		// The code tells the kind of error. SQLite gives the constraint's name only in the text.
+		// The code is that of a kind of constraint. SQLite has the name of the constraint only in the text.
 		return fmt.Errorf("%w: %w", dberr.RefusedBySchema(lite.Error()), err)
 	}
 	switch lite.Code() & 0xff { // the primary code
@@ -37,9 +37,9 @@ func classifyCode(lite *sqlite.Error, err error) error {
 	case sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("this is not a SQLite database: %w", err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
-		return fmt.Errorf("the database file and its folder must be readable and writable for this user: %w", err)
+		return fmt.Errorf("the database file and its directory must be readable and writable for this user: %w", err)
 	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("the disk is full; this has changed nothing; make room and try again: %w", err)
+		return fmt.Errorf("the disk is full, and nothing was changed; free some space and try again: %w", err)
 	}
 	return nil
 }

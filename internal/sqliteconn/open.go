@@ -20,19 +20,19 @@ import (
 var DurableSettings = []string{
 	"journal_mode(WAL)",
 	"synchronous(FULL)",      // a commit that was acknowledged survives a power cut
-	"recursive_triggers(ON)", // or REPLACE would delete past the triggers that count and index
-	"cache_size(-32768)",     // in KiB; with the default of 2 MiB a bulk insert writes pages out before it commits
-	"temp_store(MEMORY)",     // the pages a statement may have to take back; on disk they cost a bulk insert a third of its speed
+	"recursive_triggers(ON)", // else REPLACE would delete without the triggers that count and index
+	"cache_size(-32768)",     // in KiB; with the default of 2 MiB a bulk insert writes pages before it commits
+	"temp_store(MEMORY)",     // for the copies of pages that a statement changes; on disk, a bulk insert is a third slower
 }
 
-// openTimeout is busy_timeout while a connection is opened. It is short, because modernc honours no context then.
+// openTimeout is busy_timeout while a connection is opened. It is short, because modernc ignores the context then.
 const openTimeout = 20 * time.Millisecond
 
-// MaxWaitTimeout is the longest busy_timeout that SQLite takes, 24 days: a wait that only a context ends.
+// MaxWaitTimeout is the longest busy_timeout that SQLite has, 24 days. It stands for a wait that only a context ends.
 const MaxWaitTimeout = math.MaxInt32 * time.Millisecond
 
-// DSN returns modernc's form of the URL. The settings are passed as _pragma, which modernc runs when it opens the
-// connection: busy_timeout first, then the others in sorted order. None may be given twice.
+// DSN returns the URL in modernc's form. The settings become its _pragma parameters, which modernc runs when it opens a
+// connection: busy_timeout first, then the others in sorted order. No setting may be passed twice.
 func DSN(t dburl.Target, settings ...string) string {
 	query := url.Values{"mode": {"rw"}, "_pragma": append([]string{busyTimeout(openTimeout)}, settings...)}
 	if t.Memory != "" {
@@ -51,12 +51,12 @@ func busyTimeout(timeout time.Duration) string {
 	return "busy_timeout(" + strconv.FormatInt(timeout.Milliseconds(), 10) + ")"
 }
 
-// ReaderSettings, after a DSN, makes a connection refuse every statement that writes.
+// ReaderSettings is appended to a DSN. The connection then refuses statements that write.
 const ReaderSettings = "&_pragma=query_only(ON)"
 
-// OpenWhenFree opens a connection. While another process locks the file, it tries again until the deadline, then returns
-// ErrBusy: when SQLite changes the journal mode or recovers the log, it does not always honour busy_timeout. The
-// connection then waits for locks for waitTimeout, or until the context of a call ends.
+// OpenWhenFree opens a connection. While another process locks the file, it tries again until the deadline, and then
+// returns ErrBusy. busy_timeout would not do: SQLite may ignore it while it changes the journal mode or recovers the
+// WAL. The connection waits for locks for waitTimeout, or until the context of a call ends.
 func OpenWhenFree(ctx context.Context, deadline time.Time, dsn string, waitTimeout time.Duration) (*Conn, error) {
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		if err := ctx.Err(); err != nil {
@@ -73,7 +73,7 @@ func OpenWhenFree(ctx context.Context, deadline time.Time, dsn string, waitTimeo
 			return nil, err
 		}
 		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("waited as long as BusyTimeout allows for another process to let go of the database: %w", Classify(err))
+			return nil, fmt.Errorf("another process locked the database for longer than BusyTimeout: %w", Classify(err))
 		}
 		select {
 		case <-ctx.Done():
@@ -87,7 +87,7 @@ func WithoutLog(settings []string) []string {
 	return slices.DeleteFunc(slices.Clone(settings), func(s string) bool { return strings.HasPrefix(s, "journal_mode") })
 }
 
-// FileDSN returns modernc's form of a file's name.
+// FileDSN returns the DSN of a file.
 func FileDSN(path string, settings ...string) string {
 	return DSN(dburl.Target{Engine: "sqlite", Path: path}, settings...)
 }

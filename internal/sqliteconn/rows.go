@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// row is the row of a QueryRow.
+// row is the result of QueryRow.
 type row struct {
 	rows *rows
 	err  error
@@ -32,13 +32,13 @@ func (r row) Scan(dest ...any) error {
 	if err := r.rows.Scan(dest...); err != nil {
 		return err
 	}
-	r.rows.Close() // its error is the statement's: SQLite commits when the statement is reset
+	r.rows.Close() // it may set the statement's error: SQLite commits when the statement is reset
 	return r.rows.Err()
 }
 
-// rows is pgx.Rows over a modernc result.
+// rows is a modernc result as pgx.Rows.
 type rows struct {
-	ctx       context.Context // modernc honours it for the first row only
+	ctx       context.Context // modernc heeds it for the first row only
 	rows      driver.Rows
 	statement *statement
 	values    []driver.Value
@@ -51,7 +51,7 @@ func (r *rows) Next() bool {
 	if r.closed {
 		return false
 	}
-	// The first row has been read already, and what the statement changes has been changed.
+	// modernc has read the first row already, and the statement has made its changes: the first row is always returned.
 	if r.started {
 		if r.err = r.ctx.Err(); r.err != nil {
 			r.Close()
@@ -81,7 +81,7 @@ func (r *rows) Scan(dest ...any) error {
 	return nil
 }
 
-// ValueError is a value that does not fit its column, as a broken file may hold.
+// ValueError is returned if a value does not fit its column, which happens in a broken file.
 type ValueError struct {
 	column string
 	err    error

@@ -14,8 +14,8 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// TimeLayout is the form in which times are stored: UTC, and of fixed width, so that they sort as text. SQLite's date
-// functions and the Python service read it.
+// TimeLayout is the layout of stored times, which are in UTC. It has a fixed width, so that times sort as text.
+// SQLite's date functions and the Python service can read it.
 const TimeLayout = "2006-01-02 15:04:05.000000"
 
 // arguments converts arguments to the types that SQLite has. modernc binds $1 and ?1 by position.
@@ -82,7 +82,8 @@ func argument(arg any) (driver.Value, error) {
 	return nil, fmt.Errorf("SQLite has no type for %T", arg)
 }
 
-// scanValue stores a column's value in the variable that dest points to. The types of our own rows come first, for speed.
+// scanValue stores a column's value in the variable that dest points to. The types of the store's own rows come first,
+// for speed.
 func scanValue(value driver.Value, dest any) error {
 	switch dest := dest.(type) {
 	case *string:
@@ -146,7 +147,7 @@ func scanNullable[T any](value driver.Value, dest **T, scan func(driver.Value, a
 	return scan(value, *dest)
 }
 
-// scanAny scans into the types of a user's own queries. database/sql has such a conversion, but does not export it.
+// scanAny scans into the types of a user's own queries. database/sql has this conversion, but does not export it.
 func scanAny(value driver.Value, dest any) error {
 	if scanner, ok := dest.(sql.Scanner); ok {
 		return scanInto(scanner, value)
@@ -210,8 +211,9 @@ func scanAny(value driver.Value, dest any) error {
 	return fmt.Errorf("cannot scan %T into %s", value, into.Type())
 }
 
-// scanInto also offers a scanner what the column means. pgtype's types, sqlc's default for pgx, take a time, a bool and a
-// decimal number only as such, but SQLite holds them as texts and numbers.
+// scanInto passes a scanner the value as SQLite stores it and, if the scanner refuses that, what the value may mean.
+// SQLite stores times, booleans and decimals as texts and numbers. pgtype's types, which sqlc uses for pgx, refuse
+// those.
 func scanInto(scanner sql.Scanner, value driver.Value) error {
 	err := scanner.Scan(value)
 	if err == nil {
@@ -240,7 +242,7 @@ func scanInto(scanner sql.Scanner, value driver.Value) error {
 func scanTime(value driver.Value, pointer any) error {
 	dest := pointer.(*time.Time)
 	switch value := value.(type) {
-	case time.Time: // modernc parses columns declared DATETIME, as a user's may be
+	case time.Time: // modernc parses columns declared as DATETIME, which a user's table may have
 		*dest = value.UTC()
 		return nil
 	case string:

@@ -1,4 +1,4 @@
-// Package sqlitefile makes, copies, verifies and replaces the file of a SQLite database.
+// Package sqlitefile creates, copies, checks and replaces the file of a SQLite database.
 package sqlitefile
 
 import (
@@ -23,16 +23,16 @@ import (
 const waitTimeout = 10 * time.Second
 
 const (
-	// unfinishedSuffix marks a copy that is not whole. A process that was killed leaves one until the next backup.
+	// unfinishedSuffix is the suffix of an incomplete copy. If a process is killed, its copy stays until the next backup.
 	unfinishedSuffix = ".unfinished"
-	// Abandoned is the age from which an unfinished copy belongs to a process that was killed.
+	// Abandoned is the age from which an incomplete copy is taken for that of a process that was killed.
 	Abandoned = 24 * time.Hour
 )
 
-// Create has write fill a file under another name, has SQLite check it, and then renames it to path. A file of that name is
-// therefore whole, and has reached the disk. Create removes unfinished copies that are older than leftFor.
-func Create(ctx context.Context, path string, leftFor time.Duration, write func(file *os.File) error) (err error) {
-	if err := removeUnfinished(path, leftFor); err != nil {
+// Create calls write to fill a file with another name, has SQLite check it, and renames it to path. A file of that name
+// is therefore complete, and is on the disk. Create removes incomplete copies that are older than maxAge.
+func Create(ctx context.Context, path string, maxAge time.Duration, write func(file *os.File) error) (err error) {
+	if err := removeUnfinished(path, maxAge); err != nil {
 		return err
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+unfinishedSuffix) // mode 0600
@@ -41,7 +41,7 @@ func Create(ctx context.Context, path string, leftFor time.Duration, write func(
 	}
 	unfinished := file.Name()
 	defer func() {
-		// Not before SQLite has closed it: this would drop SQLite's locks
+		// SQLite must have closed the file before: else this would drop SQLite's locks
 		// (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 		file.Close()
 		if err != nil {
@@ -53,8 +53,8 @@ func Create(ctx context.Context, path string, leftFor time.Duration, write func(
 	if err := write(file); err != nil {
 		return err
 	}
-	// As a file without a log: the copy of a database in WAL mode says that it has one, and to read it would create one.
-	// https://www.sqlite.org/fileformat.html#file_format_version_numbers
+	// Mark the file as one without a WAL. The copy of a database in WAL mode is marked as such, and to read it would
+	// create a WAL. https://www.sqlite.org/fileformat.html#file_format_version_numbers
 	if _, err := file.WriteAt([]byte{1, 1}, 18); err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func Create(ctx context.Context, path string, leftFor time.Duration, write func(
 	return renameDurably(unfinished, path)
 }
 
-func removeUnfinished(path string, leftFor time.Duration) error {
+func removeUnfinished(path string, maxAge time.Duration) error {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
 		return err
@@ -83,8 +83,9 @@ func removeUnfinished(path string, leftFor time.Duration) error {
 		if !strings.HasPrefix(name, filepath.Base(path)+".") || !strings.HasSuffix(name, unfinishedSuffix) {
 			continue
 		}
-		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) >= leftFor {
-			if err := os.Remove(filepath.Join(filepath.Dir(path), entry.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) >= maxAge {
+			err := os.Remove(filepath.Join(filepath.Dir(path), entry.Name()))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}
@@ -92,7 +93,8 @@ func removeUnfinished(path string, leftFor time.Duration) error {
 	return nil
 }
 
-// CheckBackupPath returns the file to write. It refuses to replace anything but an earlier backup.
+// CheckBackupPath returns the path of the file to write, with symbolic links resolved. It refuses a path of anything
+// but an earlier backup.
 func CheckBackupPath(ctx context.Context, path string, ownFiles []string) (string, error) {
 	if path == "" {
 		return "", dberr.Invalid("path", "is empty")
@@ -106,13 +108,14 @@ func CheckBackupPath(ctx context.Context, path string, ownFiles []string) (strin
 			return "", err
 		}
 		if same {
-			return "", dberr.Invalid("path", "is the database itself, or a file that SQLite keeps beside it")
+			return "", dberr.Invalid("path", "is the database itself, or its log")
 		}
 	}
 	if log, err := logOf(path); err != nil {
 		return "", err
 	} else if log != "" {
-		return "", dberr.Invalid("path", "has a log beside it, "+log+", which belongs to a database of this name that somebody uses, or that a process left which was killed: name another file, or see to that one")
+		return "", dberr.Invalid("path", "is the name of a database with a log, "+log+
+			": a process uses that database, or was killed while it did; name another file")
 	}
 	switch err := CheckDatabase(ctx, path); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -122,7 +125,7 @@ func CheckBackupPath(ctx context.Context, path string, ownFiles []string) (strin
 	}
 }
 
-// Same reports whether two names are, or would be, those of one file.
+// Same reports whether two names are those of one file. The file need not exist.
 func Same(a, b string) (bool, error) {
 	a, err := filepath.Abs(a)
 	if err != nil {
@@ -145,10 +148,10 @@ func Same(a, b string) (bool, error) {
 	return os.SameFile(infoA, infoB), nil
 }
 
-// logSuffixes are those of the files that SQLite keeps beside a database.
+// logSuffixes has the suffixes of the files that SQLite keeps beside a database.
 var logSuffixes = []string{"-wal", "-shm", "-journal"}
 
-// logOf returns the name of a file that SQLite would read together with the database of this name, or "".
+// logOf returns the name of a file that SQLite would read together with the database at path, or "" if there is none.
 func logOf(path string) (string, error) {
 	for _, suffix := range logSuffixes {
 		if _, err := os.Lstat(path + suffix); err == nil {
@@ -160,9 +163,9 @@ func logOf(path string) (string, error) {
 	return "", nil
 }
 
-// CheckDatabase returns an error if the file is not a database of the store or of the Python service. It reads the file by
-// SQLite. To open and close it by other means would drop the locks of a store that this process has open on it
-// (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+// CheckDatabase returns an error if the file is not a database of the store or of the Python service. It reads the file
+// through SQLite. If this process has a store open on the file, to open and close it otherwise would drop the store's
+// locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 func CheckDatabase(ctx context.Context, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -171,23 +174,29 @@ func CheckDatabase(ctx context.Context, path string) error {
 	if !info.Mode().IsRegular() {
 		return dberr.Invalid("path", "is not a regular file")
 	}
-	conn, err := sqliteconn.OpenWhenFree(ctx, time.Now().Add(waitTimeout), sqliteconn.FileDSN(path, "query_only(ON)"), waitTimeout)
+	conn, err := openToRead(ctx, sqliteconn.FileDSN(path, "query_only(ON)"))
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	var tables int
-	err = conn.QueryRow(ctx, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('generations', 'prompts')").Scan(&tables)
+	err = conn.QueryRow(ctx, `SELECT count(*) FROM sqlite_schema
+		WHERE type = 'table' AND name IN ('generations', 'prompts')`).Scan(&tables)
 	if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code() == sqlite3.SQLITE_NOTADB {
-		return dberr.Invalid("path", "is a file that is no SQLite database")
+		return dberr.Invalid("path", "is not that of a SQLite database")
 	}
 	if err == nil && tables != 2 {
-		return dberr.Invalid("path", "is a file that is no backup of this store: it has no tables generations and prompts")
+		return dberr.Invalid("path", "is not that of a backup: the database has no tables generations and prompts")
 	}
 	return err
 }
 
-// checkCopy has SQLite check a copy that no other process knows of.
+// openToRead opens a connection with such a DSN, and waits for other processes.
+func openToRead(ctx context.Context, dsn string) (*sqliteconn.Conn, error) {
+	return sqliteconn.OpenWhenFree(ctx, time.Now().Add(waitTimeout), dsn, waitTimeout)
+}
+
+// checkCopy has SQLite check a copy that no other process uses.
 func checkCopy(ctx context.Context, path string) error {
 	conn, err := sqliteconn.Open(sqliteconn.FileDSN(path, "query_only(ON)"))
 	if err != nil {
@@ -197,9 +206,9 @@ func checkCopy(ctx context.Context, path string) error {
 	return checkIntegrity(ctx, conn)
 }
 
-// CheckFile returns the first problem that SQLite finds in a file that other processes may use.
+// CheckFile returns the first problem that SQLite finds in a file. Other processes may use the file.
 func CheckFile(ctx context.Context, path string) error {
-	conn, err := sqliteconn.OpenWhenFree(ctx, time.Now().Add(waitTimeout), sqliteconn.FileDSN(path, "query_only(ON)"), waitTimeout)
+	conn, err := openToRead(ctx, sqliteconn.FileDSN(path, "query_only(ON)"))
 	if err != nil {
 		return err
 	}
@@ -227,10 +236,10 @@ func renameDurably(from, to string) error {
 	if runtime.GOOS == "windows" { // which cannot sync a directory
 		return nil
 	}
-	folder, err := os.Open(filepath.Dir(to))
+	directory, err := os.Open(filepath.Dir(to))
 	if err != nil {
 		return err
 	}
-	defer folder.Close()
-	return folder.Sync()
+	defer directory.Close()
+	return directory.Sync()
 }

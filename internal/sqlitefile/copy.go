@@ -15,14 +15,15 @@ import (
 	"github.com/dgx-music/storage/internal/sqliteconn"
 )
 
-// pagesPerStep is how many pages are copied until the context is checked and the file is synced: 4 MiB. If the disk got
-// all of it at the end, the commits of others would wait for that.
+// pagesPerStep is the number of pages, 4 MiB, after which a copy checks the context and syncs the file. A single sync
+// at the end would hold up the commits of other processes.
 const pagesPerStep = 1024
 
-// KeepCopy copies the database to path or, if another file has that name, to path-2, and so on. If a process that was killed
-// has left an equal copy, it serves. The caller holds a lock: no other process makes a copy at the same time, or writes.
+// KeepCopy copies the database to path or, if another file has that name, to path-2, and so on. If one of these files
+// is an equal copy already, it keeps that. The caller holds a lock, so that no other process writes or copies at the
+// same time.
 func KeepCopy(ctx context.Context, t dburl.Target, path string) error {
-	conn, err := sqliteconn.OpenWhenFree(ctx, time.Now().Add(waitTimeout), sqliteconn.DSN(t, "query_only(ON)"), waitTimeout)
+	conn, err := openToRead(ctx, sqliteconn.DSN(t, "query_only(ON)"))
 	if err != nil {
 		return err
 	}
@@ -54,11 +55,12 @@ func KeepCopy(ctx context.Context, t dburl.Target, path string) error {
 	}
 }
 
-// sameContent compares two files that no connection of this process has open. Anything but a regular file differs.
+// sameContent reports whether two files are equal. It reports false if b is not a regular file. No connection of this
+// process may have one of them open.
 func sameContent(a, b string) (bool, error) {
 	if info, err := os.Stat(b); err != nil || !info.Mode().IsRegular() {
-		if _, there := os.Lstat(b); there == nil {
-			return false, nil // a directory, or a link to nothing
+		if _, linkErr := os.Lstat(b); linkErr == nil {
+			return false, nil // a directory, or a link to no file
 		}
 		return false, err
 	}
@@ -92,13 +94,14 @@ func atEnd(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// Copy copies the database as it is now, by SQLite's backup. It leaves conn in a transaction.
-func Copy(ctx context.Context, conn *sqliteconn.Conn, path string, leftFor time.Duration) error {
-	return Create(ctx, path, leftFor, func(file *os.File) error {
+// Copy copies the database as it is now to path, by SQLite's backup. It leaves conn in a transaction. It removes
+// incomplete copies as [Create] does.
+func Copy(ctx context.Context, conn *sqliteconn.Conn, path string, maxAge time.Duration) error {
+	return Create(ctx, path, maxAge, func(file *os.File) error {
 		if _, err := conn.Exec(ctx, "BEGIN"); err != nil {
 			return err
 		}
-		// The first statement that reads takes the snapshot. While it lasts, SQLite's backup does not start over.
+		// The first statement that reads takes the snapshot. With a snapshot, SQLite's backup never starts over.
 		if _, err := conn.Exec(ctx, "SELECT 1 FROM sqlite_schema LIMIT 1"); err != nil {
 			return err
 		}
@@ -106,9 +109,10 @@ func Copy(ctx context.Context, conn *sqliteconn.Conn, path string, leftFor time.
 	})
 }
 
-// copyPages needs no journal: a copy that is cut off is deleted.
+// copyPages copies all pages into the file. It needs no journal, because an incomplete copy is deleted.
 func copyPages(ctx context.Context, conn *sqliteconn.Conn, file *os.File) error {
-	backup, err := conn.Raw().(backuper).NewBackup(sqliteconn.FileDSN(file.Name(), "journal_mode(OFF)", "synchronous(OFF)"))
+	dsn := sqliteconn.FileDSN(file.Name(), "journal_mode(OFF)", "synchronous(OFF)")
+	backup, err := conn.Raw().(backuper).NewBackup(dsn)
 	if err != nil {
 		return err
 	}
@@ -119,7 +123,7 @@ func copyPages(ctx context.Context, conn *sqliteconn.Conn, file *os.File) error 
 	return err
 }
 
-// backuper is modernc's connection.
+// backuper is the part of modernc's connection that makes backups.
 type backuper interface {
 	NewBackup(to string) (*sqlite.Backup, error)
 	NewRestore(from string) (*sqlite.Backup, error)

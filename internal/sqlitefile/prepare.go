@@ -11,8 +11,8 @@ import (
 	"github.com/dgx-music/storage/internal/dberr"
 )
 
-// Prepare makes sure that the file exists, and reports whether it has created it: readable by its owner alone.
-// SQLite gives its -wal and -shm files the same mode.
+// Prepare creates the file if it does not exist and create is set. It reports whether it has created the file. Only the
+// owner may read and write the file. SQLite creates the -wal and -shm files with the same mode.
 func Prepare(path string, create bool) (created bool, err error) {
 	info, err := os.Stat(path)
 	switch {
@@ -25,7 +25,9 @@ func Prepare(path string, create bool) (created bool, err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return false, err
 	case !create:
-		return false, fmt.Errorf("%w: there is no database at %s%s: create it with store.Migrate, Options.Migrate or make db-migrate", dberr.ErrSchemaOutdated, path, relativeReading(path))
+		return false, fmt.Errorf("%w: there is no database at %s%s: "+
+			"create it with store.Migrate, Options.Migrate or make db-migrate",
+			dberr.ErrSchemaOutdated, path, relativeReading(path))
 	}
 	directory := filepath.Dir(path)
 	if filepath.IsAbs(path) {
@@ -35,8 +37,8 @@ func Prepare(path string, create bool) (created bool, err error) {
 	} else if err := os.MkdirAll(directory, 0o755); err != nil {
 		return false, fmt.Errorf("create the database's directory: %w", err)
 	}
-	// Exclusively: another connection of this process may have opened the file by now. To open and close it here would drop
-	// that connection's POSIX locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+	// O_EXCL, because another connection of this process may have created the file by now. To open and close it here would
+	// drop that connection's POSIX locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil
@@ -47,10 +49,11 @@ func Prepare(path string, create bool) (created bool, err error) {
 	return true, file.Close()
 }
 
-// relativeReading names the other reading of an absolute path, which a user of SQLAlchemy may have meant.
+// relativeReading returns a hint at the relative path that a user of SQLAlchemy may have meant by an absolute one.
 func relativeReading(path string) string {
 	if !filepath.IsAbs(path) {
 		return ""
 	}
-	return fmt.Sprintf(" (an absolute path; SQLAlchemy reads sqlite://%s as a relative one, which is sqlite:%s here)", path, strings.TrimPrefix(path, "/"))
+	return fmt.Sprintf(" (an absolute path; SQLAlchemy reads sqlite://%s as a relative one, which is sqlite:%s here)",
+		path, strings.TrimPrefix(path, "/"))
 }

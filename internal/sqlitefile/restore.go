@@ -15,8 +15,9 @@ import (
 	"github.com/dgx-music/storage/internal/sqliteconn"
 )
 
-// Restore copies all pages of the backup into the database of t, in one transaction. A new database gets the backup's page
-// size, for which it must not have a log yet; the next process that opens it for writing gives it one.
+// Restore copies all pages of the backup at path into the database of t, in one transaction. A new database gets the
+// page size of the backup. That needs a database without a WAL. The next process that opens it for writing brings it
+// into WAL mode.
 func Restore(ctx context.Context, path string, t dburl.Target) (err error) {
 	created, err := Prepare(t.Path, true)
 	if err != nil {
@@ -37,7 +38,8 @@ func Restore(ctx context.Context, path string, t dburl.Target) (err error) {
 			}
 		}()
 	}
-	conn, err := sqliteconn.OpenWhenFree(ctx, time.Now().Add(waitTimeout), sqliteconn.DSN(t, settings...), waitTimeout)
+	deadline := time.Now().Add(waitTimeout)
+	conn, err := sqliteconn.OpenWhenFree(ctx, deadline, sqliteconn.DSN(t, settings...), waitTimeout)
 	if err != nil {
 		return damagedDestination(t, err)
 	}
@@ -58,23 +60,27 @@ func Restore(ctx context.Context, path string, t dburl.Target) (err error) {
 	return damagedDestination(t, err)
 }
 
-// removeCreated removes the file that a failed restore has created: only if the path still names that very file, and
-// only while it is empty. Another process has begun to use it otherwise.
+// removeCreated removes the file that a failed restore has created, if the path still names that file and it is empty.
+// If not, another process has begun to use it.
 func removeCreated(path string, created fs.FileInfo) {
 	if info, err := os.Lstat(path); err == nil && os.SameFile(info, created) && info.Size() == 0 {
 		os.Remove(path)
 	}
 }
 
-// damagedDestination explains the error of a database that SQLite cannot even replace. The backup has passed its check.
+// damagedDestination explains the error of a destination that is too damaged for SQLite to replace it. It cannot be the
+// backup, which has passed its check.
 func damagedDestination(t dburl.Target, err error) error {
-	if lite, ok := errors.AsType[*sqlite.Error](err); ok && (lite.Code()&0xff == sqlite3.SQLITE_NOTADB || lite.Code()&0xff == sqlite3.SQLITE_CORRUPT) {
-		return fmt.Errorf("%s is damaged, or no database: move it and the -wal and -shm beside it to another place, and restore again: %w", t.Path, err)
+	lite, ok := errors.AsType[*sqlite.Error](err)
+	if ok && (lite.Code()&0xff == sqlite3.SQLITE_NOTADB || lite.Code()&0xff == sqlite3.SQLITE_CORRUPT) {
+		return fmt.Errorf("%s is damaged, or not a database: move it away, with its -wal and -shm, and restore again: %w",
+			t.Path, err)
 	}
 	return err
 }
 
-// checkPageSize refuses another page size: a database with a log keeps its own, and SQLite's error is about permissions.
+// checkPageSize refuses a backup with another page size. A database in WAL mode keeps its own, and SQLite's error would
+// only speak of permissions.
 func checkPageSize(ctx context.Context, conn *sqliteconn.Conn, path string) error {
 	var is, want int
 	if err := conn.QueryRow(ctx, "PRAGMA page_size").Scan(&is); err != nil {
@@ -89,7 +95,8 @@ func checkPageSize(ctx context.Context, conn *sqliteconn.Conn, path string) erro
 		return err
 	}
 	if is != want {
-		return fmt.Errorf("the backup has pages of %d bytes and the database of %d: move the database, and the -wal and -shm beside it, to another place, and restore again", want, is)
+		return fmt.Errorf("the backup has pages of %d bytes and the database of %d: "+
+			"move the database away, with its -wal and -shm, and restore again", want, is)
 	}
 	return nil
 }

@@ -10,9 +10,13 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// encoding is the values of a row, one after the other, in a form that does not depend on the engine: integers in 8 bytes, and
-// times as microseconds since 1970; floating-point numbers by their bits; texts after their length; metadata in its normal
-// form; and before each nullable value a byte that tells whether it is NULL. Only equal rows have equal encodings.
+// encoding is the values of a row, one after the other, in a form that does not depend on the engine. Only equal rows
+// have equal encodings.
+//   - An integer has 8 bytes. A time is the integer of its microseconds since 1970.
+//   - A floating-point number is its bits.
+//   - A text follows its length.
+//   - Metadata is in its normal form.
+//   - Before each nullable value, a byte is 0 if the value is NULL, else 1.
 type encoding []byte
 
 func encodePrompt(p *storagedb.Prompt, e encoding) encoding {
@@ -21,10 +25,12 @@ func encodePrompt(p *storagedb.Prompt, e encoding) encoding {
 
 func encodeGeneration(g *storagedb.Generation, e encoding) encoding {
 	e = e.id(g.ID).text(g.Prompt).text(g.ModelName).optionalText(g.ModelVersion).float(g.DurationSeconds)
-	e = e.integer(g.SampleRate).integer(g.Channels).text(g.FilePath).optionalInteger(g.FileSizeBytes).text(string(g.Status))
-	e = e.time(g.CreatedAt).optionalTime(g.CompletedAt).optionalFloat(g.GenerationTimeSeconds).optionalText(g.ErrorMessage)
+	e = e.integer(g.SampleRate).integer(g.Channels).text(g.FilePath).optionalInteger(g.FileSizeBytes)
+	e = e.text(string(g.Status)).time(g.CreatedAt).optionalTime(g.CompletedAt)
+	e = e.optionalFloat(g.GenerationTimeSeconds).optionalText(g.ErrorMessage)
 	e = e.metadata(g.Metadata).integer(g.PromptID).integer(g.Priority).time(g.ScheduledAt).optionalTime(g.StartedAt)
-	e = e.integer(g.Attempt).integer(g.MaxAttempts).optionalText(g.Worker).optionalTime(g.LeaseExpiresAt).optionalID(g.BatchID)
+	e = e.integer(g.Attempt).integer(g.MaxAttempts).optionalText(g.Worker).optionalTime(g.LeaseExpiresAt)
+	e = e.optionalID(g.BatchID)
 	return e.text(g.ProgressStep).float(g.ProgressFraction).optionalTime(g.CancelRequestedAt).boolean(g.Favorite)
 }
 
@@ -58,7 +64,7 @@ func (e encoding) float(value float64) encoding {
 	return binary.BigEndian.AppendUint64(e, math.Float64bits(value))
 }
 
-// metadata writes the length last, when it is known. The normal form of an object shows its own end.
+// metadata writes the length last, because it is known only then. The normal form of an object shows its own end.
 func (e encoding) metadata(value storagedb.Metadata) encoding {
 	before := len(e)
 	e = value.AppendNormal(e)

@@ -13,16 +13,18 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// The destination holds the progress of a transfer, in a table with a row for each carried table. Each batch changes it in its
-// own transaction, so it always agrees with the rows. It exists only while a transfer is unfinished, so it is not part of the
-// schema, and sqlc does not know its SQL.
+// The destination keeps the progress of a transfer in a table, with a row for each table that is copied. Each batch
+// changes its row in the transaction that writes the batch, so the progress always agrees with the rows. The table
+// exists only while a transfer is unfinished. So it is not part of the schema, and sqlc does not know its SQL.
 //
-// It identifies the source by the number of its rows and their hash: URLs name one database in many ways, and may name another
-// one tomorrow. It identifies the destination by the number of copied rows.
+// The progress identifies the source by the number of its rows and their hash, and the destination by the number of
+// rows copied. A URL would not do: it is one of many names of a database, and may name another one tomorrow.
 //
-// Locks: each transaction of a transfer first locks the one row of generation_queue, or SQLite's file, and holds it until it
-// ends, for the time of a batch. So two transfers neither write nor read at the same time. A later transfer takes over by
-// writing its own name as run, and the earlier one notices with its next batch.
+// Locks:
+//   - Each transaction of a transfer first locks the one row of generation_queue, on SQLite the file, until it ends.
+//     That is for the time of a batch.
+//   - So no two transfers read or write the progress at the same time.
+//   - A later transfer takes over by writing its own ID as run. The earlier one notices this with its next batch.
 const (
 	progressTable = "transfer_progress"
 
@@ -35,7 +37,8 @@ const (
 	last_key TEXT NOT NULL,
 	CONSTRAINT transfer_progress_pkey PRIMARY KEY (table_name)
 )`
-	insertProgress   = "INSERT INTO transfer_progress (table_name, run, source_rows, source_sha256, copied, last_key) VALUES ($1, $2, $3, $4, 0, '')"
+	insertProgress = "INSERT INTO transfer_progress (table_name, run, source_rows, source_sha256, copied, last_key) " +
+		"VALUES ($1, $2, $3, $4, 0, '')"
 	listProgress     = "SELECT table_name, source_rows, source_sha256, copied, last_key FROM transfer_progress"
 	takeOverProgress = "UPDATE transfer_progress SET run = $1"
 	countProgress    = "SELECT count(*) FROM transfer_progress WHERE run = $1"
@@ -43,14 +46,14 @@ const (
 	dropProgress     = "DROP TABLE transfer_progress"
 )
 
-// mark is how far a table has been copied.
+// mark is the progress of one table.
 type mark struct {
 	source  Table
 	copied  int64
 	lastKey string // the key of the last row copied, or ""
 }
 
-// begin takes over the marks of an interrupted transfer, or makes new ones in a destination without rows.
+// begin takes over the marks of an interrupted transfer, or makes new ones if the destination has no rows.
 func (t *Transfer) begin(ctx context.Context) (marks map[string]mark, err error) {
 	err = t.to.Write(ctx, engine.Transaction, func(q engine.Queries) error {
 		db := q.DB
@@ -66,11 +69,11 @@ func (t *Transfer) begin(ctx context.Context) (marks map[string]mark, err error)
 				return err
 			}
 		}
-		there, err := rowCountsIn(ctx, q)
+		present, err := rowCountsIn(ctx, q)
 		if err != nil {
 			return err
 		}
-		if isEmpty(there) { // a new database, or one that was emptied since
+		if isEmpty(present) { // a new database, or one that was emptied after an interrupted transfer
 			if exists {
 				if _, err := db.Exec(ctx, dropProgress); err != nil {
 					return err
@@ -79,7 +82,7 @@ func (t *Transfer) begin(ctx context.Context) (marks map[string]mark, err error)
 			marks, err = t.newMarks(ctx, db)
 			return err
 		}
-		if err := t.checkMarks(marks, there); err != nil {
+		if err := t.checkMarks(marks, present); err != nil {
 			return err
 		}
 		_, err = db.Exec(ctx, takeOverProgress, t.run)
@@ -88,8 +91,8 @@ func (t *Transfer) begin(ctx context.Context) (marks map[string]mark, err error)
 	return marks, err
 }
 
-func isEmpty(there map[string]int64) bool {
-	return there["prompts"]+there["generations"]+there["generation_errors"] == 0
+func isEmpty(rows map[string]int64) bool {
+	return rows["prompts"]+rows["generations"]+rows["generation_errors"] == 0
 }
 
 func (t *Transfer) hasProgress(ctx context.Context, db storagedb.DBTX) (bool, error) {
@@ -132,16 +135,19 @@ func (t *Transfer) newMarks(ctx context.Context, db storagedb.DBTX) (map[string]
 	return marks, nil
 }
 
-// checkMarks refuses a destination that does not hold exactly what a transfer of this source has left.
-func (t *Transfer) checkMarks(marks map[string]mark, there map[string]int64) error {
+// checkMarks refuses a destination unless it has exactly the rows that an interrupted transfer of this source has
+// copied.
+func (t *Transfer) checkMarks(marks map[string]mark, present map[string]int64) error {
 	for _, source := range t.source {
 		switch m, found := marks[source.Name]; {
 		case !found:
-			return notEmpty("it has rows that no interrupted transfer has left there")
+			return notEmpty("it has rows that are not of an interrupted transfer")
 		case m.source != source:
-			return notEmpty(fmt.Sprintf("it has what an interrupted transfer of another source has left there, or %s was changed in this one since", source.Name))
-		case source.Name != "generation_queue" && m.copied != there[source.Name]:
-			return notEmpty(fmt.Sprintf("an interrupted transfer has copied %d rows of %s, and now there are %d", m.copied, source.Name, there[source.Name]))
+			return notEmpty(fmt.Sprintf("it has rows of an interrupted transfer from another source, "+
+				"or %s of this source was changed since", source.Name))
+		case source.Name != "generation_queue" && m.copied != present[source.Name]:
+			return notEmpty(fmt.Sprintf("an interrupted transfer has copied %d rows of %s, and now there are %d",
+				m.copied, source.Name, present[source.Name]))
 		}
 	}
 	return nil
@@ -158,7 +164,7 @@ func (t *Transfer) inTurn(ctx context.Context, fn func(engine.Queries) error) er
 		if err != nil {
 			return err
 		}
-		if !exists { // the other transfer has ended
+		if !exists { // another transfer has taken over, and has ended
 			return errTakenOver
 		}
 		var held int
@@ -172,15 +178,15 @@ func (t *Transfer) inTurn(ctx context.Context, fn func(engine.Queries) error) er
 	})
 }
 
-var errTakenOver = fmt.Errorf("%w: another transfer into the same destination was started, and goes on in place of this one", dberr.ErrBusy)
+var errTakenOver = fmt.Errorf("%w: another transfer into the same destination has taken over", dberr.ErrBusy)
 
-// move notes that a batch has been copied, in its transaction.
+// move records that a batch has been copied, in the transaction of the batch.
 func (m *mark) move(ctx context.Context, db storagedb.DBTX, rows int64, lastKey string) error {
 	_, err := db.Exec(ctx, moveProgress, rows, lastKey, m.source.Name)
 	return err
 }
 
-// end drops the marks: from here on the destination is like any other database.
+// end drops the marks. Afterwards the destination is like any other database.
 func (t *Transfer) end(ctx context.Context) error {
 	return t.inTurn(ctx, func(q engine.Queries) error {
 		_, err := q.DB.Exec(ctx, dropProgress)

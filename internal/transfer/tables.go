@@ -19,17 +19,20 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// carriedTable is a table that a transfer carries.
+// carriedTable is a table that a transfer copies.
 type carriedTable interface {
 	tableName() string
-	// summary reads all rows and hashes their values. It adds rows that no store holds to unfit, and does not hash them.
-	summary(ctx context.Context, s engine.Engine, batchSize int64, unfit *UnfitRowsError, said func(read int64)) (Table, error)
+	// summary counts all rows and hashes their values. It adds rows that do not fit any store to unfit, and does not hash
+	// them. After each batch it calls progress with the number of rows read so far.
+	summary(
+		ctx context.Context, e engine.Engine, batchSize int64, unfit *UnfitRowsError, progress func(read int64),
+	) (Table, error)
 	// copy writes the rows after the mark to the destination.
 	copy(ctx context.Context, t *Transfer, m mark) error
 }
 
-// carriedTables are in an order that foreign keys allow. The counters and the indexes of words and metadata are not among
-// them: the destination's own triggers fill those.
+// carriedTables has the tables in an order that foreign keys allow. The counters and the indexes over words and
+// metadata are missing, because the destination's triggers fill them.
 var carriedTables = []carriedTable{
 	carried[storagedb.Prompt]{
 		name: "prompts",
@@ -104,7 +107,7 @@ var carriedTables = []carriedTable{
 			return err
 		},
 	},
-	// Every database has its one row, which is overwritten.
+	// It has one row, in every database. The copy overwrites that of the destination.
 	carried[queueRow]{
 		name: "generation_queue",
 		after: func(ctx context.Context, q *storagedb.Queries, key string, _ int64) ([]queueRow, error) {
@@ -129,13 +132,13 @@ func keyOfError(generation uuid.UUID, attempt int64) string {
 
 type queueRow struct{ pausedAt *time.Time }
 
-// carried is how the rows of a table are read, checked and written.
+// carried has what reads, checks and writes the rows of a table.
 type carried[Row any] struct {
 	name string
-	// after reads the first rows after a key; "" is before all.
+	// after reads the first rows after a key, or of the table if the key is "".
 	after func(ctx context.Context, q *storagedb.Queries, key string, limit int64) ([]Row, error)
 	key   func(*Row) string
-	// fit brings a row into the stored form, or returns a *storagedb.ValidationError if no store holds it.
+	// fit brings a row into the stored form. It returns a *storagedb.ValidationError if the row does not fit any store.
 	fit    func(*Row) error
 	encode func(*Row, encoding) encoding
 	write  func(ctx context.Context, q *storagedb.Queries, rows []Row) error
@@ -143,9 +146,11 @@ type carried[Row any] struct {
 
 func (c carried[Row]) tableName() string { return c.name }
 
-func (c carried[Row]) summary(ctx context.Context, s engine.Engine, batchSize int64, unfit *UnfitRowsError, said func(read int64)) (Table, error) {
+func (c carried[Row]) summary(
+	ctx context.Context, e engine.Engine, batchSize int64, unfit *UnfitRowsError, progress func(read int64),
+) (Table, error) {
 	sum, table := sha256.New(), Table{Name: c.name}
-	batches := c.batches(s, batchSize, "")
+	batches := c.batches(e, batchSize, "")
 	var text encoding
 	for {
 		rows, err := batches.next(ctx)
@@ -165,7 +170,7 @@ func (c carried[Row]) summary(ctx context.Context, s engine.Engine, batchSize in
 			sum.Write(text)
 		}
 		table.Rows += int64(len(rows))
-		said(table.Rows)
+		progress(table.Rows)
 	}
 }
 
@@ -177,7 +182,7 @@ func (c carried[Row]) copy(ctx context.Context, t *Transfer, m mark) error {
 			return err
 		}
 		for i := range rows {
-			if err := c.fit(&rows[i]); err != nil { // the row was added since the source was read
+			if err := c.fit(&rows[i]); err != nil { // the row was added after the source was read
 				return fmt.Errorf("%s %s: %w", c.name, c.key(&rows[i]), err)
 			}
 		}
@@ -190,34 +195,34 @@ func (c carried[Row]) copy(ctx context.Context, t *Transfer, m mark) error {
 			return fmt.Errorf("rows from %s to %s: %w", c.key(&rows[0]), batches.key, err)
 		}
 		m.copied += int64(len(rows))
-		t.say(Progress{Table: c.name, Done: m.copied, Total: max(m.copied, m.source.Rows)})
+		t.report(Progress{Table: c.name, Done: m.copied, Total: max(m.copied, m.source.Rows)})
 	}
 }
 
-func (c carried[Row]) batches(s engine.Engine, batchSize int64, key string) *batches[Row] {
-	return &batches[Row]{carried: c, store: s, key: key, limit: min(batchSize, firstBatch), most: batchSize}
+func (c carried[Row]) batches(e engine.Engine, batchSize int64, key string) *batches[Row] {
+	return &batches[Row]{carried: c, engine: e, key: key, limit: min(batchSize, firstBatch), maxRows: batchSize}
 }
 
 const (
-	// A batch ends after the row that brings it to so many bytes, so it holds that and one row at most. A row has up to 16 MiB
-	// of metadata.
+	// maxBatchBytes ends a batch: after the row that brings it to this size. A row may have 16 MiB of metadata.
 	maxBatchBytes = 4 << 20
-	firstBatch    = 100
+	// firstBatch is the most rows of the first batch, of which the size of a row is not known.
+	firstBatch = 100
 )
 
 // batches reads a table, batch by batch.
 type batches[Row any] struct {
 	carried[Row]
-	store engine.Engine
-	key   string // of the last row read
-	// limit is how many rows to ask for. PostgreSQL sends all of them, even those that a batch of long rows has no room for.
-	// So it is asked for at most twice as many as there was room for last time.
-	limit, most int64
+	engine engine.Engine
+	key    string // of the last row read
+	// limit is the number of rows to ask for, at most maxRows. PostgreSQL sends all of them, even if a batch of long rows
+	// ends earlier. So it is at most twice the number of rows of the last batch.
+	limit, maxRows int64
 }
 
 // next returns the next rows, or none at the end.
 func (b *batches[Row]) next(ctx context.Context) (rows []Row, err error) {
-	if err := b.store.Read(ctx, func(q engine.Queries) (err error) {
+	if err := b.engine.Read(ctx, func(q engine.Queries) (err error) {
 		rows, err = b.after(ctx, storagedb.New(dbtx.Bounded(q.DB, maxBatchBytes)), b.key, b.limit)
 		return err
 	}); err != nil {
@@ -225,7 +230,7 @@ func (b *batches[Row]) next(ctx context.Context) (rows []Row, err error) {
 	}
 	if len(rows) > 0 {
 		b.key = b.carried.key(&rows[len(rows)-1])
-		b.limit = min(b.most, 2*int64(len(rows)))
+		b.limit = min(b.maxRows, 2*int64(len(rows)))
 	}
 	return rows, nil
 }
@@ -240,7 +245,8 @@ func fitPrompt(p *storagedb.Prompt) error {
 	return dberr.CheckYear("last_used_at", p.LastUsedAt)
 }
 
-// fitGeneration checks what one of the engines does not. The CHECK constraints of both engines check the rest.
+// fitGeneration checks the columns that only one of the engines checks. CHECK constraints of both engines check the
+// rest.
 func fitGeneration(g *storagedb.Generation) error {
 	if err := dberr.CheckPrompt("prompt", g.Prompt); err != nil {
 		return err
@@ -249,8 +255,8 @@ func fitGeneration(g *storagedb.Generation) error {
 		field string
 		value *string
 	}{
-		{"model_name", &g.ModelName}, {"model_version", g.ModelVersion}, {"file_path", &g.FilePath}, {"error_message", g.ErrorMessage},
-		{"worker", g.Worker}, {"progress_step", &g.ProgressStep},
+		{"model_name", &g.ModelName}, {"model_version", g.ModelVersion}, {"file_path", &g.FilePath},
+		{"error_message", g.ErrorMessage}, {"worker", g.Worker}, {"progress_step", &g.ProgressStep},
 	} {
 		if text.value == nil {
 			continue
@@ -263,8 +269,8 @@ func fitGeneration(g *storagedb.Generation) error {
 		field string
 		value *time.Time
 	}{
-		{"created_at", &g.CreatedAt}, {"completed_at", g.CompletedAt}, {"scheduled_at", &g.ScheduledAt}, {"started_at", g.StartedAt},
-		{"lease_expires_at", g.LeaseExpiresAt}, {"cancel_requested_at", g.CancelRequestedAt},
+		{"created_at", &g.CreatedAt}, {"completed_at", g.CompletedAt}, {"scheduled_at", &g.ScheduledAt},
+		{"started_at", g.StartedAt}, {"lease_expires_at", g.LeaseExpiresAt}, {"cancel_requested_at", g.CancelRequestedAt},
 	} {
 		if err := fitOptionalTime(at.field, at.value); err != nil {
 			return err

@@ -1,4 +1,4 @@
-// Package transfer carries everything from one engine to another, in batches, and compares the two at the end.
+// Package transfer copies all rows of one database into another, in batches, and compares the two at the end.
 package transfer
 
 import (
@@ -20,8 +20,8 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// lookTimeout is how long to wait for another process that locks the destination's file.
-const lookTimeout = 10 * time.Second
+// waitTimeout is how long to wait for another process that locks the destination's file.
+const waitTimeout = 10 * time.Second
 
 // Progress is how far a transfer has got. Package store documents it.
 type Progress struct {
@@ -30,20 +30,21 @@ type Progress struct {
 	Comparing   bool
 }
 
-// Report is what a transfer has carried.
+// Report is the result of a transfer. Package store documents it.
 type Report struct {
 	Tables  []Table
 	Resumed bool
 }
 
-// Table is a table whose rows are the same in both databases.
+// Table is the summary of a table: the number of its rows, and a hash of them in hexadecimal digits.
 type Table struct {
 	Name   string
 	Rows   int64
 	SHA256 string
 }
 
-// MismatchError says that a table differs between the two databases. Package store returns its own *TransferMismatchError.
+// MismatchError is returned if a table differs between the databases. Package store returns a *TransferMismatchError
+// for it.
 type MismatchError struct {
 	Table               string
 	Source, Destination Table
@@ -51,18 +52,18 @@ type MismatchError struct {
 
 func (e *MismatchError) Error() string { return e.Table + " differs" }
 
-// CountsError says that the destination's counters are wrong. Package store returns its own *CountsError.
+// CountsError is returned if the destination's counters are wrong. Package store returns its own *CountsError for it.
 type CountsError struct{ Differences []engine.CountDifference }
 
 func (e *CountsError) Error() string { return "the counts are wrong" }
 
-// UnfitRowsError says which rows no store holds. Package store returns its own *UnfitRowsError.
+// UnfitRowsError is returned if rows do not fit any store. Package store returns its own *UnfitRowsError for it.
 type UnfitRowsError struct {
 	Rows  []UnfitRow // the first 100
-	Total int64
+	Total int64      // the number of all
 }
 
-// UnfitRow is a row that no store holds.
+// UnfitRow is a row that does not fit any store. Package store documents it.
 type UnfitRow struct {
 	Table   string
 	Key     string
@@ -79,7 +80,7 @@ func CheckDestination(ctx context.Context, from engine.Engine, source, destinati
 	if destination.Path != "" {
 		switch _, err := os.Stat(destination.Path); {
 		case errors.Is(err, fs.ErrNotExist):
-			return nil // it will be made
+			return nil // the transfer creates it
 		case err != nil:
 			return err
 		}
@@ -91,7 +92,7 @@ func CheckDestination(ctx context.Context, from engine.Engine, source, destinati
 	if same {
 		return dberr.Invalid("to_url", "means the same database as from_url")
 	}
-	conn, err := migrate.OpenReadOnly(ctx, destination, lookTimeout)
+	conn, err := migrate.OpenReadOnly(ctx, destination, waitTimeout)
 	if err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func CheckDestination(ctx context.Context, from engine.Engine, source, destinati
 	if found, err := conn.TableExists(progressTable); err != nil || found {
 		return err // Carry compares it with the source
 	}
-	for _, table := range []string{"prompts", "generations"} { // nothing else has rows without them
+	for _, table := range []string{"prompts", "generations"} { // if these have no rows, no other table has any
 		if found, err := conn.TableExists(table); err != nil {
 			return err
 		} else if !found {
@@ -110,19 +111,23 @@ func CheckDestination(ctx context.Context, from engine.Engine, source, destinati
 			return err
 		}
 		if len(rows) > 0 {
-			return notEmpty("it has rows in " + table + " that no interrupted transfer has left there")
+			return notEmpty("it has rows in " + table + " that are not of an interrupted transfer")
 		}
 	}
 	return nil
 }
 
 func notEmpty(why string) error {
-	return fmt.Errorf("%w: %s: name another destination, or, where ALL DATA in it may be lost, empty it with store.Reset", dberr.ErrNotEmpty, why)
+	return fmt.Errorf("%w: %s: name another destination, or empty it with store.Reset, which deletes ALL DATA in it",
+		dberr.ErrNotEmpty, why)
 }
 
-// isSameDatabase asks the file system, or the server. A PostgreSQL database has many names, so a lock of a random number is
-// taken through one URL and tried through the other. Two schemas of one database are two databases here.
-func isSameDatabase(ctx context.Context, from engine.Engine, source, destination dburl.Target) (same bool, err error) {
+// isSameDatabase reports whether two URLs name one database. Of SQLite it compares the files. A PostgreSQL database has
+// many names, so it takes a lock with a random key through one URL, and tries it through the other. Two schemas of one
+// database count as two databases.
+func isSameDatabase(
+	ctx context.Context, from engine.Engine, source, destination dburl.Target,
+) (same bool, err error) {
 	if source.Engine != destination.Engine {
 		return false, nil
 	}
@@ -134,7 +139,7 @@ func isSameDatabase(ctx context.Context, from engine.Engine, source, destination
 		toFile, err := os.Stat(destination.Path)
 		return err == nil && os.SameFile(fromFile, toFile), err
 	}
-	conn, err := migrate.OpenReadOnly(ctx, destination, lookTimeout)
+	conn, err := migrate.OpenReadOnly(ctx, destination, waitTimeout)
 	if err != nil {
 		return false, err
 	}
@@ -144,11 +149,15 @@ func isSameDatabase(ctx context.Context, from engine.Engine, source, destination
 	lock := rand.Int64()
 	err = from.InTx(ctx, func(db storagedb.DBTX, _ func() dbtx.State) error {
 		var fromSchema, toSchema string
-		if err := db.QueryRow(ctx, "SELECT COALESCE(current_schema(), '') FROM (SELECT pg_advisory_xact_lock($1)) AS locked", lock).Scan(&fromSchema); err != nil {
+		if err := db.QueryRow(ctx,
+			"SELECT COALESCE(current_schema(), '') FROM (SELECT pg_advisory_xact_lock($1)) AS locked", lock,
+		).Scan(&fromSchema); err != nil {
 			return err
 		}
 		var free bool
-		if err := database.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1), COALESCE(current_schema(), '')", lock).Scan(&free, &toSchema); err != nil {
+		if err := database.QueryRowContext(ctx,
+			"SELECT pg_try_advisory_lock($1), COALESCE(current_schema(), '')", lock,
+		).Scan(&free, &toSchema); err != nil {
 			return err
 		}
 		same = !free && fromSchema == toSchema
@@ -157,28 +166,28 @@ func isSameDatabase(ctx context.Context, from engine.Engine, source, destination
 	return same, err
 }
 
-// Transfer carries everything from one database to another.
+// Transfer copies one database into another.
 type Transfer struct {
 	from, to  engine.Engine
 	toEngine  string // "sqlite" or "postgres"
-	run       string // tells this transfer from others into the same destination
+	run       string // identifies this transfer among others into the same destination
 	batchSize int64
 	progress  func(Progress)
-	source    []Table // what the source has, in the order of carriedTables
+	source    []Table // the summaries of the source, in the order of carriedTables
 }
 
-// New returns a transfer from a source, in batches of so many rows. progress may be nil.
+// New returns a transfer from a source, in batches of at most batchSize rows. progress may be nil.
 func New(from engine.Engine, batchSize int64, progress func(Progress)) *Transfer {
 	return &Transfer{from: from, run: uuid.NewString(), batchSize: batchSize, progress: progress}
 }
 
-func (t *Transfer) say(p Progress) {
+func (t *Transfer) report(p Progress) {
 	if t.progress != nil {
 		t.progress(p)
 	}
 }
 
-// ReadSource reads all of the source. It returns an *UnfitRowsError for rows that no store holds.
+// ReadSource reads and hashes all of the source. It returns an *UnfitRowsError if rows do not fit any store.
 func (t *Transfer) ReadSource(ctx context.Context) error {
 	rows, err := rowCounts(ctx, t.from)
 	if err != nil {
@@ -187,7 +196,8 @@ func (t *Transfer) ReadSource(ctx context.Context) error {
 	var unfit UnfitRowsError
 	for _, table := range carriedTables {
 		summary, err := table.summary(ctx, t.from, t.batchSize, &unfit, func(read int64) {
-			t.say(Progress{Table: table.tableName(), Done: read, Total: 2 * max(read, rows[table.tableName()]), Comparing: true})
+			total := 2 * max(read, rows[table.tableName()])
+			t.report(Progress{Table: table.tableName(), Done: read, Total: total, Comparing: true})
 		})
 		if err != nil {
 			return err
@@ -203,7 +213,7 @@ func (t *Transfer) ReadSource(ctx context.Context) error {
 	return nil
 }
 
-// findOrphans finds rows that refer to nothing, which the destination's foreign keys would refuse.
+// findOrphans finds rows without the row that they refer to. The destination's foreign keys would refuse them.
 func (t *Transfer) findOrphans(ctx context.Context, unfit *UnfitRowsError) error {
 	return t.from.Read(ctx, func(q engine.Queries) error {
 		generations, err := q.GenerationsWithoutPrompt(ctx)
@@ -213,15 +223,15 @@ func (t *Transfer) findOrphans(ctx context.Context, unfit *UnfitRowsError) error
 		for _, row := range generations {
 			unfit.add("generations", row.ID.String(), dberr.Invalid("prompt_id", "names no prompt"))
 		}
-		ofGenerations, err := q.ErrorsWithoutGeneration(ctx)
-		for _, row := range ofGenerations {
+		failures, err := q.ErrorsWithoutGeneration(ctx)
+		for _, row := range failures {
 			unfit.add("generation_errors", row.GenerationID.String(), dberr.Invalid("generation_id", "names no generation"))
 		}
 		return err
 	})
 }
 
-// Carry copies the rows to the destination, and compares it with the source. toEngine is the kind of the destination.
+// Carry copies the rows into the destination, and compares it with the source. toEngine is "sqlite" or "postgres".
 func (t *Transfer) Carry(ctx context.Context, to engine.Engine, toEngine string) (Report, error) {
 	t.to, t.toEngine = to, toEngine
 	marks, err := t.begin(ctx)
@@ -234,7 +244,7 @@ func (t *Transfer) Carry(ctx context.Context, to engine.Engine, toEngine string)
 		}
 	}
 	if err := t.skipPromptIDs(ctx); err != nil {
-		return Report{}, fmt.Errorf("carry the counter of prompt IDs: %w", err)
+		return Report{}, fmt.Errorf("set the next prompt ID: %w", err)
 	}
 	if err := t.compare(ctx); err != nil {
 		return Report{}, err
@@ -245,7 +255,7 @@ func (t *Transfer) Carry(ctx context.Context, to engine.Engine, toEngine string)
 	return Report{Tables: t.source, Resumed: anythingCopied(marks)}, nil
 }
 
-// skipPromptIDs keeps new prompts from getting an ID that another one had in the source, even a deleted one.
+// skipPromptIDs makes new prompts of the destination get IDs that no prompt of the source had, not even a deleted one.
 func (t *Transfer) skipPromptIDs(ctx context.Context) error {
 	var last int64
 	if err := t.from.Read(ctx, func(q engine.Queries) (err error) {
@@ -263,7 +273,7 @@ func (t *Transfer) skipPromptIDs(ctx context.Context) error {
 	})
 }
 
-// compare reads the destination, and compares it with what was read of the source.
+// compare reads the destination, and compares it with the summaries of the source.
 func (t *Transfer) compare(ctx context.Context) error {
 	if err := t.to.Optimize(ctx, false); err != nil {
 		return fmt.Errorf("gather statistics: %w", err)
@@ -272,7 +282,8 @@ func (t *Transfer) compare(ctx context.Context) error {
 		want := t.source[i]
 		var unfit UnfitRowsError
 		got, err := table.summary(ctx, t.to, t.batchSize, &unfit, func(read int64) {
-			t.say(Progress{Table: want.Name, Done: want.Rows + read, Total: want.Rows + max(read, want.Rows), Comparing: true})
+			done, total := want.Rows+read, want.Rows+max(read, want.Rows)
+			t.report(Progress{Table: want.Name, Done: done, Total: total, Comparing: true})
 		})
 		if err != nil {
 			return fmt.Errorf("compare %s: %w", want.Name, err)
@@ -288,9 +299,10 @@ func (t *Transfer) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, read := range t.source { // the comparison does not see rows that were added after the last one copied
+	for _, read := range t.source { // the comparison above does not see rows that were added to the source meanwhile
 		if now[read.Name] != read.Rows {
-			return &MismatchError{Table: read.Name, Source: Table{Name: read.Name, Rows: now[read.Name]}, Destination: read}
+			source := Table{Name: read.Name, Rows: now[read.Name]}
+			return &MismatchError{Table: read.Name, Source: source, Destination: read}
 		}
 	}
 	var wrong []engine.CountDifference
@@ -318,7 +330,8 @@ func rowCounts(ctx context.Context, s engine.Engine) (map[string]int64, error) {
 func rowCountsIn(ctx context.Context, q engine.Queries) (map[string]int64, error) {
 	counts, err := q.RowCounts(ctx)
 	return map[string]int64{
-		"prompts": counts.Prompts, "generations": counts.Generations, "generation_errors": counts.GenerationErrors, "generation_queue": 1,
+		"prompts": counts.Prompts, "generations": counts.Generations, "generation_errors": counts.GenerationErrors,
+		"generation_queue": 1,
 	}, err
 }
 

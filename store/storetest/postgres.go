@@ -64,13 +64,16 @@ func (s *server) prepareTemplate(ctx context.Context) error {
 		return err
 	}
 	var exists bool
-	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)", name).Scan(&exists); err != nil {
+	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)", name).Scan(&exists)
+	if err != nil {
 		return err
 	}
 	if !exists {
 		// Under a passing name first: what was cut off half way must not be taken for the template.
 		unfinished := name + "_unfinished"
-		for _, statement := range []string{"DROP DATABASE IF EXISTS " + unfinished + " WITH (FORCE)", "CREATE DATABASE " + unfinished} {
+		for _, statement := range []string{
+			"DROP DATABASE IF EXISTS " + unfinished + " WITH (FORCE)", "CREATE DATABASE " + unfinished,
+		} {
 			if _, err := conn.Exec(ctx, statement); err != nil {
 				return err
 			}

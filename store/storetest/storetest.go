@@ -28,11 +28,11 @@ func Open(t testing.TB, opts ...store.Options) *store.Store {
 // OpenPostgres gives a migrated, empty store on a PostgreSQL database of its own, which is dropped when the test ends.
 // The options, of which at most one may be given, are those of store.Open; their URL is set here.
 //
-// The server is that of $TEST_POSTGRES_URL, a postgres:// URL whose user must be allowed to create databases; a migrated
-// template stays there for the next run. Without it, one is started
-// from the binaries that are installed (initdb and pg_ctl, from $PATH or Debian's folders), as the user postgres or
-// nobody where the tests run as root, and stopped when the test process ends, even when it is killed. It listens on a
-// Unix socket alone, and does not wait for the disk, unless $TEST_POSTGRES_DURABLE is set, which measurements need.
+// The server is that of $TEST_POSTGRES_URL, a postgres:// URL whose user must be allowed to create databases; a
+// migrated template stays there for the next run. Without it, one is started from the binaries that are installed
+// (initdb and pg_ctl, from $PATH or Debian's folders), as the user postgres or nobody where the tests run as root, and
+// stopped when the test process ends, even when it is killed. It listens on a Unix socket alone, and does not wait for
+// the disk, unless $TEST_POSTGRES_DURABLE is set, which measurements need.
 //
 // Without a server the test is skipped; it fails where REQUIRE_POSTGRES is set, and where $TEST_POSTGRES_URL is set but
 // cannot be used.
@@ -102,7 +102,8 @@ func closeInTime(t testing.TB, s *store.Store) {
 	select {
 	case <-closed:
 	case <-time.After(10 * time.Second):
-		t.Error("storetest: the store does not close: a result of DB().Query was not closed, a row not scanned, or an InTx still runs")
+		t.Error("storetest: the store does not close: a result of DB().Query was not closed, a row not scanned, " +
+			"or an InTx still runs")
 	}
 }
 
