@@ -137,7 +137,7 @@ tidy: $(ENT) ## bring each go.mod and go.sum in order
 	cd tools && go mod tidy
 	@$(call each_module,go mod tidy -modfile="$$copy" && go mod edit -dropreplace=$(STORAGE) "$$copy" && cp "$$copy" go.mod && cp "$$sum" go.sum)
 
-# See README.md for what else a release takes.
+# See CONTRIBUTING.md for what else a release takes.
 .PHONY: require
 require: ## have cmd, bench and examples require a version of the storage module: make require VERSION=v0.2.0
 	@echo '$(VERSION)' | grep -qE '^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$$' || { echo "name a version: make require VERSION=v0.2.0"; exit 1; }

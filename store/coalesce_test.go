@@ -531,6 +531,8 @@ func TestCompleteGenerations(t *testing.T) {
 		none, err := s.CompleteGenerations(ctx, nil)
 		is.NoErr(err)
 		is.Equal(len(none), 0)
+		_, err = s.CompleteGenerations(ctx, []store.Completion{{}}) // the zero ID is one that does not exist
+		is.True(errors.Is(err, store.ErrNotFound))
 		completions := make([]store.Completion, 50)
 		for i := range completions {
 			g := testkit.Create(t, s, fmt.Sprint(i))

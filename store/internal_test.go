@@ -5,14 +5,17 @@ import (
 	"errors"
 	"math"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/matryer/is"
 
 	"github.com/dgx-music/storage/internal/dberr"
 	"github.com/dgx-music/storage/internal/engine"
+	"github.com/dgx-music/storage/internal/listing"
 )
 
 func validParams(prompt string) CreateGenerationParams {
@@ -159,4 +162,30 @@ func TestDocumentedConstantsAreThoseOfTheRooms(t *testing.T) {
 		engine.FindingIntegrity, engine.FindingForeignKey, engine.FindingCounter, engine.FindingUsedCount, engine.FindingStuckLease,
 		engine.FindingFilePath, engine.FindingMissingFile, engine.FindingFileSize, engine.FindingOrphanFile,
 	})
+}
+
+// A parameter of a list that query leaves out would be ignored.
+func TestEveryParameterOfAListIsPassedDown(t *testing.T) {
+	is := is.New(t)
+	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	params := ListGenerationsParams{
+		Status: StatusFailed, ModelName: "m", BatchID: uuid.Max, Favorite: true, CreatedFrom: at, CreatedTo: at.Add(time.Hour),
+		Metadata: map[string]any{"bpm": 140}, MetadataRanges: []MetadataRange{{Key: "bpm"}}, Search: "beat", OldestFirst: true,
+		Limit: 7, Offset: 5, After: Cursor(listing.Key{CreatedAt: at.Add(time.Minute), ID: uuid.Max}.Cursor()),
+	}
+	none, err := ListGenerationsParams{}.query()
+	is.NoErr(err)
+	for i := range reflect.TypeFor[ListGenerationsParams]().NumField() {
+		one := ListGenerationsParams{}
+		value := reflect.ValueOf(params).Field(i)
+		if value.IsZero() {
+			t.Fatalf("set %s here", reflect.TypeFor[ListGenerationsParams]().Field(i).Name)
+		}
+		reflect.ValueOf(&one).Elem().Field(i).Set(value)
+		query, err := one.query()
+		is.NoErr(err)
+		if reflect.DeepEqual(query, none) {
+			t.Errorf("query leaves out %s", reflect.TypeFor[ListGenerationsParams]().Field(i).Name)
+		}
+	}
 }
