@@ -16,8 +16,8 @@ func validParams(prompt string) store.CreateGenerationParams {
 	return store.CreateGenerationParams{Prompt: prompt, ModelName: "m", DurationSeconds: 1, SampleRate: 32000, Channels: 1, FilePath: "p"}
 }
 
+// Not parallel: it counts what the whole process prepares.
 func TestNoStatementIsPreparedPerCall(t *testing.T) {
-	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
 	s, err := store.Open(ctx, store.Options{URL: "sqlite://" + filepath.Join(t.TempDir(), "x.db"), Migrate: true, MaxConns: 1}) // one writer, one reader
