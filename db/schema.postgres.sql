@@ -33,7 +33,7 @@ BEGIN
 		)
 		INSERT INTO generation_counters (name, value) SELECT name, sum(value) FROM folded GROUP BY name;
 	EXCEPTION WHEN serialization_failure THEN
-		NULL; -- above READ COMMITTED, where others have folded meanwhile: the next one will
+		NULL; -- above READ COMMITTED, if another transaction has folded these rows: the next fold will do the work
 	END;
 END
 $$;
@@ -99,7 +99,7 @@ BEGIN
 		SELECT DISTINCT left(e.key, 64), metadata_number(e.value), metadata_hash(e.value), g.created_at, g.id
 		FROM new_rows AS g, jsonb_each(g.metadata) AS e;
 	ELSE
-		TRUNCATE generation_metadata; -- DELETE would leave what the transaction's snapshot does not have
+		TRUNCATE generation_metadata; -- DELETE would leave entries that the transaction's snapshot does not have
 	END IF;
 	RETURN NULL;
 END
@@ -130,7 +130,8 @@ CREATE FUNCTION public.lock_counters_to_truncate() RETURNS void
     AS $$
 BEGIN
 	IF current_setting('transaction_isolation') <> 'read committed' THEN
-		RAISE EXCEPTION 'TRUNCATE above READ COMMITTED would leave counts that are wrong' USING ERRCODE = 'feature_not_supported';
+		RAISE EXCEPTION 'TRUNCATE above READ COMMITTED would leave counts that are wrong'
+			USING ERRCODE = 'feature_not_supported';
 	END IF;
 	LOCK TABLE generation_counters IN SHARE ROW EXCLUSIVE MODE;
 END
@@ -157,7 +158,8 @@ CREATE FUNCTION public.metadata_number(value jsonb) RETURNS double precision
     AS $$
 	SELECT CASE
 		WHEN jsonb_typeof(value) <> 'number' THEN 'NaN'
-		-- As it is rounded: from half a step above the largest double, and to half the smallest.
+		-- The cast refuses these. They are rounded as IEEE 754 does: half a step above the largest double is infinity, and
+		-- less than half of the smallest is 0.
 		WHEN CAST(value AS NUMERIC) >= 1.797693134862315807937e308 THEN 'Infinity'
 		WHEN CAST(value AS NUMERIC) <= -1.797693134862315807937e308 THEN '-Infinity'
 		WHEN abs(CAST(value AS NUMERIC)) < 2.4703282292062328e-324 THEN 0
@@ -176,9 +178,13 @@ CREATE FUNCTION public.reindex_metadata() RETURNS trigger
 DECLARE
 	entry RECORD;
 BEGIN
-	FOR entry IN SELECT left(e.key, 64) AS name, metadata_number(e.value) AS number, metadata_hash(e.value) AS hash FROM jsonb_each(OLD.metadata) AS e LOOP
+	FOR entry IN
+		SELECT left(e.key, 64) AS name, metadata_number(e.value) AS number, metadata_hash(e.value) AS hash
+		FROM jsonb_each(OLD.metadata) AS e
+	LOOP
 		DELETE FROM generation_metadata AS m
-		WHERE m.name = entry.name AND m.number = entry.number AND m.hash = entry.hash AND m.created_at = OLD.created_at AND m.generation_id = OLD.id;
+		WHERE m.name = entry.name AND m.number = entry.number AND m.hash = entry.hash
+			AND m.created_at = OLD.created_at AND m.generation_id = OLD.id;
 	END LOOP;
 	IF TG_OP = 'UPDATE' THEN
 		INSERT INTO generation_metadata (name, number, hash, created_at, generation_id)
@@ -337,8 +343,14 @@ CREATE FUNCTION public.search_query(wanted text[], wanted_prefixes boolean[], ex
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
 	SELECT CAST(
-		(SELECT string_agg(search_term(terms.given, terms.prefix), ' & ') FROM unnest(wanted, wanted_prefixes) AS terms (given, prefix))
-		|| COALESCE((SELECT string_agg(' & !' || search_term(terms.given, terms.prefix), '') FROM unnest(excluded, excluded_prefixes) AS terms (given, prefix)), '')
+		(
+			SELECT string_agg(search_term(terms.given, terms.prefix), ' & ')
+			FROM unnest(wanted, wanted_prefixes) AS terms (given, prefix)
+		)
+		|| COALESCE((
+			SELECT string_agg(' & !' || search_term(terms.given, terms.prefix), '')
+			FROM unnest(excluded, excluded_prefixes) AS terms (given, prefix)
+		), '')
 		AS TSQUERY)
 $$;
 
@@ -352,13 +364,20 @@ CREATE FUNCTION public.search_split(given text) RETURNS TABLE(word text, place b
     AS $$
 BEGIN
 	IF octet_length(given) = length(given) THEN -- ASCII
-		RETURN QUERY SELECT CASE WHEN octet_length(pieces.word) <= 2046 THEN pieces.word ELSE left(pieces.word, 400) || md5(pieces.word) END, pieces.place
+		RETURN QUERY SELECT
+			CASE
+				WHEN octet_length(pieces.word) <= 2046 THEN pieces.word
+				ELSE left(pieces.word, 400) || md5(pieces.word)
+			END,
+			pieces.place
 		FROM regexp_split_to_table(lower(given COLLATE "C"), '[^a-z0-9]+') WITH ORDINALITY AS pieces (word, place)
 		WHERE pieces.word <> '';
 		RETURN;
 	END IF;
 	RETURN QUERY
-	SELECT CASE WHEN octet_length(pieces.word) <= 2046 THEN pieces.word ELSE left(pieces.word, 400) || md5(pieces.word) END, pieces.place
+	SELECT
+		CASE WHEN octet_length(pieces.word) <= 2046 THEN pieces.word ELSE left(pieces.word, 400) || md5(pieces.word) END,
+		pieces.place
 	FROM regexp_split_to_table(search_fold(given), '['
 		|| '\u0001-\u002F\u003A-\u0040\u005B-\u0060\u007B-\u00A9\u00AB-\u00B1\u00B4\u00B6-\u00B8\u00BB\u00BF\u00D7\u00F7'
 		|| '\u02C2-\u02C5\u02D2-\u02DF\u02E5-\u02EB\u02ED\u02EF-\u02FF\u0305\u030D-\u030E\u0310\u0312-\u031A\u031C-\u0322'
@@ -423,7 +442,10 @@ END$$;
 CREATE FUNCTION public.search_term(given text, prefix boolean) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-	SELECT '(' || string_agg('''' || words.word || '''', ' <-> ' ORDER BY words.place) || CASE WHEN prefix THEN ':*' ELSE '' END || ')'
+	SELECT '('
+		|| string_agg('''' || words.word || '''', ' <-> ' ORDER BY words.place)
+		|| CASE WHEN prefix THEN ':*' ELSE '' END
+		|| ')'
 	FROM search_split(given) AS words
 $$;
 
@@ -464,28 +486,28 @@ WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000');
 -- Name: TABLE generation_counters; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON TABLE public.generation_counters IS 'GenerationCounter is a change of a count, or the sum of many.';
+COMMENT ON TABLE public.generation_counters IS 'GenerationCounter is a change of a count, or the sum of many changes.';
 
 
 --
 -- Name: COLUMN generation_counters.id; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_counters.id IS 'Rises with each change.';
+COMMENT ON COLUMN public.generation_counters.id IS 'The ID of the change. It rises with each.';
 
 
 --
 -- Name: COLUMN generation_counters.name; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_counters.name IS 'A status, or prompts.';
+COMMENT ON COLUMN public.generation_counters.name IS 'The name of the count: a status, or prompts.';
 
 
 --
 -- Name: COLUMN generation_counters.value; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_counters.value IS 'By how much; may be below zero, unlike the sum.';
+COMMENT ON COLUMN public.generation_counters.value IS 'The change. It may be negative; the sum of all never is.';
 
 
 --
@@ -522,42 +544,42 @@ CREATE TABLE public.generation_errors (
 -- Name: TABLE generation_errors; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON TABLE public.generation_errors IS 'GenerationError is why an attempt failed.';
+COMMENT ON TABLE public.generation_errors IS 'GenerationError is the error of one failed attempt.';
 
 
 --
 -- Name: COLUMN generation_errors.generation_id; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_errors.generation_id IS 'The generation''s; deleting that deletes this.';
+COMMENT ON COLUMN public.generation_errors.generation_id IS 'The ID of the generation. Deleting the generation deletes its errors.';
 
 
 --
 -- Name: COLUMN generation_errors.attempt; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_errors.attempt IS 'Which claim of the generation it was, from 1.';
+COMMENT ON COLUMN public.generation_errors.attempt IS 'The number of the claim, from 1.';
 
 
 --
 -- Name: COLUMN generation_errors.worker; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_errors.worker IS 'Who held the claim.';
+COMMENT ON COLUMN public.generation_errors.worker IS 'The worker that held the claim.';
 
 
 --
 -- Name: COLUMN generation_errors.error; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_errors.error IS 'What the worker said, or that its lease ran out.';
+COMMENT ON COLUMN public.generation_errors.error IS 'What the worker reported, or that its lease expired. At most 1 MiB.';
 
 
 --
 -- Name: COLUMN generation_errors.failed_at; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_errors.failed_at IS 'When it failed.';
+COMMENT ON COLUMN public.generation_errors.failed_at IS 'The time of the failure.';
 
 
 --
@@ -584,35 +606,35 @@ COMMENT ON TABLE public.generation_metadata IS 'GenerationMetadatum is an entry 
 -- Name: COLUMN generation_metadata.name; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_metadata.name IS 'The top-level key, or its first 64 characters.';
+COMMENT ON COLUMN public.generation_metadata.name IS 'The first 64 characters of the top-level key.';
 
 
 --
 -- Name: COLUMN generation_metadata.number; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_metadata.number IS 'The value, where it is a number; NaN: it is none.';
+COMMENT ON COLUMN public.generation_metadata.number IS 'The value if it is a number, else NaN.';
 
 
 --
 -- Name: COLUMN generation_metadata.hash; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_metadata.hash IS 'Of the value, where it is no number; equal ones have the same.';
+COMMENT ON COLUMN public.generation_metadata.hash IS 'A hash of the value if it is no number, else 0. Equal values have the same.';
 
 
 --
 -- Name: COLUMN generation_metadata.created_at; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_metadata.created_at IS 'The generation''s.';
+COMMENT ON COLUMN public.generation_metadata.created_at IS 'The time at which the generation was created.';
 
 
 --
 -- Name: COLUMN generation_metadata.generation_id; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_metadata.generation_id IS 'The generation''s.';
+COMMENT ON COLUMN public.generation_metadata.generation_id IS 'The ID of the generation.';
 
 
 --
@@ -630,7 +652,7 @@ CREATE TABLE public.generation_queue (
 -- Name: TABLE generation_queue; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON TABLE public.generation_queue IS 'GenerationQueue is the switch of the whole queue, in one row.';
+COMMENT ON TABLE public.generation_queue IS 'GenerationQueue is the switch that pauses the whole queue. It is one row.';
 
 
 --
@@ -644,7 +666,7 @@ COMMENT ON COLUMN public.generation_queue.id IS 'Always 1.';
 -- Name: COLUMN generation_queue.paused_at; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generation_queue.paused_at IS 'Since when nothing is claimed; NULL: the queue runs.';
+COMMENT ON COLUMN public.generation_queue.paused_at IS 'The time from which nothing is claimed. NULL if the queue runs.';
 
 
 --
@@ -704,203 +726,203 @@ CREATE TABLE public.generations (
 -- Name: TABLE generations; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON TABLE public.generations IS 'Generation is a music-generation job.';
+COMMENT ON TABLE public.generations IS 'Generation is a job that makes a piece of music.';
 
 
 --
 -- Name: COLUMN generations.id; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.id IS 'UUIDv7 where the store drew it.';
+COMMENT ON COLUMN public.generations.id IS 'The ID of the generation. It is a UUIDv7 if the store generated it.';
 
 
 --
 -- Name: COLUMN generations.prompt; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.prompt IS 'What the music is to be.';
+COMMENT ON COLUMN public.generations.prompt IS 'The text that describes the music, 1 to 2,000 bytes. The Python service wrote longer ones, too.';
 
 
 --
 -- Name: COLUMN generations.model_name; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.model_name IS 'Such as musicgen-small.';
+COMMENT ON COLUMN public.generations.model_name IS 'The name of the model, such as musicgen-small, 1 to 255 bytes.';
 
 
 --
 -- Name: COLUMN generations.model_version; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.model_version IS 'NULL: not given.';
+COMMENT ON COLUMN public.generations.model_version IS 'The version of the model, at most 255 bytes. NULL if none was given.';
 
 
 --
 -- Name: COLUMN generations.duration_seconds; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.duration_seconds IS 'Length of the audio asked for.';
+COMMENT ON COLUMN public.generations.duration_seconds IS 'The length of audio that was asked for, in seconds. It is positive and finite.';
 
 
 --
 -- Name: COLUMN generations.sample_rate; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.sample_rate IS 'In Hz; 32000 for MusicGen.';
+COMMENT ON COLUMN public.generations.sample_rate IS 'The sample rate in Hz; 32000 for MusicGen.';
 
 
 --
 -- Name: COLUMN generations.channels; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.channels IS '1 mono, 2 stereo.';
+COMMENT ON COLUMN public.generations.channels IS 'The number of channels: 1 for mono, 2 for stereo.';
 
 
 --
 -- Name: COLUMN generations.file_path; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.file_path IS 'Where the audio is, or will be.';
+COMMENT ON COLUMN public.generations.file_path IS 'The path of the audio file, 1 to 4,096 bytes. The file need not exist until the generation is completed.';
 
 
 --
 -- Name: COLUMN generations.file_size_bytes; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.file_size_bytes IS 'NULL until completed.';
+COMMENT ON COLUMN public.generations.file_size_bytes IS 'The size of the audio file in bytes. NULL until the generation is completed.';
 
 
 --
 -- Name: COLUMN generations.status; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.status IS 'pending, processing, completed, failed or cancelled.';
+COMMENT ON COLUMN public.generations.status IS 'The status: pending, processing, completed, failed or cancelled.';
 
 
 --
 -- Name: COLUMN generations.created_at; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.created_at IS 'When it was asked for.';
+COMMENT ON COLUMN public.generations.created_at IS 'The time of creation. Lists are in its order.';
 
 
 --
 -- Name: COLUMN generations.completed_at; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.completed_at IS 'When it was completed, failed or cancelled; NULL before.';
+COMMENT ON COLUMN public.generations.completed_at IS 'The time at which the generation was completed, failed or cancelled. NULL before.';
 
 
 --
 -- Name: COLUMN generations.generation_time_seconds; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.generation_time_seconds IS 'How long the model took; NULL until completed.';
+COMMENT ON COLUMN public.generations.generation_time_seconds IS 'The time that the model took, in seconds. NULL until the generation is completed.';
 
 
 --
 -- Name: COLUMN generations.error_message; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.error_message IS 'Why it is in its status; NULL: nothing to say.';
+COMMENT ON COLUMN public.generations.error_message IS 'The reason for the status, at most 1 MiB. NULL if there is none. A claim clears it.';
 
 
 --
 -- Name: COLUMN generations.metadata; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.metadata IS 'A JSON object.';
+COMMENT ON COLUMN public.generations.metadata IS 'A JSON object, at most 16 MiB. It is empty if none was given.';
 
 
 --
 -- Name: COLUMN generations.prompt_id; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.prompt_id IS 'The prompt''s row; deleting that deletes this.';
+COMMENT ON COLUMN public.generations.prompt_id IS 'The ID of the prompt. Deleting the prompt deletes the generation.';
 
 
 --
 -- Name: COLUMN generations.priority; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.priority IS 'Lower is claimed first.';
+COMMENT ON COLUMN public.generations.priority IS 'The priority in the queue. The lower one is claimed first.';
 
 
 --
 -- Name: COLUMN generations.scheduled_at; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.scheduled_at IS 'Not to be claimed before; first come first served by it.';
+COMMENT ON COLUMN public.generations.scheduled_at IS 'The time before which the generation is not claimed. Within a priority, the earlier one is claimed first.';
 
 
 --
 -- Name: COLUMN generations.started_at; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.started_at IS 'When it was last set to processing; NULL while it waits.';
+COMMENT ON COLUMN public.generations.started_at IS 'The time of the latest change to processing. NULL while the generation is pending.';
 
 
 --
 -- Name: COLUMN generations.attempt; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.attempt IS 'How often it was claimed; the number fences off workers of earlier claims.';
+COMMENT ON COLUMN public.generations.attempt IS 'The number of claims so far. Calls under an earlier claim change nothing.';
 
 
 --
 -- Name: COLUMN generations.max_attempts; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.max_attempts IS 'How often it may be claimed.';
+COMMENT ON COLUMN public.generations.max_attempts IS 'The number of claims that are allowed, 1 or more.';
 
 
 --
 -- Name: COLUMN generations.worker; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.worker IS 'Who claimed it last; NULL: nobody.';
+COMMENT ON COLUMN public.generations.worker IS 'The worker that claimed the generation last. NULL if none has.';
 
 
 --
 -- Name: COLUMN generations.lease_expires_at; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.lease_expires_at IS 'How long the claim holds; NULL: not under a claim.';
+COMMENT ON COLUMN public.generations.lease_expires_at IS 'The time at which the claim expires. NULL if no worker holds one.';
 
 
 --
 -- Name: COLUMN generations.batch_id; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.batch_id IS 'What it was asked for together with; NULL: on its own.';
+COMMENT ON COLUMN public.generations.batch_id IS 'The batch with which the generation was created. NULL if it was created on its own.';
 
 
 --
 -- Name: COLUMN generations.progress_step; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.progress_step IS 'What its worker is at: queued, loading_model, ... or any text.';
+COMMENT ON COLUMN public.generations.progress_step IS 'What the worker is doing: queued, loading_model or any other text, 1 to 255 bytes.';
 
 
 --
 -- Name: COLUMN generations.progress_fraction; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.progress_fraction IS 'How much of the work is done, 0 to 1.';
+COMMENT ON COLUMN public.generations.progress_fraction IS 'The part of the work that is done, from 0 to 1.';
 
 
 --
 -- Name: COLUMN generations.cancel_requested_at; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.cancel_requested_at IS 'When its worker was asked to stop; NULL: nobody asked, or it has stopped.';
+COMMENT ON COLUMN public.generations.cancel_requested_at IS 'The time at which the worker was asked to stop. NULL if it was not asked, or has stopped.';
 
 
 --
 -- Name: COLUMN generations.favorite; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.generations.favorite IS 'Whether somebody wants to find it again.';
+COMMENT ON COLUMN public.generations.favorite IS 'Whether a user has marked the generation, to find it again.';
 
 
 --
@@ -922,42 +944,42 @@ CREATE TABLE public.prompts (
 -- Name: TABLE prompts; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON TABLE public.prompts IS 'Prompt is a text that people asked for, and how often.';
+COMMENT ON TABLE public.prompts IS 'Prompt is a text that was asked for, with its uses counted.';
 
 
 --
 -- Name: COLUMN prompts.id; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.prompts.id IS 'Never used twice.';
+COMMENT ON COLUMN public.prompts.id IS 'The ID of the prompt. The ID of a deleted prompt is not used again.';
 
 
 --
 -- Name: COLUMN prompts.text; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.prompts.text IS 'Unique.';
+COMMENT ON COLUMN public.prompts.text IS 'The text, which is unique. It has 1 to 2,000 bytes. The Python service wrote longer ones, too.';
 
 
 --
 -- Name: COLUMN prompts.used_count; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.prompts.used_count IS 'Uses, those whose generation was deleted included.';
+COMMENT ON COLUMN public.prompts.used_count IS 'The number of uses. It includes uses whose generation was deleted.';
 
 
 --
 -- Name: COLUMN prompts.first_used_at; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.prompts.first_used_at IS 'When it was used first.';
+COMMENT ON COLUMN public.prompts.first_used_at IS 'The time of the first use.';
 
 
 --
 -- Name: COLUMN prompts.last_used_at; Type: COMMENT; Schema: public; Owner: -
 --
 
-COMMENT ON COLUMN public.prompts.last_used_at IS 'When it was used last.';
+COMMENT ON COLUMN public.prompts.last_used_at IS 'The time of the latest use.';
 
 
 --

@@ -1,18 +1,24 @@
 CREATE TABLE IF NOT EXISTS "schema_migrations" (version varchar(128) primary key);
 CREATE TABLE IF NOT EXISTS "prompts" (
-	-- AUTOINCREMENT: an id is never used twice, as in PostgreSQL, so a stale id finds nothing rather than another prompt.
+	-- With AUTOINCREMENT no ID is used twice, as on PostgreSQL. A stale ID finds nothing, not another prompt.
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	text TEXT NOT NULL,
 	used_count INTEGER NOT NULL,
 	first_used_at TEXT NOT NULL,
 	last_used_at TEXT NOT NULL,
 	CONSTRAINT prompts_text_key UNIQUE (text),
-	-- No length here: prompts of the Python service may be longer than the 2,000 bytes that the store accepts.
-	-- The trigger below holds new ones to it.
+	-- It sets no limit: prompts of the Python service may be longer than the 2,000 bytes that the store accepts. A trigger
+	-- below limits new prompts.
 	CONSTRAINT prompts_text_check CHECK (text <> '' AND instr(text, char(0)) = 0),
 	CONSTRAINT prompts_used_count_check CHECK (used_count >= 0),
-	CONSTRAINT prompts_first_used_at_check CHECK (first_used_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
-	CONSTRAINT prompts_last_used_at_check CHECK (last_used_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
+	CONSTRAINT prompts_first_used_at_check CHECK (
+		first_used_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	),
+	CONSTRAINT prompts_last_used_at_check CHECK (
+		last_used_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS "generations" (
 	id TEXT NOT NULL,
@@ -38,37 +44,75 @@ CREATE TABLE IF NOT EXISTS "generations" (
 	max_attempts INTEGER NOT NULL DEFAULT 3,
 	worker TEXT,
 	lease_expires_at TEXT, batch_id TEXT
-	CONSTRAINT generations_batch_id_check CHECK (batch_id GLOB '????????-????-????-????-????????????' AND batch_id NOT GLOB '*[^-0-9a-f]*'), progress_step TEXT NOT NULL DEFAULT 'queued'
-	CONSTRAINT generations_progress_step_check CHECK (progress_step <> '' AND instr(progress_step, char(0)) = 0 AND length(CAST(progress_step AS BLOB)) <= 255), progress_fraction REAL NOT NULL DEFAULT 0
+	CONSTRAINT generations_batch_id_check CHECK (
+		batch_id GLOB '????????-????-????-????-????????????' AND batch_id NOT GLOB '*[^-0-9a-f]*'
+	), progress_step TEXT NOT NULL DEFAULT 'queued'
+	CONSTRAINT generations_progress_step_check CHECK (
+		progress_step <> '' AND instr(progress_step, char(0)) = 0 AND length(CAST(progress_step AS BLOB)) <= 255
+	), progress_fraction REAL NOT NULL DEFAULT 0
 	CONSTRAINT generations_progress_fraction_check CHECK (progress_fraction >= 0 AND progress_fraction <= 1), cancel_requested_at TEXT
-	CONSTRAINT generations_cancel_requested_at_check CHECK (cancel_requested_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'), favorite INTEGER NOT NULL DEFAULT 0
+	CONSTRAINT generations_cancel_requested_at_check CHECK (
+		cancel_requested_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	), favorite INTEGER NOT NULL DEFAULT 0
 	CONSTRAINT generations_favorite_check CHECK (favorite IN (0, 1)),
 	CONSTRAINT generations_pkey PRIMARY KEY (id),
 	CONSTRAINT generations_prompt_id_fkey FOREIGN KEY (prompt_id) REFERENCES prompts (id) ON DELETE CASCADE,
 	CONSTRAINT generations_id_check CHECK (id GLOB '????????-????-????-????-????????????' AND id NOT GLOB '*[^-0-9a-f]*'),
 	CONSTRAINT generations_prompt_check CHECK (prompt <> '' AND instr(prompt, char(0)) = 0),
-	CONSTRAINT generations_model_name_check CHECK (model_name <> '' AND instr(model_name, char(0)) = 0 AND length(CAST(model_name AS BLOB)) <= 255),
-	CONSTRAINT generations_model_version_check CHECK (instr(model_version, char(0)) = 0 AND length(CAST(model_version AS BLOB)) <= 255),
-	-- 1e999 is SQLite's infinity. NaN needs no word: SQLite stores it as NULL.
+	CONSTRAINT generations_model_name_check CHECK (
+		model_name <> '' AND instr(model_name, char(0)) = 0 AND length(CAST(model_name AS BLOB)) <= 255
+	),
+	CONSTRAINT generations_model_version_check CHECK (
+		instr(model_version, char(0)) = 0 AND length(CAST(model_version AS BLOB)) <= 255
+	),
+	-- 1e999 is infinity. SQLite stores NaN as NULL, which NOT NULL refuses.
 	CONSTRAINT generations_duration_seconds_check CHECK (duration_seconds > 0 AND duration_seconds < 1e999),
 	CONSTRAINT generations_sample_rate_check CHECK (sample_rate >= 1),
 	CONSTRAINT generations_channels_check CHECK (channels IN (1, 2)),
-	CONSTRAINT generations_file_path_check CHECK (file_path <> '' AND instr(file_path, char(0)) = 0 AND length(CAST(file_path AS BLOB)) <= 4096),
+	CONSTRAINT generations_file_path_check CHECK (
+		file_path <> '' AND instr(file_path, char(0)) = 0 AND length(CAST(file_path AS BLOB)) <= 4096
+	),
 	CONSTRAINT generations_file_size_bytes_check CHECK (file_size_bytes >= 0),
 	CONSTRAINT generations_status_check CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
-	CONSTRAINT generations_created_at_check CHECK (created_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
-	CONSTRAINT generations_completed_at_check CHECK (completed_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
-	CONSTRAINT generations_generation_time_seconds_check CHECK (generation_time_seconds >= 0 AND generation_time_seconds < 1e999),
-	CONSTRAINT generations_error_message_check CHECK (instr(error_message, char(0)) = 0 AND length(CAST(error_message AS BLOB)) <= 1048576),
-	-- CASE, because json_type raises an error of its own where the text is not JSON. What is given is at most 1 MiB;
-	-- what merges leave behind is at most 16 MiB.
-	CONSTRAINT generations_metadata_check CHECK (CASE WHEN json_valid(metadata) THEN json_type(metadata) = 'object' AND length(CAST(metadata AS BLOB)) <= 16777216 ELSE FALSE END),
-	CONSTRAINT generations_scheduled_at_check CHECK (scheduled_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
-	CONSTRAINT generations_started_at_check CHECK (started_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
+	CONSTRAINT generations_created_at_check CHECK (
+		created_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	),
+	CONSTRAINT generations_completed_at_check CHECK (
+		completed_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	),
+	CONSTRAINT generations_generation_time_seconds_check CHECK (
+		generation_time_seconds >= 0 AND generation_time_seconds < 1e999
+	),
+	CONSTRAINT generations_error_message_check CHECK (
+		instr(error_message, char(0)) = 0 AND length(CAST(error_message AS BLOB)) <= 1048576
+	),
+	-- CASE, because json_type raises an error of its own if the text is not JSON. The store accepts at most 1 MiB. After
+	-- merges, metadata may have 16 MiB.
+	CONSTRAINT generations_metadata_check CHECK (
+		CASE
+			WHEN json_valid(metadata)
+				THEN json_type(metadata) = 'object' AND length(CAST(metadata AS BLOB)) <= 16777216
+			ELSE FALSE
+		END
+	),
+	CONSTRAINT generations_scheduled_at_check CHECK (
+		scheduled_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	),
+	CONSTRAINT generations_started_at_check CHECK (
+		started_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	),
 	CONSTRAINT generations_attempt_check CHECK (attempt >= 0),
 	CONSTRAINT generations_max_attempts_check CHECK (max_attempts >= 1),
 	CONSTRAINT generations_worker_check CHECK (worker <> '' AND instr(worker, char(0)) = 0),
-	CONSTRAINT generations_lease_expires_at_check CHECK (lease_expires_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
+	CONSTRAINT generations_lease_expires_at_check CHECK (
+		lease_expires_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	)
 ) STRICT;
 CREATE INDEX idx_generations_created_at ON generations (created_at, id);
 CREATE INDEX idx_generations_status ON generations (status, created_at, id);
@@ -93,23 +137,31 @@ CREATE TABLE generation_errors (
 	worker TEXT NOT NULL,
 	error TEXT NOT NULL,
 	failed_at TEXT NOT NULL,
-	-- In this order it serves the list of a generation's errors, and the cascade.
+	-- In this order it serves the errors of a generation, and the foreign key.
 	CONSTRAINT generation_errors_pkey PRIMARY KEY (generation_id, attempt),
-	CONSTRAINT generation_errors_generation_id_fkey FOREIGN KEY (generation_id) REFERENCES generations (id) ON DELETE CASCADE,
+	CONSTRAINT generation_errors_generation_id_fkey
+		FOREIGN KEY (generation_id) REFERENCES generations (id) ON DELETE CASCADE,
 	CONSTRAINT generation_errors_attempt_check CHECK (attempt >= 1),
 	CONSTRAINT generation_errors_worker_check CHECK (worker <> '' AND instr(worker, char(0)) = 0),
 	CONSTRAINT generation_errors_error_check CHECK (instr(error, char(0)) = 0 AND length(CAST(error AS BLOB)) <= 1048576),
-	CONSTRAINT generation_errors_failed_at_check CHECK (failed_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
+	CONSTRAINT generation_errors_failed_at_check CHECK (
+		failed_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	)
 ) STRICT;
 CREATE TABLE generation_queue (
 	id INTEGER NOT NULL,
 	paused_at TEXT,
 	CONSTRAINT generation_queue_pkey PRIMARY KEY (id),
 	CONSTRAINT generation_queue_id_check CHECK (id = 1),
-	CONSTRAINT generation_queue_paused_at_check CHECK (paused_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
+	CONSTRAINT generation_queue_paused_at_check CHECK (
+		paused_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	)
 ) STRICT;
 CREATE INDEX idx_generations_favorite ON generations (created_at, id) WHERE favorite;
-CREATE INDEX idx_generations_completed_at ON generations (completed_at, status, generation_time_seconds) WHERE completed_at IS NOT NULL;
+CREATE INDEX idx_generations_completed_at ON generations (completed_at, status, generation_time_seconds)
+	WHERE completed_at IS NOT NULL;
 CREATE TABLE generation_counters (
 	name TEXT NOT NULL,
 	value INTEGER NOT NULL,
@@ -138,7 +190,9 @@ CREATE TRIGGER prompts_count_delete AFTER DELETE ON prompts
 BEGIN
 	UPDATE generation_counters SET value = value - 1 WHERE name = 'prompts';
 END;
-CREATE VIRTUAL TABLE prompts_search USING fts5 (text, content = 'prompts', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2')
+CREATE VIRTUAL TABLE prompts_search USING fts5 (
+	text, content = 'prompts', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
+)
 /* prompts_search(text) */;
 CREATE TABLE IF NOT EXISTS 'prompts_search_data'(id INTEGER PRIMARY KEY, block BLOB);
 CREATE TABLE IF NOT EXISTS 'prompts_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
@@ -169,7 +223,7 @@ CREATE VIEW generation_metadata_entries AS
 SELECT
 	g.id AS generation_id,
 	g.created_at AS created_at,
-	CAST(substr(e.key, 1, 64) AS TEXT) AS name, -- its type is what lets the deletions below use all of the key
+	CAST(substr(e.key, 1, 64) AS TEXT) AS name, -- the cast lets the deletions below use the whole primary key
 	CASE e.type
 		WHEN 'integer' THEN CAST(e.value AS REAL)
 		WHEN 'real' THEN CAST(e.value AS REAL)
@@ -177,7 +231,11 @@ SELECT
 		ELSE CAST(e.type || CASE WHEN e.type IN ('array', 'object') THEN COALESCE((
 			SELECT substr(group_concat(leaves.leaf, ' '), 1, 64)
 			FROM (
-				SELECT CASE WHEN t.type IN ('integer', 'real') THEN CAST(CAST(t.atom AS REAL) AS INTEGER) WHEN t.type = 'text' THEN t.atom ELSE t.type END AS leaf
+				SELECT CASE
+					WHEN t.type IN ('integer', 'real') THEN CAST(CAST(t.atom AS REAL) AS INTEGER)
+					WHEN t.type = 'text' THEN t.atom
+					ELSE t.type
+				END AS leaf
 				FROM json_tree(e.value) AS t
 				ORDER BY leaf
 			) AS leaves

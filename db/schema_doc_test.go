@@ -214,7 +214,7 @@ func dump(t *testing.T, file string) string {
 var (
 	createTable   = regexp.MustCompile(`(?m)^CREATE (?:VIRTUAL )?TABLE (?:IF NOT EXISTS )?["']?(\w+)["']? ?(?:USING \w+ )?\(`)
 	createView    = regexp.MustCompile(`(?m)^CREATE VIEW (\w+) AS[^;]*/\* \w+\(([\w,]+)\) \*/;`)
-	createIndex   = regexp.MustCompile(`(?m)^CREATE (?:UNIQUE )?INDEX (\w+) ON (\w+) (?:USING \w+ )?\(([\w, ]+)\)(?: WITH \([^)]*\))?( WHERE [^;]*)?;`)
+	createIndex   = regexp.MustCompile(`(?m)^CREATE (?:UNIQUE )?INDEX (\w+) ON (\w+) (?:USING \w+ )?\(([\w, ]+)\)(?: WITH \([^)]*\))?(\s+WHERE [^;]*)?;`)
 	createTrigger = regexp.MustCompile(`(?m)^CREATE TRIGGER (\w+) ((?:BEFORE|AFTER) [A-Z]+(?: OF [\w, ]+?)?) ON (\w+)`)
 	createFunc    = regexp.MustCompile(`(?m)^CREATE FUNCTION (\w+)\((.*?)\) RETURNS`)
 	addConstraint = regexp.MustCompile(`(?m)^ALTER TABLE ONLY (\w+)\s+ADD (CONSTRAINT [^;]*);`)
@@ -259,7 +259,7 @@ func dumpedObjects(t *testing.T, file string) objects {
 	for _, index := range createIndex.FindAllStringSubmatch(text, -1) {
 		statements++
 		where := strings.NewReplacer("(", "", ")", "").Replace(cast.ReplaceAllString(index[4], ""))
-		found[object{"index", index[2], index[1]}] = index[3] + where
+		found[object{"index", index[2], index[1]}] = strings.Join(strings.Fields(index[3]+where), " ")
 	}
 	for _, trigger := range createTrigger.FindAllStringSubmatch(text, -1) {
 		statements++

@@ -17,19 +17,35 @@ SELECT
 	count(*) AS total_generations,
 	count(CASE WHEN g.status = 'completed' THEN 1 END) AS completed_generations,
 	count(CASE WHEN g.status = 'failed' THEN 1 END) AS failed_generations,
-	CAST(COALESCE(avg(CASE WHEN g.status = 'completed' THEN g.generation_time_seconds END), 0) AS DOUBLE PRECISION) AS average_generation_time_seconds,
-	CAST(COALESCE(max(CASE WHEN g.place = (g.times * 95 + 99) / 100 THEN g.generation_time_seconds END), 0) AS DOUBLE PRECISION) AS p95_generation_time_seconds,
-	CAST(COALESCE(sum(CASE WHEN g.status = 'completed' AND g.generation_time_seconds IS NOT NULL THEN g.generation_time_seconds END)
-		/ sum(CASE WHEN g.status = 'completed' AND g.generation_time_seconds IS NOT NULL THEN g.duration_seconds END), 0) AS DOUBLE PRECISION) AS real_time_factor
+	CAST(COALESCE(avg(
+		CASE WHEN g.status = 'completed' THEN g.generation_time_seconds END
+	), 0) AS DOUBLE PRECISION) AS average_generation_time_seconds,
+	CAST(COALESCE(max(
+		CASE WHEN g.place = (g.times * 95 + 99) / 100 THEN g.generation_time_seconds END
+	), 0) AS DOUBLE PRECISION) AS p95_generation_time_seconds,
+	CAST(COALESCE(
+		sum(CASE
+			WHEN g.status = 'completed' AND g.generation_time_seconds IS NOT NULL THEN g.generation_time_seconds
+		END)
+		/ sum(CASE
+			WHEN g.status = 'completed' AND g.generation_time_seconds IS NOT NULL THEN g.duration_seconds
+		END), 0) AS DOUBLE PRECISION) AS real_time_factor
 FROM (
 	SELECT
 		model_name, model_version, status,
-		CASE WHEN duration_seconds < 1e-9 THEN 1e-9 WHEN duration_seconds < 1e15 THEN duration_seconds ELSE 1e15 END AS duration_seconds,
+		CASE
+			WHEN duration_seconds < 1e-9 THEN 1e-9
+			WHEN duration_seconds < 1e15 THEN duration_seconds
+			ELSE 1e15
+		END AS duration_seconds,
 		CASE WHEN generation_time_seconds >= 1e15 THEN 1e15 ELSE generation_time_seconds END AS generation_time_seconds,
 		CASE WHEN status = 'completed' AND generation_time_seconds IS NOT NULL THEN row_number() OVER (
-			PARTITION BY model_name, model_version, status, generation_time_seconds IS NULL ORDER BY generation_time_seconds
+			PARTITION BY model_name, model_version, status, generation_time_seconds IS NULL
+			ORDER BY generation_time_seconds
 		) END AS place,
-		count(*) OVER (PARTITION BY model_name, model_version, status, generation_time_seconds IS NULL) AS times
+		count(*) OVER (
+			PARTITION BY model_name, model_version, status, generation_time_seconds IS NULL
+		) AS times
 	FROM generations
 ) AS g
 GROUP BY g.model_name, g.model_version
@@ -46,9 +62,11 @@ type ModelUsageRow struct {
 	RealTimeFactor               float64 `json:"real_time_factor"`
 }
 
-// It reads all of history, as an average over all of it must. The percentile is nearest-rank: of the n times in their
-// order the one at place 95 * n / 100, rounded up. SQLite has no percentile_disc, and a place in an order is said alike.
-// Times are cut to 1e15 seconds, as in AverageGenerationTime, and what is divided by to 1e-9.
+// Full scan of generations: an average over all of history needs every row.
+//
+// The 95th percentile is nearest-rank: of n times in ascending order, the one at place 95 * n / 100, rounded up. SQLite
+// has no percentile_disc. Times are capped at 1e15 seconds, as in AverageGenerationTime. Durations are capped likewise,
+// and one below 1e-9 seconds counts as 1e-9, because the real-time factor divides by their sum.
 func (q *Queries) ModelUsage(ctx context.Context) ([]ModelUsageRow, error) {
 	rows, err := q.db.Query(ctx, modelUsage)
 	if err != nil {
@@ -106,8 +124,10 @@ type TrendingPromptsRow struct {
 	Uses   int64  `json:"uses"`
 }
 
-// One range of idx_generations_created_at: as much as was asked for since then. The order, and a limit that is none, are
-// for SQLite: it takes any range for a quarter of the table, and would rather read all of another index.
+// Index: idx_generations_created_at, from since on, then the primary key of prompts.
+//
+// The inner ORDER BY and LIMIT change no result. They keep SQLite on that range: it estimates any range as a quarter
+// of the table, and would rather scan all of another index.
 func (q *Queries) TrendingPrompts(ctx context.Context, arg TrendingPromptsParams) ([]TrendingPromptsRow, error) {
 	rows, err := q.db.Query(ctx, trendingPrompts, arg.Since, arg.RowLimit)
 	if err != nil {

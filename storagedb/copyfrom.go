@@ -41,6 +41,7 @@ func (r iteratorForCopyGenerationErrors) Err() error {
 	return nil
 }
 
+// No index is read: a transfer writes whole rows as CopyPrompts does.
 func (q *Queries) CopyGenerationErrors(ctx context.Context, arg []CopyGenerationErrorsParams) (int64, error) {
 	return q.db.CopyFrom(ctx, []string{"generation_errors"}, []string{"generation_id", "attempt", "worker", "error", "failed_at"}, &iteratorForCopyGenerationErrors{rows: arg})
 }
@@ -100,7 +101,7 @@ func (r iteratorForCopyGenerations) Err() error {
 	return nil
 }
 
-// Whole rows, likewise.
+// No index is read: a transfer writes whole generations as InsertGenerations does.
 func (q *Queries) CopyGenerations(ctx context.Context, arg []CopyGenerationsParams) (int64, error) {
 	return q.db.CopyFrom(ctx, []string{"generations"}, []string{"id", "prompt", "model_name", "model_version", "duration_seconds", "sample_rate", "channels", "file_path", "file_size_bytes", "status", "created_at", "completed_at", "generation_time_seconds", "error_message", "metadata", "prompt_id", "priority", "scheduled_at", "started_at", "attempt", "max_attempts", "worker", "lease_expires_at", "batch_id", "progress_step", "progress_fraction", "cancel_requested_at", "favorite"}, &iteratorForCopyGenerations{rows: arg})
 }
@@ -137,7 +138,7 @@ func (r iteratorForCopyPrompts) Err() error {
 	return nil
 }
 
-// With the IDs that they have. The engines' counters of IDs do not all follow: see SkipPromptIDs.
+// No index is read. The rows keep their IDs, which PostgreSQL's sequence does not follow: see SkipPromptIDs.
 func (q *Queries) CopyPrompts(ctx context.Context, arg []CopyPromptsParams) (int64, error) {
 	return q.db.CopyFrom(ctx, []string{"prompts"}, []string{"id", "text", "used_count", "first_used_at", "last_used_at"}, &iteratorForCopyPrompts{rows: arg})
 }
@@ -185,8 +186,9 @@ func (r iteratorForInsertGenerations) Err() error {
 	return nil
 }
 
-// What a creation gives, by the engine's bulk path: COPY on PostgreSQL, inserts of many rows each on SQLite. Columns that have
-// their defaults cost as much to send and to bind as others.
+// No index is read: the rows go in by COPY on PostgreSQL, and by INSERTs of many rows each on SQLite.
+//
+// It names only the columns that a creation sets. Sending and binding a default costs as much as any other value.
 func (q *Queries) InsertGenerations(ctx context.Context, arg []InsertGenerationsParams) (int64, error) {
 	return q.db.CopyFrom(ctx, []string{"generations"}, []string{"id", "prompt", "model_name", "model_version", "duration_seconds", "sample_rate", "channels", "file_path", "status", "created_at", "metadata", "prompt_id", "priority", "scheduled_at", "max_attempts", "batch_id"}, &iteratorForInsertGenerations{rows: arg})
 }

@@ -13,7 +13,9 @@ import (
 const averageGenerationTime = `-- name: AverageGenerationTime :one
 SELECT CAST(COALESCE(avg(recent.generation_time_seconds), 0) AS DOUBLE PRECISION) AS average
 FROM (
-	SELECT CASE WHEN g.generation_time_seconds < 1e15 THEN g.generation_time_seconds ELSE 1e15 END AS generation_time_seconds, g.status
+	SELECT
+		CASE WHEN g.generation_time_seconds < 1e15 THEN g.generation_time_seconds ELSE 1e15 END AS generation_time_seconds,
+		g.status
 	FROM generations AS g
 	WHERE g.completed_at >= $1 AND g.generation_time_seconds IS NOT NULL
 	ORDER BY g.completed_at DESC
@@ -22,9 +24,11 @@ FROM (
 WHERE recent.status = 'completed'
 `
 
-// One range of idx_generations_completed_at, as long as there are completions in it, whatever is before. The order, and a
-// limit that is none, are for SQLite: it takes any range for a quarter of the table, and would rather read all. What
-// nobody can have measured is cut to 1e15 seconds, since PostgreSQL has no sum of two that are near infinity. 0: none.
+// Index: idx_generations_completed_at (index-only), from since on. It returns 0 if nothing was completed since.
+//
+// The cost grows with what ended in that range, not with history. The inner ORDER BY and LIMIT change no result. They
+// keep SQLite on that range: it estimates any range as a quarter of the table, and would rather read all of it.
+// Times are capped at 1e15 seconds, because PostgreSQL cannot add two that are near infinity.
 func (q *Queries) AverageGenerationTime(ctx context.Context, since *time.Time) (float64, error) {
 	row := q.db.QueryRow(ctx, averageGenerationTime, since)
 	var average float64
@@ -35,9 +39,18 @@ func (q *Queries) AverageGenerationTime(ctx context.Context, since *time.Time) (
 const countsAndTruth = `-- name: CountsAndTruth :many
 SELECT
 	names.name,
-	CAST(COALESCE((SELECT sum(c.value) FROM generation_counters AS c WHERE c.name = names.name), 0) AS BIGINT) AS kept,
+	CAST(COALESCE((
+		SELECT sum(c.value) FROM generation_counters AS c WHERE c.name = names.name
+	), 0) AS BIGINT) AS kept,
 	CAST(COALESCE(truth.rows, 0) AS BIGINT) AS there
-FROM (SELECT 'pending' AS name UNION SELECT 'processing' UNION SELECT 'completed' UNION SELECT 'failed' UNION SELECT 'cancelled' UNION SELECT 'prompts') AS names
+FROM (
+	SELECT 'pending' AS name
+	UNION SELECT 'processing'
+	UNION SELECT 'completed'
+	UNION SELECT 'failed'
+	UNION SELECT 'cancelled'
+	UNION SELECT 'prompts'
+) AS names
 LEFT JOIN (
 	SELECT status AS name, count(*) AS rows FROM generations GROUP BY status
 	UNION ALL
@@ -52,7 +65,9 @@ type CountsAndTruthRow struct {
 	There int64  `json:"there"`
 }
 
-// What the schema keeps, and what there is, of one moment. It reads all generations and prompts.
+// Full scan of generations and prompts, to count them.
+//
+// For each counter it returns what the triggers have kept and how many rows there are, both of one moment.
 func (q *Queries) CountsAndTruth(ctx context.Context) ([]CountsAndTruthRow, error) {
 	rows, err := q.db.Query(ctx, countsAndTruth)
 	if err != nil {
@@ -77,7 +92,7 @@ const oldestPending = `-- name: OldestPending :many
 SELECT created_at FROM generations WHERE status = 'pending' ORDER BY created_at LIMIT 1
 `
 
-// None, or one: the first entry of its range of idx_generations_status.
+// Index: idx_generations_status, its first pending entry. It returns one row, or none if nothing is pending.
 func (q *Queries) OldestPending(ctx context.Context) ([]time.Time, error) {
 	rows, err := q.db.Query(ctx, oldestPending)
 	if err != nil {
@@ -118,8 +133,10 @@ type StatsRow struct {
 	TotalPrompts          int64 `json:"total_prompts"`
 }
 
-// One statement, so that the numbers belong to one moment. The schema keeps them, so all cost as many rows as there are:
-// one for each on SQLite, on PostgreSQL the changes that have not been folded yet.
+// Full scan of generation_counters, which is short: one row for each count on SQLite, the changes that are not folded
+// yet on PostgreSQL.
+//
+// Triggers keep the counts, so the cost does not grow with the number of generations. All counts are of one moment.
 func (q *Queries) Stats(ctx context.Context) (StatsRow, error) {
 	row := q.db.QueryRow(ctx, stats)
 	var i StatsRow

@@ -1,8 +1,12 @@
-// Package storagedb is the typed Go that sqlc makes of db/queries, with the few types that the columns mean.
+// Package storagedb has the rows of the database, the types of their columns, and the queries in Go.
 //
-// Package store is the one to import: it adds transactions, validation and errors. This package is for those who run
-// their own queries beside the store's, on the DBTX of a store or of a transaction.
+// Import package store instead: it adds transactions, validation and errors. This package is for programs that run the
+// generated queries themselves, on the [DBTX] of a store or of a transaction. These queries check no parameters.
 //
-// Its subpackages pgdb and sqlitedb hold the queries that only one engine has. Their rows have the same fields as the
-// rows here, so that storagedb.Generation(row) converts them, and stops compiling as soon as the schemas differ.
+// sqlc generates the rows and the queries from db/migrations and db/queries, which have the SQL. A query is a method of
+// [Queries], and its doc begins with the index that serves it. A struct named Params has the parameters of the query of
+// that name, a struct named Row its result. A query that returns one row returns pgx.ErrNoRows if there is none.
+//
+// The subpackages pgdb and sqlitedb have the queries that only one engine has. Their rows have the same fields as the
+// rows here. storagedb.Generation(row) converts one, and stops compiling if the schemas differ.
 package storagedb

@@ -28,6 +28,7 @@ type CountPlacesOfBatchParams struct {
 	AtMost      int64      `json:"at_most"`
 }
 
+// Index: idx_generations_batch_id.
 func (q *Queries) CountPlacesOfBatch(ctx context.Context, arg CountPlacesOfBatchParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countPlacesOfBatch,
 		arg.BatchID,
@@ -55,6 +56,7 @@ type CountPlacesOfFavoritesParams struct {
 	AtMost      int64     `json:"at_most"`
 }
 
+// Index: idx_generations_favorite.
 func (q *Queries) CountPlacesOfFavorites(ctx context.Context, arg CountPlacesOfFavoritesParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countPlacesOfFavorites, arg.CreatedFrom, arg.CreatedTo, arg.AtMost)
 	var count int64
@@ -78,6 +80,7 @@ type CountPlacesOfModelParams struct {
 	AtMost      int64     `json:"at_most"`
 }
 
+// Index: idx_generations_model_name (index-only).
 func (q *Queries) CountPlacesOfModel(ctx context.Context, arg CountPlacesOfModelParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countPlacesOfModel,
 		arg.ModelName,
@@ -106,6 +109,7 @@ type CountPlacesOfStatusParams struct {
 	AtMost      int64     `json:"at_most"`
 }
 
+// Index: idx_generations_status (index-only).
 func (q *Queries) CountPlacesOfStatus(ctx context.Context, arg CountPlacesOfStatusParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countPlacesOfStatus,
 		arg.Status,
@@ -135,6 +139,7 @@ type CountPlacesOfStatusAndModelParams struct {
 	AtMost      int64     `json:"at_most"`
 }
 
+// Index: idx_generations_status_model_name (index-only).
 func (q *Queries) CountPlacesOfStatusAndModel(ctx context.Context, arg CountPlacesOfStatusAndModelParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countPlacesOfStatusAndModel,
 		arg.Status,
@@ -149,7 +154,6 @@ func (q *Queries) CountPlacesOfStatusAndModel(ctx context.Context, arg CountPlac
 }
 
 const newestPlaces = `-- name: NewestPlaces :many
-
 SELECT id, created_at FROM generations
 WHERE created_at <= $1 AND (created_at < $1 OR id < $2)
 	AND created_at >= $3 AND (created_at > $3 OR id > $4)
@@ -170,11 +174,12 @@ type NewestPlacesRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Lists by metadata and words are made in two steps, by [operations.find]: where to look, which are these queries and those
-// of find.sql in sqlite and postgres, and what is there, which is ListFound. Of each filter the store can ask how many it lets
-// pass, at most, and for their places in the order of the list, so many at a time. It counts in the order of an index, so that
-// none is passed over for a look at the whole table.
-// Served by idx_generations_created_at.
+// Index: idx_generations_created_at (backward, index-only).
+//
+// A list by metadata or words takes two steps. First, a query of this file, or of find.sql in db/queries/postgres and
+// db/queries/sqlite, returns the places of rows that pass one filter. A place is a keyset position: created_at and id.
+// Then ListFound reads the rows at these places and checks all filters. To choose the filter, the store counts the rows
+// that pass each, up to at_most. The counts are in the order of the index, so that no engine scans the table instead.
 func (q *Queries) NewestPlaces(ctx context.Context, arg NewestPlacesParams) ([]NewestPlacesRow, error) {
 	rows, err := q.db.Query(ctx, newestPlaces,
 		arg.BeforeCreatedAt,
@@ -224,7 +229,7 @@ type NewestPlacesOfBatchRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Served by idx_generations_batch_id, and sorted: a batch is small.
+// Index: idx_generations_batch_id, then a sort: a batch is small.
 func (q *Queries) NewestPlacesOfBatch(ctx context.Context, arg NewestPlacesOfBatchParams) ([]NewestPlacesOfBatchRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesOfBatch,
 		arg.BatchID,
@@ -274,7 +279,7 @@ type NewestPlacesOfFavoritesRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Served by idx_generations_favorite.
+// Index: idx_generations_favorite (backward scan).
 func (q *Queries) NewestPlacesOfFavorites(ctx context.Context, arg NewestPlacesOfFavoritesParams) ([]NewestPlacesOfFavoritesRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesOfFavorites,
 		arg.BeforeCreatedAt,
@@ -324,7 +329,7 @@ type NewestPlacesOfModelRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Served by idx_generations_model_name.
+// Index: idx_generations_model_name (backward, index-only).
 func (q *Queries) NewestPlacesOfModel(ctx context.Context, arg NewestPlacesOfModelParams) ([]NewestPlacesOfModelRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesOfModel,
 		arg.ModelName,
@@ -375,7 +380,7 @@ type NewestPlacesOfStatusRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Served by idx_generations_status.
+// Index: idx_generations_status (backward, index-only).
 func (q *Queries) NewestPlacesOfStatus(ctx context.Context, arg NewestPlacesOfStatusParams) ([]NewestPlacesOfStatusRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesOfStatus,
 		arg.Status,
@@ -427,7 +432,7 @@ type NewestPlacesOfStatusAndModelRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Served by idx_generations_status_model_name.
+// Index: idx_generations_status_model_name (backward, index-only).
 func (q *Queries) NewestPlacesOfStatusAndModel(ctx context.Context, arg NewestPlacesOfStatusAndModelParams) ([]NewestPlacesOfStatusAndModelRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesOfStatusAndModel,
 		arg.Status,
@@ -477,7 +482,7 @@ type OldestPlacesRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// The same, the other way round.
+// Index: idx_generations_created_at (index-only).
 func (q *Queries) OldestPlaces(ctx context.Context, arg OldestPlacesParams) ([]OldestPlacesRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlaces,
 		arg.BeforeCreatedAt,
@@ -527,7 +532,7 @@ type OldestPlacesOfBatchRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// The same, the other way round.
+// Index: idx_generations_batch_id, then a sort: a batch is small.
 func (q *Queries) OldestPlacesOfBatch(ctx context.Context, arg OldestPlacesOfBatchParams) ([]OldestPlacesOfBatchRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesOfBatch,
 		arg.BatchID,
@@ -577,7 +582,7 @@ type OldestPlacesOfFavoritesRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// The same, the other way round.
+// Index: idx_generations_favorite.
 func (q *Queries) OldestPlacesOfFavorites(ctx context.Context, arg OldestPlacesOfFavoritesParams) ([]OldestPlacesOfFavoritesRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesOfFavorites,
 		arg.BeforeCreatedAt,
@@ -627,7 +632,7 @@ type OldestPlacesOfModelRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// The same, the other way round.
+// Index: idx_generations_model_name (index-only).
 func (q *Queries) OldestPlacesOfModel(ctx context.Context, arg OldestPlacesOfModelParams) ([]OldestPlacesOfModelRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesOfModel,
 		arg.ModelName,
@@ -678,7 +683,7 @@ type OldestPlacesOfStatusRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// The same, the other way round.
+// Index: idx_generations_status (index-only).
 func (q *Queries) OldestPlacesOfStatus(ctx context.Context, arg OldestPlacesOfStatusParams) ([]OldestPlacesOfStatusRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesOfStatus,
 		arg.Status,
@@ -730,7 +735,7 @@ type OldestPlacesOfStatusAndModelRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// The same, the other way round.
+// Index: idx_generations_status_model_name (index-only).
 func (q *Queries) OldestPlacesOfStatusAndModel(ctx context.Context, arg OldestPlacesOfStatusAndModelParams) ([]OldestPlacesOfStatusAndModelRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesOfStatusAndModel,
 		arg.Status,

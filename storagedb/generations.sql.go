@@ -47,6 +47,7 @@ const deleteGeneration = `-- name: DeleteGeneration :execrows
 DELETE FROM generations WHERE id = $1
 `
 
+// Primary key of generations. The foreign key deletes the errors, by the primary key of generation_errors.
 func (q *Queries) DeleteGeneration(ctx context.Context, id uuid.UUID) (int64, error) {
 	result, err := q.db.Exec(ctx, deleteGeneration, id)
 	if err != nil {
@@ -77,7 +78,10 @@ type FinishGenerationParams struct {
 	ID               uuid.UUID  `json:"id"`
 }
 
-// To completed, failed or cancelled.
+// Primary key of generations.
+//
+// The status becomes completed, failed or cancelled. If progress_step or progress_fraction is NULL, the present one
+// stays.
 func (q *Queries) FinishGeneration(ctx context.Context, arg FinishGenerationParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, finishGeneration,
 		arg.Status,
@@ -125,6 +129,7 @@ const getGeneration = `-- name: GetGeneration :one
 SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations WHERE id = $1
 `
 
+// Primary key of generations.
 func (q *Queries) GetGeneration(ctx context.Context, id uuid.UUID) (Generation, error) {
 	row := q.db.QueryRow(ctx, getGeneration, id)
 	var i Generation
@@ -201,7 +206,7 @@ type ListFavoritesParams struct {
 	RowLimit        int64     `json:"row_limit"`
 }
 
-// Served by idx_generations_favorite, backwards.
+// Index: idx_generations_favorite (backward scan).
 func (q *Queries) ListFavorites(ctx context.Context, arg ListFavoritesParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listFavorites,
 		arg.BeforeCreatedAt,
@@ -260,7 +265,6 @@ func (q *Queries) ListFavorites(ctx context.Context, arg ListFavoritesParams) ([
 }
 
 const listGenerations = `-- name: ListGenerations :many
-
 SELECT id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite FROM generations
 WHERE created_at <= $1 AND (created_at < $1 OR id < $2)
 	AND created_at >= $3
@@ -276,14 +280,16 @@ type ListGenerationsParams struct {
 	RowLimit        int64     `json:"row_limit"`
 }
 
-// The lists. Each driver, what leads an index, has a query for newest first and one for oldest first; the other filters
-// are conditions on the rows that the index gives, and an empty one lets all pass: COALESCE(NULL, status) is the status
-// itself, and each favorite is >= FALSE. A condition on the driving column that a parameter switches off would give up the index on both engines.
+// Index: idx_generations_created_at (backward scan).
 //
-// A keyset page: the cursor names the last row already seen, or the end of time and the highest ID. The row comparison is
-// spelled out because sqlc takes both parameters of a row value for the first column's type; the engines read it as one
-// range of the index all the same. The other end of the time range is an end of the same index range.
-// Served by idx_generations_created_at, backwards.
+// The queries that list generations have one shape. Each is led by one index, and has a twin for the opposite order.
+// The filter that leads the index is a condition that no parameter switches off: neither engine could use the index
+// then. The other filters are conditions on the rows that the index returns. An empty one lets all rows pass:
+// COALESCE(NULL, status) is the status itself, and every favorite is >= FALSE.
+//
+// A page is a keyset page. The cursor is the last row of the previous page, or the end of time and the highest ID. The
+// row comparison is spelled out, because sqlc gives both parameters of a row value the type of the first column. The
+// engines still read one range of the index, and created_from is its other end.
 func (q *Queries) ListGenerations(ctx context.Context, arg ListGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listGenerations,
 		arg.BeforeCreatedAt,
@@ -363,7 +369,7 @@ type ListGenerationsByBatchParams struct {
 	RowLimit        int64      `json:"row_limit"`
 }
 
-// Served by idx_generations_batch_id, and sorted: a batch is small.
+// Index: idx_generations_batch_id, then a sort: a batch is small.
 func (q *Queries) ListGenerationsByBatch(ctx context.Context, arg ListGenerationsByBatchParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listGenerationsByBatch,
 		arg.BatchID,
@@ -441,7 +447,7 @@ type ListGenerationsByModelParams struct {
 	RowLimit        int64     `json:"row_limit"`
 }
 
-// Served by idx_generations_model_name, backwards.
+// Index: idx_generations_model_name (backward scan).
 func (q *Queries) ListGenerationsByModel(ctx context.Context, arg ListGenerationsByModelParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listGenerationsByModel,
 		arg.ModelName,
@@ -516,7 +522,7 @@ type ListGenerationsByStatusParams struct {
 	RowLimit        int64     `json:"row_limit"`
 }
 
-// Served by idx_generations_status, backwards.
+// Index: idx_generations_status (backward scan).
 func (q *Queries) ListGenerationsByStatus(ctx context.Context, arg ListGenerationsByStatusParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listGenerationsByStatus,
 		arg.Status,
@@ -592,9 +598,9 @@ type ListGenerationsByStatusAndModelParams struct {
 	RowLimit        int64     `json:"row_limit"`
 }
 
-// Served by idx_generations_status_model_name, backwards.
-// With the index of one of the two alone, the failures of a common model or the successes of a new one would mean
-// passing over most of the table.
+// Index: idx_generations_status_model_name (backward scan).
+//
+// With an index on only one of the two, the failures of a common model would mean reading most of the table.
 func (q *Queries) ListGenerationsByStatusAndModel(ctx context.Context, arg ListGenerationsByStatusAndModelParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listGenerationsByStatusAndModel,
 		arg.Status,
@@ -673,6 +679,7 @@ type ListOldestFavoritesParams struct {
 	RowLimit       int64     `json:"row_limit"`
 }
 
+// Index: idx_generations_favorite.
 func (q *Queries) ListOldestFavorites(ctx context.Context, arg ListOldestFavoritesParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listOldestFavorites,
 		arg.AfterCreatedAt,
@@ -746,6 +753,7 @@ type ListOldestGenerationsParams struct {
 	RowLimit       int64     `json:"row_limit"`
 }
 
+// Index: idx_generations_created_at.
 func (q *Queries) ListOldestGenerations(ctx context.Context, arg ListOldestGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listOldestGenerations,
 		arg.AfterCreatedAt,
@@ -825,6 +833,7 @@ type ListOldestGenerationsByBatchParams struct {
 	RowLimit       int64      `json:"row_limit"`
 }
 
+// Index: idx_generations_batch_id, then a sort: a batch is small.
 func (q *Queries) ListOldestGenerationsByBatch(ctx context.Context, arg ListOldestGenerationsByBatchParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listOldestGenerationsByBatch,
 		arg.BatchID,
@@ -902,6 +911,7 @@ type ListOldestGenerationsByModelParams struct {
 	RowLimit       int64     `json:"row_limit"`
 }
 
+// Index: idx_generations_model_name.
 func (q *Queries) ListOldestGenerationsByModel(ctx context.Context, arg ListOldestGenerationsByModelParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listOldestGenerationsByModel,
 		arg.ModelName,
@@ -976,6 +986,7 @@ type ListOldestGenerationsByStatusParams struct {
 	RowLimit       int64     `json:"row_limit"`
 }
 
+// Index: idx_generations_status.
 func (q *Queries) ListOldestGenerationsByStatus(ctx context.Context, arg ListOldestGenerationsByStatusParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listOldestGenerationsByStatus,
 		arg.Status,
@@ -1051,6 +1062,7 @@ type ListOldestGenerationsByStatusAndModelParams struct {
 	RowLimit       int64     `json:"row_limit"`
 }
 
+// Index: idx_generations_status_model_name.
 func (q *Queries) ListOldestGenerationsByStatusAndModel(ctx context.Context, arg ListOldestGenerationsByStatusAndModelParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listOldestGenerationsByStatusAndModel,
 		arg.Status,
@@ -1114,9 +1126,11 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST($1 AS BIGINT)
 `
 
-// ListGenerations without a cursor, a time range and an offset: the page that is asked for most. PostgreSQL plans a list at
-// each call, since it takes the plan for any parameters to be dearer, and conditions that are true of all rows are most of
-// what there is to plan.
+// Index: idx_generations_created_at (backward scan).
+//
+// It is ListGenerations without a cursor, a time range and an offset, for the page that is asked for most. PostgreSQL
+// plans a list at each call, because it estimates the generic plan to cost more. Conditions that hold for all rows
+// would take most of that planning.
 func (q *Queries) NewestGenerations(ctx context.Context, rowLimit int64) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, newestGenerations, rowLimit)
 	if err != nil {
@@ -1173,8 +1187,10 @@ ORDER BY priority, scheduled_at, id
 LIMIT CAST($1 AS BIGINT)
 `
 
-// The order in which they will be claimed. Served by idx_generations_pending, which holds pending rows alone: the
-// status must be a literal for the engines to see that the partial index applies.
+// Index: idx_generations_pending.
+//
+// The rows come in the order in which they will be claimed. The status is a literal, so that the engines see that the
+// partial index applies.
 func (q *Queries) PendingGenerations(ctx context.Context, rowLimit int64) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, pendingGenerations, rowLimit)
 	if err != nil {
@@ -1245,7 +1261,10 @@ type RequeueGenerationParams struct {
 	ID           uuid.UUID `json:"id"`
 }
 
-// Back to pending, which means to the end of the queue.
+// Primary key of generations.
+//
+// The generation becomes pending again. The store passes the present time as scheduled_at, so it goes to the end of the
+// queue.
 func (q *Queries) RequeueGeneration(ctx context.Context, arg RequeueGenerationParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, requeueGeneration, arg.ScheduledAt, arg.ErrorMessage, arg.ID)
 	var i Generation
@@ -1291,6 +1310,7 @@ type SetFavoriteParams struct {
 	ID       uuid.UUID `json:"id"`
 }
 
+// Primary key of generations.
 func (q *Queries) SetFavorite(ctx context.Context, arg SetFavoriteParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, setFavorite, arg.Favorite, arg.ID)
 	var i Generation
@@ -1345,8 +1365,10 @@ type StartGenerationParams struct {
 	ID           uuid.UUID  `json:"id"`
 }
 
-// The status is checked and set in one statement, here and in the two that follow: of two callers who race, one
-// changes no row. Whoever sets a status by hand ends a claim: the lease goes, and with it the fence.
+// Primary key of generations.
+//
+// This statement and the next two check the status and set it at once: of two callers who race, one changes no row.
+// They set a status by hand, which ends a claim. With the lease gone, calls under the claim change nothing.
 func (q *Queries) StartGeneration(ctx context.Context, arg StartGenerationParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, startGeneration, arg.StartedAt, arg.ErrorMessage, arg.ID)
 	var i Generation

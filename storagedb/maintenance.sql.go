@@ -23,7 +23,8 @@ type ErrorsWithoutGenerationRow struct {
 	Errors       int64     `json:"errors"`
 }
 
-// The same, by the primary keys.
+// Full scan of generation_errors, because such rows may be anywhere. SQLite scans its primary key and probes that of
+// generations for each entry. PostgreSQL joins the tables.
 func (q *Queries) ErrorsWithoutGeneration(ctx context.Context) ([]ErrorsWithoutGenerationRow, error) {
 	rows, err := q.db.Query(ctx, errorsWithoutGeneration)
 	if err != nil {
@@ -55,7 +56,10 @@ type ExpiredLeasesRow struct {
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`
 }
 
-// What is processing is as much as there are workers, so idx_generations_status serves this, as RescueGenerations.
+// Index: idx_generations_status or idx_generations_status_model_name, all that is processing.
+//
+// Only as many are processing as workers hold claims. An index on lease_expires_at would have to be kept at each extension of a
+// lease.
 func (q *Queries) ExpiredLeases(ctx context.Context, expiredBefore *time.Time) ([]ExpiredLeasesRow, error) {
 	rows, err := q.db.Query(ctx, expiredLeases, expiredBefore)
 	if err != nil {
@@ -90,8 +94,9 @@ type FilePathsRow struct {
 	FilePath string    `json:"file_path"`
 }
 
-// A page in the order of the primary key, from an ID on, not behind it, since the lowest of all UUIDs may be one. There is no index
-// on file_path, for which each creation would pay.
+// Primary key of generations, a page from from_id on. The range includes from_id: the lowest UUID may be an ID.
+//
+// There is no index on file_path, because each creation would pay for it.
 func (q *Queries) FilePaths(ctx context.Context, arg FilePathsParams) ([]FilePathsRow, error) {
 	rows, err := q.db.Query(ctx, filePaths, arg.FromID, arg.RowLimit)
 	if err != nil {
@@ -136,7 +141,7 @@ type GenerationsToCheckRow struct {
 	OtherPrompt   bool      `json:"other_prompt"`
 }
 
-// A page in the order of the primary key, from an ID on.
+// Primary key of generations, a page from from_id on, then the primary key of prompts.
 func (q *Queries) GenerationsToCheck(ctx context.Context, arg GenerationsToCheckParams) ([]GenerationsToCheckRow, error) {
 	rows, err := q.db.Query(ctx, generationsToCheck, arg.FromID, arg.RowLimit)
 	if err != nil {
@@ -174,8 +179,10 @@ type GenerationsWithoutPromptRow struct {
 	PromptID int64     `json:"prompt_id"`
 }
 
-// There are none, unless somebody has deleted prompts on SQLite with foreign keys switched off, as its shell has them. All entries
-// of idx_generations_prompt_id, and for each a probe of the primary key of prompts; PostgreSQL joins the tables.
+// Full scan of generations, because such rows may be anywhere. SQLite scans idx_generations_prompt_id and probes the
+// primary key of prompts for each entry. PostgreSQL joins the tables.
+//
+// There are none, unless somebody deleted prompts on SQLite with foreign keys off, as SQLite's shell has them.
 func (q *Queries) GenerationsWithoutPrompt(ctx context.Context) ([]GenerationsWithoutPromptRow, error) {
 	rows, err := q.db.Query(ctx, generationsWithoutPrompt)
 	if err != nil {
@@ -217,8 +224,9 @@ type PromptUsesRow struct {
 	Generations int64     `json:"generations"`
 }
 
-// A page in the order of the primary key, and how many generations use each: one range of idx_generations_prompt_id for each
-// prompt. Both of one moment, so that a use that is being counted is in both numbers, or in none.
+// Primary key of prompts, a page after after_id. Index for each prompt's count: idx_generations_prompt_id (index-only).
+//
+// used_count and the count are of one moment. A concurrent use is in both, or in neither.
 func (q *Queries) PromptUses(ctx context.Context, arg PromptUsesParams) ([]PromptUsesRow, error) {
 	rows, err := q.db.Query(ctx, promptUses, arg.AfterID, arg.RowLimit)
 	if err != nil {
@@ -245,7 +253,6 @@ func (q *Queries) PromptUses(ctx context.Context, arg PromptUsesParams) ([]Promp
 }
 
 const prunableGenerations = `-- name: PrunableGenerations :many
-
 SELECT id, created_at, prompt_id, file_path FROM generations
 WHERE status = $1
 	AND created_at >= $2 AND (created_at > $2 OR id > $3)
@@ -273,11 +280,13 @@ type PrunableGenerationsRow struct {
 	FilePath  string    `json:"file_path"`
 }
 
-// What Prune, Check and Repair read and write. They look at all there is, in pages by keyset: no statement here holds a lock or
-// a snapshot for longer than a page takes, but for the counts and the foreign keys, which only make sense of one moment.
-// Where something ended, by idx_generations_status from the last row seen, so that what is kept is passed over once. What ended
-// before a time was created before it. A row of the Python service may be finished and not say when; then it is as old as it
-// was created.
+// Index: idx_generations_status, from the last row seen on. Rows that are kept are therefore read once.
+//
+// What ended before a time was created before it, so created_before bounds the range. The Python service left finished
+// rows without completed_at. Their age counts from created_at.
+//
+// Prune, Check and Repair read all rows, in keyset pages. None of their statements holds a lock or a snapshot for
+// longer than a page takes. Counts and foreign keys are the exception: they must be checked as of one moment.
 func (q *Queries) PrunableGenerations(ctx context.Context, arg PrunableGenerationsParams) ([]PrunableGenerationsRow, error) {
 	rows, err := q.db.Query(ctx, prunableGenerations,
 		arg.Status,
@@ -316,7 +325,9 @@ UPDATE prompts SET used_count = (SELECT count(*) FROM generations AS g WHERE g.p
 WHERE prompts.id = $1 AND used_count < (SELECT count(*) FROM generations AS u WHERE u.prompt_id = prompts.id)
 `
 
-// Never lower: a count is history, which deleting generations does not change.
+// Primary key of prompts. Index for the count: idx_generations_prompt_id (index-only).
+//
+// It never lowers used_count, which includes uses whose generation was deleted.
 func (q *Queries) RaiseUsedCount(ctx context.Context, id int64) (int64, error) {
 	result, err := q.db.Exec(ctx, raiseUsedCount, id)
 	if err != nil {

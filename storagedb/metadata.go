@@ -9,35 +9,37 @@ import (
 	"unicode/utf8"
 )
 
-// Limits on metadata, the same on both engines.
+// The limits of metadata, the same on both engines.
 const (
-	// MaxMetadataBytes is how long metadata may be as given: 1 MiB.
+	// MaxMetadataBytes is the length of metadata that a caller may pass, in bytes: 1 MiB.
 	MaxMetadataBytes = 1 << 20
-	// MaxStoredMetadataBytes is how long metadata may grow by merging: 16 MiB.
+	// MaxStoredMetadataBytes is the length to which merges may let metadata grow, in bytes: 16 MiB.
 	MaxStoredMetadataBytes = 16 << 20
-	// MaxMetadataDepth is how deep objects and arrays may nest.
+	// MaxMetadataDepth is the number of levels to which objects and arrays may nest. The outer object is one.
 	MaxMetadataDepth = 128
-	// MaxMetadataExponent is the largest exponent of a number, positive or negative.
+	// MaxMetadataExponent is the largest absolute value of the exponent of a number.
 	MaxMetadataExponent = 1000
 
-	// What PostgreSQL's numeric type holds, which JSONB numbers are: digits before and after the decimal point.
-	// https://www.postgresql.org/docs/current/datatype-numeric.html
+	// The digits before and after the decimal point that PostgreSQL's numeric type holds. Numbers of JSONB are of that
+	// type. https://www.postgresql.org/docs/current/datatype-numeric.html
 	maxIntegerDigits  = 131072
 	maxFractionDigits = 16383
 )
 
-// Metadata is a JSON object, as text. The zero value is the empty object.
+// Metadata is a JSON object, as text. The zero value is the empty object. Make one by [NewMetadata], and read it by
+// [DecodeMetadata].
 //
-// What comes back from the database is equal to what was given as JSON, numbers to their last digit. It need not be the
-// same text: of duplicate keys the last one is kept, and PostgreSQL's JSONB reorders keys and writes 1e5 as 100000.
+// What the database returns is equal as JSON to what was stored, numbers to their last digit. The text may differ. Of
+// duplicate keys only the last is stored. PostgreSQL's JSONB reorders keys, and writes 1e5 as 100000.
 //
-// The store refuses, as a *ValidationError for "metadata", what is not a JSON object and what one of the engines could
-// not hold: see the limits above, and NUL characters and lone surrogates in strings.
+// The store refuses metadata that is not a JSON object, or that one of the engines could not hold. Besides the limits
+// above, this concerns NUL characters and lone surrogates in strings. The error is a [*ValidationError] for the field
+// "metadata".
 type Metadata json.RawMessage
 
-// NewMetadata makes metadata of anything that encoding/json encodes as an object: a map, a struct, a [MusicMetadata].
-// nil and a nil map make the empty object, as metadata=None did in Python. It returns a *ValidationError where v is
-// something else, or where the store would refuse it.
+// NewMetadata returns v as metadata. v is anything that encoding/json encodes as an object: a map, a struct, a
+// [MusicMetadata]. nil and a nil map are the empty object, as metadata=None was in Python. It returns a
+// [*ValidationError] if v is not a JSON object, or if the store would refuse it.
 func NewMetadata(v any) (Metadata, error) {
 	isMusic := false
 	switch given := v.(type) {
@@ -63,15 +65,17 @@ func NewMetadata(v any) (Metadata, error) {
 	return Metadata(text).Canonical()
 }
 
-// DecodeMetadata decodes m into a new T, as encoding/json decodes. Metadata{} decodes like {}.
+// DecodeMetadata decodes m into a new T, such as a [MusicMetadata], as encoding/json does. The zero Metadata decodes as
+// {}. It returns an error if a value of m does not fit T.
 func DecodeMetadata[T any](m Metadata) (T, error) {
 	var v T
 	err := m.Decode(&v)
 	return v, err
 }
 
-// Decode decodes m into what v points to, as encoding/json decodes: into an any, numbers become float64. Decode into
-// json.Number or json.RawMessage fields to keep all digits of a large one.
+// Decode decodes m into the value that v points to, as encoding/json does. In an any, numbers become float64. To keep
+// all digits of a large number, decode it into a json.Number or a json.RawMessage. It returns an error if a value of m
+// does not fit.
 func (m Metadata) Decode(v any) error {
 	if err := json.Unmarshal(m.text(), v); err != nil {
 		return fmt.Errorf("decode metadata: %w", err)
@@ -79,9 +83,9 @@ func (m Metadata) Decode(v any) error {
 	return nil
 }
 
-// Merge returns m with patch's top-level keys put over it, as the Python dict.update does: a key of patch replaces that
-// of m whole, nested objects and null included. Neither m nor patch changes. It returns a *ValidationError where one of
-// them is not a JSON object or the result is over MaxStoredMetadataBytes.
+// Merge returns m with the top-level keys of patch, as dict.update does in Python. A value of patch replaces that of m
+// whole, even if both are objects, or if it is null. Neither m nor patch changes. It returns a [*ValidationError] if
+// one of them is not a JSON object, or if the result has more than [MaxStoredMetadataBytes].
 func (m Metadata) Merge(patch Metadata) (Metadata, error) {
 	var merged, over map[string]json.RawMessage
 	if json.Unmarshal(m.text(), &merged) != nil || merged == nil {
@@ -103,25 +107,28 @@ func (m Metadata) Merge(patch Metadata) (Metadata, error) {
 	return text, nil
 }
 
-// String returns the JSON text.
+// String returns the JSON text, and {} for the zero value.
 func (m Metadata) String() string { return string(m.text()) }
 
-// MarshalJSON returns m itself, and {} for the zero value.
+// MarshalJSON returns m itself, and {} for the zero value. It returns no error.
 func (m Metadata) MarshalJSON() ([]byte, error) { return m.text(), nil }
 
-// UnmarshalJSON takes over any JSON value; whether it is an object is checked where it is used.
+// UnmarshalJSON sets m to any JSON value, and leaves it as it is for null. The methods that need an object check for
+// one.
 func (m *Metadata) UnmarshalJSON(text []byte) error {
 	if string(text) == "null" {
-		return nil // by convention of encoding/json a no-op
+		return nil // the convention of encoding/json
 	}
 	*m = bytes.Clone(text)
 	return nil
 }
 
-// Value makes m an argument of a statement, on database/sql as on pgx.
+// Value returns the JSON text as a string, for the arguments of a statement. It implements [driver.Valuer], which pgx
+// calls, too. It returns no error.
 func (m Metadata) Value() (driver.Value, error) { return string(m.text()), nil }
 
-// Scan takes a column's value.
+// Scan sets m to the value of a column: a string, a copy of a []byte, or the zero value for NULL. It returns an error
+// for any other type. It does not check the JSON.
 func (m *Metadata) Scan(value any) error {
 	switch value := value.(type) {
 	case nil:
@@ -136,8 +143,8 @@ func (m *Metadata) Scan(value any) error {
 	return nil
 }
 
-// Canonical returns m as it is stored, without needless white space and with the last one of duplicate keys, or a
-// *ValidationError that says why the store would refuse it.
+// Canonical returns m as the store passes it to the database: without white space between tokens, and with the last of
+// duplicate keys. It returns a [*ValidationError] if the store would refuse m.
 func (m Metadata) Canonical() (Metadata, error) {
 	if len(m) > MaxMetadataBytes {
 		return nil, invalidMetadata(fmt.Sprintf("is over %d bytes", MaxMetadataBytes))
@@ -166,7 +173,8 @@ func (m Metadata) canonical() (Metadata, error) {
 		return nil, err
 	}
 	if len(canonical)+check.expanded > MaxStoredMetadataBytes {
-		return nil, invalidMetadata(fmt.Sprintf("is over %d bytes with its exponents written out, as PostgreSQL does", MaxStoredMetadataBytes))
+		return nil, invalidMetadata(fmt.Sprintf(
+			"is over %d bytes with its exponents written out, as PostgreSQL does", MaxStoredMetadataBytes))
 	}
 	return canonical, nil
 }
@@ -193,7 +201,7 @@ func invalidMetadata(problem string) *ValidationError {
 	return &ValidationError{Field: "metadata", Problem: problem}
 }
 
-// marshal is json.Marshal without the escapes that HTML wants, which would make text grow for nothing.
+// marshal is json.Marshal without the escapes for HTML, which would only make the text longer.
 func marshal(v any) ([]byte, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -204,9 +212,9 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
 }
 
-// replacesInvalidUTF8 tells whether encoding/json put the escape \ufffd in place of bytes that are not UTF-8. It writes
-// a character that is U+FFFD already as itself, so the escape, which is none behind another backslash, comes from
-// nowhere else but a json.RawMessage.
+// replacesInvalidUTF8 reports whether encoding/json wrote the escape \ufffd in place of bytes that are not UTF-8. It
+// writes the character U+FFFD as itself, so only a json.RawMessage may have the escape, too. After another backslash
+// the text is no escape.
 func replacesInvalidUTF8(text []byte) bool {
 	for i := 0; i < len(text); i++ {
 		if text[i] != '\\' {
@@ -215,12 +223,13 @@ func replacesInvalidUTF8(text []byte) bool {
 		if bytes.HasPrefix(text[i:], []byte(`\ufffd`)) {
 			return true
 		}
-		i++ // what is escaped
+		i++ // the escaped character
 	}
 	return false
 }
 
-// dropDuplicateKeys goes the long way round, through maps, which keep the last value of a key; json.Number keeps digits.
+// dropDuplicateKeys decodes text into maps, which keep the last value of a key, and encodes them. json.Number keeps all
+// digits.
 func dropDuplicateKeys(text []byte) (Metadata, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -231,21 +240,22 @@ func dropDuplicateKeys(text []byte) (Metadata, error) {
 	return marshal(object)
 }
 
-// metadataCheck walks over valid JSON once and looks for what encoding/json lets pass but an engine does not hold.
+// metadataCheck reads valid JSON once. It finds what encoding/json allows but an engine cannot hold.
 type metadataCheck struct {
 	text          []byte
 	at            int
 	duplicateKeys bool
-	expanded      int // how many digits PostgreSQL will write in place of exponents
+	expanded      int // the digits that PostgreSQL writes in place of exponents
 }
 
 func (c *metadataCheck) space() {
-	for c.at < len(c.text) && (c.text[c.at] == ' ' || c.text[c.at] == '\t' || c.text[c.at] == '\n' || c.text[c.at] == '\r') {
+	for c.at < len(c.text) &&
+		(c.text[c.at] == ' ' || c.text[c.at] == '\t' || c.text[c.at] == '\n' || c.text[c.at] == '\r') {
 		c.at++
 	}
 }
 
-// value walks over one value and returns what is wrong with it.
+// value reads one value, and returns what is wrong with it, or "".
 func (c *metadataCheck) value(depth int) (problem string) {
 	c.space()
 	switch c.text[c.at] {
@@ -299,7 +309,7 @@ func (c *metadataCheck) container(depth int) (problem string) {
 	}
 }
 
-// string walks over a string and returns what it means.
+// string reads a string, and returns the text that it stands for.
 func (c *metadataCheck) string() (meaning, problem string) {
 	start := c.at
 	escaped := false
@@ -338,9 +348,9 @@ func (c *metadataCheck) string() (meaning, problem string) {
 	return meaning, ""
 }
 
-// codeUnit reads the four digits behind \u and stays on the last.
+// codeUnit reads the four digits after \u, and stays at the last.
 func (c *metadataCheck) codeUnit() uint64 {
-	unit, _ := strconv.ParseUint(string(c.text[c.at+1:c.at+5]), 16, 32) // four hex digits: json.Valid has seen to it
+	unit, _ := strconv.ParseUint(string(c.text[c.at+1:c.at+5]), 16, 32) // json.Valid has checked the digits
 	c.at += 4
 	return unit
 }
@@ -375,7 +385,8 @@ func (c *metadataCheck) number() (problem string) {
 		c.expanded += size
 	}
 	if integer+exponent > maxIntegerDigits || fraction-exponent > maxFractionDigits {
-		return fmt.Sprintf("has a number with more than %d digits before the decimal point or %d behind it", maxIntegerDigits, maxFractionDigits)
+		return fmt.Sprintf("has a number with more than %d digits before the decimal point or %d after it",
+			maxIntegerDigits, maxFractionDigits)
 	}
 	return ""
 }

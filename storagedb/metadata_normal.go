@@ -7,23 +7,25 @@ import (
 	"strconv"
 )
 
-// CanonicalStored is [Metadata.Canonical] for metadata that is in a database, and may have grown to MaxStoredMetadataBytes
-// there.
+// CanonicalStored is [Metadata.Canonical] for metadata from a database, where merges may have let it grow. It allows
+// [MaxStoredMetadataBytes].
 func (m Metadata) CanonicalStored() (Metadata, error) { return m.canonical() }
 
-// AppendNormal appends to buf the one text that stands for m's value, whatever its spelling, and returns the longer buf: the
-// engines spell what is equal in different ways. m must be what Canonical or CanonicalStored returns.
+// AppendNormal appends the normal form of m to buf, and returns the longer buf. Metadata that is equal has the same
+// normal form, whichever engine wrote it. m must come from [Metadata.Canonical] or [Metadata.CanonicalStored].
 //
-// Keys are sorted by their bytes. A number is its digits without zeros at either end, and a power of ten where that is not
-// 0: 1.50 is 15e-1, 100 is 1e2, and -0 is 0. In a string only the quote and the backslash are escaped. So the text need not be
-// valid JSON; it is there to be compared or hashed.
+// The normal form is text to compare or to hash, and need not be valid JSON:
+//   - The keys of an object are sorted by their bytes.
+//   - A number has no zeros at either end of its digits, and a power of ten unless that is 0: 1.50 is 15e-1, 100 is
+//     1e2, and -0 is 0.
+//   - In a string, only the quote and the backslash are escaped.
 func (m Metadata) AppendNormal(buf []byte) []byte {
 	n := normalizer{text: m.text(), out: buf}
 	n.value()
 	return n.out
 }
 
-// normalizer walks over canonical metadata once.
+// normalizer reads canonical metadata once.
 type normalizer struct {
 	text []byte
 	at   int
@@ -63,10 +65,10 @@ func (n *normalizer) array() {
 	n.copy(1)
 }
 
-// normalMember is where a member of an object is in what was written.
+// normalMember is the position of an object's member in the output, and the end of its key.
 type normalMember struct{ from, keyTo, to int }
 
-// object writes the members one after the other as they come, and sorts them where they are not yet.
+// object writes the members in the order of the input, and then sorts them if they are not in order.
 func (n *normalizer) object() {
 	n.copy(1)
 	start := len(n.out)
@@ -132,7 +134,7 @@ func (n *normalizer) string() {
 	n.out = append(n.out, '"')
 }
 
-// number trims text, since it has to be exact and is run for millions of them.
+// number works on the text, because it must be exact, and fast for millions of numbers.
 func (n *normalizer) number() {
 	negative := n.text[n.at] == '-'
 	if negative {
@@ -157,7 +159,7 @@ func (n *normalizer) number() {
 		}
 	}
 	integer = bytes.TrimLeft(integer, "0")
-	if len(integer) == 0 { // the zeros behind the point are at the front then
+	if len(integer) == 0 { // then the zeros after the point lead
 		digits := bytes.TrimLeft(fraction, "0")
 		exponent -= len(fraction)
 		integer, fraction = digits, nil

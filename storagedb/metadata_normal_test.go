@@ -35,16 +35,22 @@ func TestNormalForm(t *testing.T) {
 		{`{"a":"é/"}`, `{"a":"\u00e9\/"}`, `{"a":"\u00E9/"}`},
 		{`{"a":"\ud83c\udfb5"}`, "{\"a\":\"\U0001F3B5\"}"},
 		{`{"a":"\"\\\u005c"}`, `{"a":"\u0022\\\\"}`},
-		{`{"a":[{"c":1,"b":[true,false,null]}]}`, `{"a":[{"b":[true, false ,null],"c":1.0}]}`, `{"a":[{"c":0,"b":[true,false,null],"c":1}]}`},
+		{
+			`{"a":[{"c":1,"b":[true,false,null]}]}`, `{"a":[{"b":[true, false ,null],"c":1.0}]}`,
+			`{"a":[{"c":0,"b":[true,false,null],"c":1}]}`,
+		},
 	} {
 		for _, text := range same[1:] {
 			is.New(t).Equal(normal(t, text), normal(t, same[0]))
 		}
 	}
 	different := []string{
-		`{}`, `{"a":{}}`, `{"a":[]}`, `{"a":null}`, `{"a":0}`, `{"a":1}`, `{"a":-1}`, `{"a":10}`, `{"a":0.1}`, `{"a":"1"}`, `{"a":""}`, `{"a":true}`, `{"a":false}`,
-		`{"a":[1,2]}`, `{"a":[2,1]}`, `{"a":[12]}`, `{"a":["1,2"]}`, `{"a":["1","2"]}`, `{"a":"\""}`, `{"a":"\\"}`, `{"a":"\\\""}`, `{"b":1}`, `{"a":1,"b":1}`,
-		`{"a":12345678901234567890}`, `{"a":12345678901234567891}`, `{"a":[[],[]]}`, `{"a":[[[]]]}`, `{"a":"\n"}`, `{"a":"n"}`, `{"a":"\\n"}`, `{"A":1}`, `{"":1}`,
+		`{}`, `{"a":{}}`, `{"a":[]}`, `{"a":null}`, `{"a":0}`, `{"a":1}`, `{"a":-1}`, `{"a":10}`, `{"a":0.1}`,
+		`{"a":"1"}`, `{"a":""}`, `{"a":true}`, `{"a":false}`,
+		`{"a":[1,2]}`, `{"a":[2,1]}`, `{"a":[12]}`, `{"a":["1,2"]}`, `{"a":["1","2"]}`, `{"a":"\""}`, `{"a":"\\"}`,
+		`{"a":"\\\""}`, `{"b":1}`, `{"a":1,"b":1}`,
+		`{"a":12345678901234567890}`, `{"a":12345678901234567891}`, `{"a":[[],[]]}`, `{"a":[[[]]]}`, `{"a":"\n"}`,
+		`{"a":"n"}`, `{"a":"\\n"}`, `{"A":1}`, `{"":1}`,
 		`{"a":{"b":1},"c":2}`, `{"a":{"b":1,"c":2}}`,
 	}
 	seen := make(map[string]string)
@@ -56,7 +62,7 @@ func TestNormalForm(t *testing.T) {
 	}
 }
 
-// Numbers have the same normal form exactly where they are equal.
+// Two numbers have the same normal form if and only if they are equal.
 func TestNormalFormOfNumbers(t *testing.T) {
 	const few = "0123"
 	digits := func(most int) string {
@@ -93,15 +99,16 @@ func TestNormalFormOfNumbers(t *testing.T) {
 		if back, ok := new(big.Rat).SetString(form); !ok || back.Cmp(value) != 0 {
 			t.Fatalf("%s became %s", number, form)
 		}
-		// The one that has neither a zero at an end of its digits nor a point is unique.
+		// Without a zero at an end of the digits and without a point, the form of a number is unique.
 		mantissa, _, _ := strings.Cut(strings.TrimPrefix(form, "-"), "e")
-		if form != "0" && (strings.HasPrefix(mantissa, "0") || strings.HasSuffix(mantissa, "0") || strings.Contains(mantissa, ".")) {
+		if form != "0" &&
+			(strings.HasPrefix(mantissa, "0") || strings.HasSuffix(mantissa, "0") || strings.Contains(mantissa, ".")) {
 			t.Fatalf("%s became %s", number, form)
 		}
 	}
 }
 
-// What was merged may be longer than what is given.
+// Merged metadata may be longer than metadata that a caller passes.
 func TestCanonicalStored(t *testing.T) {
 	is := is.New(t)
 	text := func(bytes int) storagedb.Metadata {

@@ -18,17 +18,19 @@ func TestNewMetadata(t *testing.T) {
 		Name string  `json:"name"`
 	}
 	for want, given := range map[string]any{
-		`{}`:                          nil,
-		`{"a":1}`:                     map[string]int{"a": 1},
-		`{"bpm":140,"name":"<&>"}`:    tags{140, "<&>"}, // no HTML escapes
-		`{"bpm":140,"genre":"trap"}`:  storagedb.MusicMetadata{BPM: 140, Genre: "trap"},
-		`{"n":12345678901234567890}`:  map[string]any{"n": json.Number("12345678901234567890")},
-		`{"raw":1}`:                   json.RawMessage(` {"raw": 1} `),
-		`{"given":1}`:                 storagedb.Metadata(`{ "given" : 1 }`),
-		"{\"r\":\"\ufffd\"}":          map[string]string{"r": "\ufffd"},
-		`{"escaped":"\ufffd"}`:        json.RawMessage(`{"escaped":"\ufffd"}`),
-		`{"p":"C:\\ufffd"}`:           map[string]string{"p": `C:\ufffd`},
-		`{"note":"\ufffd"}`:           storagedb.MusicMetadata{Extra: map[string]json.RawMessage{"note": json.RawMessage(`"\ufffd"`)}},
+		`{}`:                         nil,
+		`{"a":1}`:                    map[string]int{"a": 1},
+		`{"bpm":140,"name":"<&>"}`:   tags{140, "<&>"}, // no HTML escapes
+		`{"bpm":140,"genre":"trap"}`: storagedb.MusicMetadata{BPM: 140, Genre: "trap"},
+		`{"n":12345678901234567890}`: map[string]any{"n": json.Number("12345678901234567890")},
+		`{"raw":1}`:                  json.RawMessage(` {"raw": 1} `),
+		`{"given":1}`:                storagedb.Metadata(`{ "given" : 1 }`),
+		"{\"r\":\"\ufffd\"}":         map[string]string{"r": "\ufffd"},
+		`{"escaped":"\ufffd"}`:       json.RawMessage(`{"escaped":"\ufffd"}`),
+		`{"p":"C:\\ufffd"}`:          map[string]string{"p": `C:\ufffd`},
+		`{"note":"\ufffd"}`: storagedb.MusicMetadata{
+			Extra: map[string]json.RawMessage{"note": json.RawMessage(`"\ufffd"`)},
+		},
 		`{"k":2}`:                     storagedb.Metadata(`{"k":1,"k":2}`),
 		`{"deep":[{"k":[2]}],"z":[]}`: storagedb.Metadata(`{"deep":[{"k":1,"k":[2]}],"z":[]}`),
 	} {
@@ -42,13 +44,18 @@ func TestNewMetadata(t *testing.T) {
 	if err != nil || string(m) != "{}" {
 		t.Errorf("nil map: got %s, %v", m, err)
 	}
-	for _, bad := range []any{1, "text", []int{1}, true, make(chan int), map[string]string{"a": "\xff"}, map[string]string{"\xff": "a"}, map[string]any{"a": []any{&struct{ B [1]string }{[1]string{"\xff"}}}}, storagedb.MusicMetadata{Instruments: []string{"\xff"}}, cyclicButForJSON(), []byte(`{}`), map[string]string{"a": "\x00"}} {
+	for _, bad := range []any{
+		1, "text", []int{1}, true, make(chan int), []byte(`{}`), cyclicButForJSON(),
+		map[string]string{"a": "\xff"}, map[string]string{"\xff": "a"}, map[string]string{"a": "\x00"},
+		map[string]any{"a": []any{&struct{ B [1]string }{[1]string{"\xff"}}}},
+		storagedb.MusicMetadata{Instruments: []string{"\xff"}},
+	} {
 		_, err := storagedb.NewMetadata(bad)
 		wantInvalidMetadata(t, err)
 	}
 }
 
-// cyclicButForJSON is a value that encoding/json can encode, and that a walk over all fields would never end on.
+// cyclicButForJSON returns a value that encoding/json can encode, but that has a cycle in its fields.
 func cyclicButForJSON() any {
 	type node struct {
 		Parent *node `json:"-"`
@@ -121,7 +128,7 @@ func TestMetadataScan(t *testing.T) {
 	given := []byte(`{"b":1}`)
 	is.NoErr(m.Scan(given))
 	given[2] = 'x'
-	is.Equal(m.String(), `{"b":1}`) // a copy: drivers use their buffer again
+	is.Equal(m.String(), `{"b":1}`) // a copy, because drivers reuse their buffer
 	is.NoErr(m.Scan(nil))
 	is.Equal(m.String(), `{}`)
 	is.True(m.Scan(1) != nil)
@@ -133,7 +140,8 @@ func TestMetadataScan(t *testing.T) {
 func TestMusicMetadataKeepsEverything(t *testing.T) {
 	for _, text := range []string{
 		`{}`,
-		`{"bpm":140,"danceability":0.5,"energy":0,"genre":"hip hop","instruments":["808","hi-hat"],"key":"Cm","tempo":"fast"}`,
+		`{"bpm":140,"danceability":0.5,"energy":0,"genre":"hip hop","instruments":["808","hi-hat"],` +
+			`"key":"Cm","tempo":"fast"}`,
 		`{"bpm":128.5}`,
 		`{"bpm":0,"genre":"","instruments":[],"key":null,"energy":null}`,
 		`{"peak_db":-1.5,"seed":12345678901234567890,"nested":{"a":[1,null]}}`,
@@ -149,7 +157,8 @@ func TestMusicMetadataKeepsEverything(t *testing.T) {
 		}
 	}
 	is := is.New(t)
-	music, err := storagedb.DecodeMetadata[storagedb.MusicMetadata](storagedb.Metadata(`{"bpm":140,"tempo":"fast","energy":0.8,"peak_db":-1.5}`))
+	music, err := storagedb.DecodeMetadata[storagedb.MusicMetadata](
+		storagedb.Metadata(`{"bpm":140,"tempo":"fast","energy":0.8,"peak_db":-1.5}`))
 	is.NoErr(err)
 	is.Equal(music.BPM, 140.0)
 	is.Equal(music.Tempo, "fast")
@@ -158,7 +167,7 @@ func TestMusicMetadataKeepsEverything(t *testing.T) {
 	is.Equal(string(music.Extra["peak_db"]), "-1.5")
 	is.Equal(len(music.Extra), 1)
 
-	music.Extra["bpm"] = json.RawMessage("1") // the field says more
+	music.Extra["bpm"] = json.RawMessage("1") // the field takes precedence
 	text, err := json.Marshal(music)
 	is.NoErr(err)
 	is.True(equalJSON(t, text, []byte(`{"bpm":140,"tempo":"fast","energy":0.8,"peak_db":-1.5}`)))
@@ -183,7 +192,7 @@ func TestStatus(t *testing.T) {
 	is.True(!storagedb.Status("Pending").Valid())
 }
 
-// equalJSON compares values, numbers by their digits.
+// equalJSON reports whether two texts are the same JSON, numbers to their last digit.
 func equalJSON(t *testing.T, a, b []byte) bool {
 	t.Helper()
 	var texts [2]string
@@ -203,7 +212,8 @@ func equalJSON(t *testing.T, a, b []byte) bool {
 	return texts[0] == texts[1]
 }
 
-// Whatever is given, Canonical answers, and what it accepts is equal to what was given and accepted again.
+// For any text, Canonical returns a *ValidationError, or metadata that is equal to the text and that it accepts
+// unchanged.
 func FuzzCanonical(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"bpm":140,"k":[1,2.5e-3,"\ud83c\udfa7",null,true,false,{"a":{}}]}`, `{"a":1,"a":2}`, ` { "a" : [ ] } `,

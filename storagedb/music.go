@@ -7,25 +7,26 @@ import (
 	"unicode/utf8"
 )
 
-// MusicMetadata is the metadata that the Python service documents, typed. All of it is optional, and whatever else is
-// there is kept in Extra. Its numbers are float64; decode into a struct with json.Number fields for more digits.
+// MusicMetadata has the metadata that the Python service documents, as fields. Each is optional, and Extra has all
+// other keys. Numbers are float64: to keep more digits, decode into a struct with json.Number fields.
 //
 //	music, err := storagedb.DecodeMetadata[storagedb.MusicMetadata](generation.Metadata)
 //	metadata, err := storagedb.NewMetadata(storagedb.MusicMetadata{BPM: 140, Genre: "trap"})
 type MusicMetadata struct {
-	BPM          float64  // beats per minute, a whole number or not; 0 is absent
-	Key          string   // such as "Cm"; empty is absent
-	Tempo        string   // a word such as "fast"; empty is absent
-	Genre        string   // empty is absent
-	Instruments  []string // nil is absent, an empty list is not
-	Energy       *float64 // 0 to 1; nil is absent
-	Danceability *float64 // 0 to 1; nil is absent
+	BPM          float64  // the beats per minute; absent if 0
+	Key          string   // the musical key, such as "Cm"; absent if empty
+	Tempo        string   // a word such as "fast"; absent if empty
+	Genre        string   // a word such as "trap"; absent if empty
+	Instruments  []string // absent if nil; an empty list is not absent
+	Energy       *float64 // from 0 to 1; absent if nil
+	Danceability *float64 // from 0 to 1; absent if nil
 
-	// Extra holds all other keys, as they were. A documented key whose value means absent, such as null, is among them.
+	// Extra has all other keys, with their values unchanged. It also has a documented key if its value is that of an
+	// absent field, such as null or 0. It may be nil.
 	Extra map[string]json.RawMessage
 }
 
-// validStrings tells whether the fields are valid UTF-8; Extra is JSON, and checked as such.
+// validStrings reports whether the fields are valid UTF-8. Extra is checked as JSON.
 func (m MusicMetadata) validStrings() bool {
 	for _, text := range append([]string{m.Key, m.Tempo, m.Genre}, m.Instruments...) {
 		if !utf8.ValidString(text) {
@@ -35,7 +36,9 @@ func (m MusicMetadata) validStrings() bool {
 	return true
 }
 
-// MarshalJSON writes the keys that are present, over those of Extra.
+// MarshalJSON returns an object of the fields that are present and of Extra. A field that is present replaces the key
+// of Extra with its name. It returns an error if Extra has a value that is not valid JSON, or a number that is not
+// finite.
 func (m MusicMetadata) MarshalJSON() ([]byte, error) {
 	object := make(map[string]any, len(m.Extra)+7)
 	for key, value := range m.Extra {
@@ -61,8 +64,8 @@ func (m MusicMetadata) MarshalJSON() ([]byte, error) {
 	return marshal(object)
 }
 
-// UnmarshalJSON reads the documented keys and keeps the others in Extra. A documented key of another type, such as a
-// bpm that is text, is an error that names the key.
+// UnmarshalJSON sets the fields from the documented keys, and keeps the others in Extra. If the value of a documented
+// key has another type, such as a bpm that is text, it returns an error that names the key, and leaves m as it is.
 func (m *MusicMetadata) UnmarshalJSON(text []byte) error {
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(text, &object); err != nil {
@@ -81,7 +84,7 @@ func (m *MusicMetadata) UnmarshalJSON(text []byte) error {
 		if err := json.Unmarshal(value, field); err != nil {
 			return fmt.Errorf("metadata key %q: %w", key, err)
 		}
-		// What MarshalJSON would take for absent stays in Extra, so that it is written back.
+		// A value that MarshalJSON would leave out stays in Extra, so that it is written back.
 		if !reflect.ValueOf(field).Elem().IsZero() {
 			delete(object, key)
 		}

@@ -2,19 +2,20 @@ package storagedb
 
 import "context"
 
-// mostRoom is how many rows a list makes room for before it has seen any.
-const mostRoom = 1000
+// maxPageCapacity is the most rows for which a page allocates memory before it has read any.
+const maxPageCapacity = 1000
 
-// NewestPage is NewestGenerations, read into its place. The code that sqlc makes for a list allocates each row on its own,
-// and then copies it into a slice that grows by doubling: for a hundred of these rows three and a half times the memory of the
-// page, which was a fifth of the time where many list at once.
+// NewestPage is [Queries.NewestGenerations] with fewer allocations: it scans each row into the page itself. The code of
+// sqlc allocates each row and copies it into a slice that grows by doubling. For a hundred of these rows that takes
+// three and a half times the memory of the page, and took a fifth of the time of many concurrent lists. A rowLimit of 0
+// returns no rows.
 func (q *Queries) NewestPage(ctx context.Context, rowLimit int64) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, newestGenerations, rowLimit)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	page := make([]Generation, 0, max(0, min(rowLimit, mostRoom)))
+	page := make([]Generation, 0, max(0, min(rowLimit, maxPageCapacity)))
 	for rows.Next() {
 		page = append(page, Generation{})
 		if err := rows.Scan(page[len(page)-1].columns()...); err != nil {
@@ -24,7 +25,7 @@ func (q *Queries) NewestPage(ctx context.Context, rowLimit int64) ([]Generation,
 	return page, rows.Err()
 }
 
-// columns are where SELECT * FROM generations goes, in its order.
+// columns returns the destinations of a scan of SELECT * FROM generations, in the order of its columns.
 func (g *Generation) columns() []any {
 	return []any{
 		&g.ID, &g.Prompt, &g.ModelName, &g.ModelVersion, &g.DurationSeconds, &g.SampleRate, &g.Channels, &g.FilePath,

@@ -14,7 +14,7 @@ const deletePrompt = `-- name: DeletePrompt :execrows
 DELETE FROM prompts WHERE id = $1
 `
 
-// The foreign key takes the prompt's generations along, by idx_generations_prompt_id.
+// Primary key of prompts. The foreign key deletes the prompt's generations, by idx_generations_prompt_id.
 func (q *Queries) DeletePrompt(ctx context.Context, id int64) (int64, error) {
 	result, err := q.db.Exec(ctx, deletePrompt, id)
 	if err != nil {
@@ -27,6 +27,7 @@ const getPrompt = `-- name: GetPrompt :one
 SELECT id, text, used_count, first_used_at, last_used_at FROM prompts WHERE id = $1
 `
 
+// Primary key of prompts.
 func (q *Queries) GetPrompt(ctx context.Context, id int64) (Prompt, error) {
 	row := q.db.QueryRow(ctx, getPrompt, id)
 	var i Prompt
@@ -44,7 +45,7 @@ const getPromptByText = `-- name: GetPromptByText :one
 SELECT id, text, used_count, first_used_at, last_used_at FROM prompts WHERE text = $1
 `
 
-// Served by the unique index on text.
+// Index: prompts_text_key.
 func (q *Queries) GetPromptByText(ctx context.Context, text string) (Prompt, error) {
 	row := q.db.QueryRow(ctx, getPromptByText, text)
 	var i Prompt
@@ -69,7 +70,9 @@ type ListPromptsParams struct {
 	RowLimit  int64 `json:"row_limit"`
 }
 
-// Most used first, of equals the latest used first. Served by idx_prompts_used_count, backwards.
+// Index: idx_prompts_used_count (backward scan).
+//
+// The most used prompt comes first, and of equals the latest used.
 func (q *Queries) ListPrompts(ctx context.Context, arg ListPromptsParams) ([]Prompt, error) {
 	rows, err := q.db.Query(ctx, listPrompts, arg.RowOffset, arg.RowLimit)
 	if err != nil {
@@ -101,7 +104,10 @@ INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
 VALUES ($1, 1, $2, $2)
 ON CONFLICT (text) DO UPDATE SET
 	used_count = prompts.used_count + 1,
-	last_used_at = CASE WHEN excluded.last_used_at > prompts.last_used_at THEN excluded.last_used_at ELSE prompts.last_used_at END
+	last_used_at = CASE
+		WHEN excluded.last_used_at > prompts.last_used_at THEN excluded.last_used_at
+		ELSE prompts.last_used_at
+	END
 RETURNING id, text, used_count, first_used_at, last_used_at
 `
 
@@ -110,7 +116,10 @@ type TrackPromptParams struct {
 	UsedAt time.Time `json:"used_at"`
 }
 
-// One statement, so that concurrent uses are all counted. A caller whose clock lags does not turn last_used_at back.
+// Index: prompts_text_key, the unique key on text.
+//
+// It is one statement, so that concurrent uses are all counted. A caller whose clock lags does not turn last_used_at
+// back.
 func (q *Queries) TrackPrompt(ctx context.Context, arg TrackPromptParams) (Prompt, error) {
 	row := q.db.QueryRow(ctx, trackPrompt, arg.Text, arg.UsedAt)
 	var i Prompt

@@ -33,7 +33,7 @@ type BatchStatsRow struct {
 	TotalPrompts          int64 `json:"total_prompts"`
 }
 
-// One range of idx_generations_batch_id, which has all that is counted.
+// Index: idx_generations_batch_id (index-only).
 func (q *Queries) BatchStats(ctx context.Context, batchID *uuid.UUID) (BatchStatsRow, error) {
 	row := q.db.QueryRow(ctx, batchStats, batchID)
 	var i BatchStatsRow
@@ -52,7 +52,9 @@ const cancelBatch = `-- name: CancelBatch :execrows
 UPDATE generations SET
 	status = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN status ELSE 'cancelled' END,
 	completed_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN completed_at ELSE $1 END,
-	cancel_requested_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN COALESCE(cancel_requested_at, $1) END
+	cancel_requested_at = CASE
+		WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN COALESCE(cancel_requested_at, $1)
+	END
 WHERE batch_id = $2 AND status IN ('pending', 'processing') AND cancel_requested_at IS NULL
 `
 
@@ -61,7 +63,9 @@ type CancelBatchParams struct {
 	BatchID *uuid.UUID `json:"batch_id"`
 }
 
-// As CancelGeneration, for those of a batch that nobody has cancelled yet. Served by idx_generations_batch_id.
+// Index: idx_generations_batch_id.
+//
+// It is CancelGeneration for the unfinished generations of a batch that nobody has cancelled yet.
 func (q *Queries) CancelBatch(ctx context.Context, arg CancelBatchParams) (int64, error) {
 	result, err := q.db.Exec(ctx, cancelBatch, arg.Now, arg.BatchID)
 	if err != nil {
@@ -74,7 +78,9 @@ const cancelGeneration = `-- name: CancelGeneration :one
 UPDATE generations SET
 	status = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN status ELSE 'cancelled' END,
 	completed_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN completed_at ELSE $1 END,
-	cancel_requested_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN COALESCE(cancel_requested_at, $1) END
+	cancel_requested_at = CASE
+		WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN COALESCE(cancel_requested_at, $1)
+	END
 WHERE id = $2 AND status IN ('pending', 'processing')
 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
@@ -84,7 +90,9 @@ type CancelGenerationParams struct {
 	ID  uuid.UUID  `json:"id"`
 }
 
-// Where a worker holds a claim it is asked to stop; where nobody does there is nobody to ask.
+// Primary key of generations.
+//
+// If a worker holds a claim, the worker is asked to stop. Otherwise the generation becomes cancelled at once.
 func (q *Queries) CancelGeneration(ctx context.Context, arg CancelGenerationParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, cancelGeneration, arg.Now, arg.ID)
 	var i Generation
@@ -125,6 +133,7 @@ const countGenerationErrors = `-- name: CountGenerationErrors :one
 SELECT count(*) FROM generation_errors WHERE generation_id = $1
 `
 
+// Primary key of generation_errors (index-only).
 func (q *Queries) CountGenerationErrors(ctx context.Context, generationID uuid.UUID) (int64, error) {
 	row := q.db.QueryRow(ctx, countGenerationErrors, generationID)
 	var count int64
@@ -145,7 +154,9 @@ type ExtendLeaseParams struct {
 	Attempt        int64      `json:"attempt"`
 }
 
-// Neither this nor ReportProgress changes a column of an index, so that PostgreSQL need not touch any where the page has
+// Primary key of generations.
+//
+// Neither this nor ReportProgress changes a column of an index. PostgreSQL therefore updates no index if the page has
 // room for the new row.
 func (q *Queries) ExtendLease(ctx context.Context, arg ExtendLeaseParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, extendLease, arg.LeaseExpiresAt, arg.ID, arg.Attempt)
@@ -187,7 +198,7 @@ const generationErrors = `-- name: GenerationErrors :many
 SELECT generation_id, attempt, worker, error, failed_at FROM generation_errors WHERE generation_id = $1 ORDER BY attempt
 `
 
-// Served by the primary key.
+// Primary key of generation_errors.
 func (q *Queries) GenerationErrors(ctx context.Context, generationID uuid.UUID) ([]GenerationError, error) {
 	rows, err := q.db.Query(ctx, generationErrors, generationID)
 	if err != nil {
@@ -240,9 +251,12 @@ SELECT EXISTS (
 ) AS due
 `
 
-// Whether a claim would find something: the look before the write. Each priority at which something waits is found by one
-// probe of idx_generations_pending, and its first due generation by another, so that what is scheduled for later is
-// passed over, however much it is. PostgreSQL's ClaimGenerations looks the same way; see there.
+// Index: idx_generations_pending (index-only).
+//
+// It reports whether a claim would find a generation, so that no worker writes in vain. The recursion finds the
+// priorities of what is pending one by one, each by one probe. A second probe at each priority finds its first due
+// generation, so that those scheduled for later are passed over. PostgreSQL may read what is pending instead of this
+// second probe, if its statistics say that this is cheaper.
 func (q *Queries) HasDueGenerations(ctx context.Context, now time.Time) (bool, error) {
 	row := q.db.QueryRow(ctx, hasDueGenerations, now)
 	var due bool
@@ -268,8 +282,10 @@ type HasDueGenerationsOfModelParams struct {
 	Now       time.Time `json:"now"`
 }
 
-// The look of a worker that can run only some models. Served by idx_generations_status_model_name, for whose sake it asks
-// for the first: by idx_generations_pending it would pass over all that waits for other models, at each look.
+// Index: idx_generations_status_model_name.
+//
+// It is HasDueGenerations for a worker that can run only some models. The inner query asks for the first row in the
+// order of that index. By idx_generations_pending, each call would read all that waits for other models.
 func (q *Queries) HasDueGenerationsOfModel(ctx context.Context, arg HasDueGenerationsOfModelParams) (bool, error) {
 	row := q.db.QueryRow(ctx, hasDueGenerationsOfModel, arg.ModelName, arg.Now)
 	var due bool
@@ -308,8 +324,9 @@ ORDER BY g.scheduled_at
 LIMIT 1
 `
 
-// None, or one: when the first of those that are not due yet comes due. As HasDueGenerations, two probes of
-// idx_generations_pending for each priority.
+// Index: idx_generations_pending (index-only), two probes for each priority, as HasDueGenerations.
+//
+// It returns when the first generation that is not due yet becomes due, or no row.
 func (q *Queries) NextScheduled(ctx context.Context, now time.Time) ([]time.Time, error) {
 	rows, err := q.db.Query(ctx, nextScheduled, now)
 	if err != nil {
@@ -334,6 +351,7 @@ const pauseQueue = `-- name: PauseQueue :exec
 UPDATE generation_queue SET paused_at = $1 WHERE paused_at IS NULL
 `
 
+// Full scan of generation_queue, which has one row. If the queue is paused already, the earlier time stays.
 func (q *Queries) PauseQueue(ctx context.Context, pausedAt *time.Time) error {
 	_, err := q.db.Exec(ctx, pauseQueue, pausedAt)
 	return err
@@ -343,6 +361,7 @@ const queuePausedAt = `-- name: QueuePausedAt :one
 SELECT paused_at FROM generation_queue WHERE id = 1
 `
 
+// Primary key of generation_queue, which has one row.
 func (q *Queries) QueuePausedAt(ctx context.Context) (*time.Time, error) {
 	row := q.db.QueryRow(ctx, queuePausedAt)
 	var paused_at *time.Time
@@ -357,7 +376,8 @@ SELECT CAST(CASE
 	WHEN me.scheduled_at <= $1 THEN 1 + (
 		SELECT count(*) FROM generations AS g
 		WHERE g.status = 'pending' AND g.priority <= me.priority AND g.scheduled_at <= $1
-			AND (g.priority < me.priority OR g.scheduled_at < me.scheduled_at OR (g.scheduled_at = me.scheduled_at AND g.id < me.id))
+			AND (g.priority < me.priority OR g.scheduled_at < me.scheduled_at
+				OR (g.scheduled_at = me.scheduled_at AND g.id < me.id))
 	)
 	ELSE 1 + (
 		SELECT count(*) FROM generations AS g
@@ -365,7 +385,8 @@ SELECT CAST(CASE
 	) + (
 		SELECT count(*) FROM generations AS g
 		WHERE g.status = 'pending' AND g.priority <= me.priority AND g.scheduled_at > $1
-			AND (g.priority < me.priority OR g.scheduled_at < me.scheduled_at OR (g.scheduled_at = me.scheduled_at AND g.id < me.id))
+			AND (g.priority < me.priority OR g.scheduled_at < me.scheduled_at
+				OR (g.scheduled_at = me.scheduled_at AND g.id < me.id))
 	)
 END AS BIGINT) AS position
 FROM generations AS me
@@ -377,8 +398,11 @@ type QueuePositionParams struct {
 	ID  uuid.UUID `json:"id"`
 }
 
-// Counts the entries of idx_generations_pending that stand before this one: of what is due those that come first in
-// claim order; behind all that is due, what is scheduled for later, in the same order. -1: it is finished.
+// Primary key of generations. Index for the counts: idx_generations_pending (index-only).
+//
+// A due generation comes after those that are due and precede it in claim order. One that is scheduled for later comes
+// after all that are due, and after those of its kind that precede it. The position is 0 if the generation is
+// processing, and -1 if it is finished.
 func (q *Queries) QueuePosition(ctx context.Context, arg QueuePositionParams) (int64, error) {
 	row := q.db.QueryRow(ctx, queuePosition, arg.Now, arg.ID)
 	var position int64
@@ -406,8 +430,11 @@ type ReleaseGenerationParams struct {
 	Attempt int64      `json:"attempt"`
 }
 
-// Back to its old place in the queue, since it has waited already; or, where somebody wants it stopped, to cancelled.
-// max_attempts rises instead of attempt falling: the attempt is the fence, and no two claims may share it.
+// Primary key of generations.
+//
+// The generation goes back to its old place in the queue, because it has waited already. If a caller has asked to
+// cancel it, it becomes cancelled instead. attempt is the fence, and no two claims may share it. So attempt does not
+// fall: max_attempts rises.
 func (q *Queries) ReleaseGeneration(ctx context.Context, arg ReleaseGenerationParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, releaseGeneration, arg.Now, arg.ID, arg.Attempt)
 	var i Generation
@@ -459,7 +486,7 @@ type ReportProgressParams struct {
 	Attempt          int64     `json:"attempt"`
 }
 
-// An empty step leaves the one that is there.
+// Primary key of generations. If progress_step is NULL, the present one stays.
 func (q *Queries) ReportProgress(ctx context.Context, arg ReportProgressParams) (int64, error) {
 	result, err := q.db.Exec(ctx, reportProgress,
 		arg.ProgressStep,
@@ -477,6 +504,7 @@ const resumeQueue = `-- name: ResumeQueue :exec
 UPDATE generation_queue SET paused_at = NULL
 `
 
+// Full scan of generation_queue, which has one row.
 func (q *Queries) ResumeQueue(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, resumeQueue)
 	return err
@@ -503,6 +531,9 @@ type RetryGenerationParams struct {
 	ID  uuid.UUID `json:"id"`
 }
 
+// Primary key of generations.
+//
+// A failed or cancelled generation becomes pending and due, with at least one attempt left.
 func (q *Queries) RetryGeneration(ctx context.Context, arg RetryGenerationParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, retryGeneration, arg.Now, arg.ID)
 	var i Generation

@@ -23,7 +23,7 @@ type NewestOfPromptParams struct {
 	RowLimit int64  `json:"row_limit"`
 }
 
-// Served by idx_generations_prompt_id, backwards.
+// Index: idx_generations_prompt_id (backward scan). An empty status lets all pass.
 func (q *Queries) NewestOfPrompt(ctx context.Context, arg NewestOfPromptParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, newestOfPrompt, arg.PromptID, arg.Status, arg.RowLimit)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// sqlc checks the queries against the schema, but what it writes is checked by nobody until it runs: every statement of
-// every generated package must be one that its engine prepares.
+// Each statement of each generated package must be one that its engine prepares. sqlc checks the queries against the
+// schema, but not the statements that it writes.
 func TestEveryStatementPrepares(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		s := storetest.Open(t)
@@ -39,13 +39,13 @@ func TestEveryStatementPrepares(t *testing.T) {
 	})
 }
 
-// statements reads the constants of generated packages.
-func statements(t *testing.T, folders ...string) map[string]string {
+// statements returns the statements of generated packages, which are in the given directories, by package and constant.
+func statements(t *testing.T, directories ...string) map[string]string {
 	t.Helper()
 	is := is.New(t)
 	found := make(map[string]string)
-	for _, folder := range folders {
-		files, err := filepath.Glob(filepath.Join(folder, "*.sql.go"))
+	for _, directory := range directories {
+		files, err := filepath.Glob(filepath.Join(directory, "*.sql.go"))
 		is.NoErr(err)
 		for _, file := range files {
 			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
@@ -62,19 +62,19 @@ func statements(t *testing.T, folders ...string) map[string]string {
 				text, err := strconv.Unquote(literal.Value)
 				is.NoErr(err)
 				if strings.HasPrefix(text, "-- name: ") {
-					found[folder+"."+spec.Names[0].Name] = text[strings.Index(text, "\n"):]
+					found[directory+"."+spec.Names[0].Name] = text[strings.Index(text, "\n"):]
 				}
 				return true
 			})
 		}
 	}
 	if len(found) < 15 {
-		t.Fatalf("found %d statements in %v", len(found), folders)
+		t.Fatalf("found %d statements in %v", len(found), directories)
 	}
 	return found
 }
 
-// parameters is the highest number behind a $ or a ?.
+// parameters returns the highest number after a $ or a ?.
 func parameters(text string) (highest int) {
 	for i, c := range text {
 		if c != '$' && c != '?' {

@@ -1,11 +1,12 @@
 package storagedb
 
-// TotalGenerations is the number of generations of all statuses.
+// TotalGenerations returns the number of generations of all statuses.
 func (r StatsRow) TotalGenerations() int64 {
-	return r.PendingGenerations + r.ProcessingGenerations + r.CompletedGenerations + r.FailedGenerations + r.CancelledGenerations
+	return r.PendingGenerations + r.ProcessingGenerations +
+		r.CompletedGenerations + r.FailedGenerations + r.CancelledGenerations
 }
 
-// OfStatus is the number of generations of a status, or of all for "".
+// OfStatus returns the number of generations of a status. For any other status, such as "", it returns that of all.
 func (r StatsRow) OfStatus(status Status) int64 {
 	switch status {
 	case StatusPending:

@@ -41,7 +41,7 @@ type GenerationErrorsBehindParams struct {
 	RowLimit     int64     `json:"row_limit"`
 }
 
-// A row comparison, spelled out as in generations.sql.
+// Primary key of generation_errors. The row comparison is spelled out, as in ListGenerations.
 func (q *Queries) GenerationErrorsBehind(ctx context.Context, arg GenerationErrorsBehindParams) ([]GenerationError, error) {
 	rows, err := q.db.Query(ctx, generationErrorsBehind, arg.GenerationID, arg.Attempt, arg.RowLimit)
 	if err != nil {
@@ -77,7 +77,7 @@ type GenerationsFromParams struct {
 	RowLimit int64     `json:"row_limit"`
 }
 
-// From an ID on, not behind it, since the lowest of all UUIDs may be one.
+// Primary key of generations. The range includes id: the lowest UUID may be an ID.
 func (q *Queries) GenerationsFrom(ctx context.Context, arg GenerationsFromParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, generationsFrom, arg.ID, arg.RowLimit)
 	if err != nil {
@@ -131,7 +131,9 @@ const lockQueueRow = `-- name: LockQueueRow :exec
 UPDATE generation_queue SET id = id WHERE id = 1
 `
 
-// Changes nothing, and holds the one row that every database has until the transaction ends.
+// Primary key of generation_queue.
+//
+// It changes nothing. It locks the one row that every database has, until the transaction ends.
 func (q *Queries) LockQueueRow(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockQueueRow)
 	return err
@@ -146,6 +148,10 @@ type PromptsBehindParams struct {
 	RowLimit int64 `json:"row_limit"`
 }
 
+// Primary key of prompts.
+//
+// A transfer reads, writes and compares whole tables in batches, each a range of the primary key. Both engines return
+// the rows in the same order: a UUID in lower case sorts as text as a uuid does on PostgreSQL.
 func (q *Queries) PromptsBehind(ctx context.Context, arg PromptsBehindParams) ([]Prompt, error) {
 	rows, err := q.db.Query(ctx, promptsBehind, arg.ID, arg.RowLimit)
 	if err != nil {
@@ -173,7 +179,6 @@ func (q *Queries) PromptsBehind(ctx context.Context, arg PromptsBehindParams) ([
 }
 
 const rowCounts = `-- name: RowCounts :one
-
 SELECT
 	(SELECT count(*) FROM prompts) AS prompts,
 	(SELECT count(*) FROM generations) AS generations,
@@ -186,9 +191,7 @@ type RowCountsRow struct {
 	GenerationErrors int64 `json:"generation_errors"`
 }
 
-// What Transfer reads, writes and compares: all rows of a table, in batches, each a range of the primary key. Both engines
-// have the rows in the same order: a UUID in lower case sorts as text as it does in PostgreSQL.
-// It reads an index of each table from one end to the other: what the counters say is not what is to be relied on here.
+// Full scan of each table, or of one of its indexes, to count the rows. A transfer does not rely on the counters.
 func (q *Queries) RowCounts(ctx context.Context) (RowCountsRow, error) {
 	row := q.db.QueryRow(ctx, rowCounts)
 	var i RowCountsRow
@@ -200,6 +203,7 @@ const setQueuePausedAt = `-- name: SetQueuePausedAt :exec
 UPDATE generation_queue SET paused_at = $1 WHERE id = 1
 `
 
+// Primary key of generation_queue, which has one row.
 func (q *Queries) SetQueuePausedAt(ctx context.Context, pausedAt *time.Time) error {
 	_, err := q.db.Exec(ctx, setQueuePausedAt, pausedAt)
 	return err

@@ -5,27 +5,28 @@ import (
 	"time"
 )
 
-// TimePrecision is the precision of stored times: that of PostgreSQL's TIMESTAMPTZ.
+// TimePrecision is the precision of stored times. It is that of PostgreSQL's TIMESTAMPTZ.
 const TimePrecision = time.Microsecond
 
-// Status is where a generation stands. The four of the Python service's GenerationStatus, and the cancelled that its
-// API wrote into the same column.
+// Status is the status of a generation: one of the five constants. The zero value is not valid. The Python service had
+// the first four in GenerationStatus, and its API wrote cancelled into the same column.
 type Status string
 
+// The statuses of a generation.
 const (
-	StatusPending    Status = "pending"    // waiting for a worker
-	StatusProcessing Status = "processing" // a worker is at it
-	StatusCompleted  Status = "completed"  // the audio file is there
-	StatusFailed     Status = "failed"     // see the error message
-	StatusCancelled  Status = "cancelled"  // nobody wants it any more
+	StatusPending    Status = "pending"    // it waits for a worker
+	StatusProcessing Status = "processing" // a worker works on it
+	StatusCompleted  Status = "completed"  // its audio file exists
+	StatusFailed     Status = "failed"     // it failed for good
+	StatusCancelled  Status = "cancelled"  // a caller cancelled it
 )
 
-// Statuses are all valid statuses, in the order of a generation's life.
+// Statuses returns the five statuses, in the order of a generation's life.
 func Statuses() []Status {
 	return []Status{StatusPending, StatusProcessing, StatusCompleted, StatusFailed, StatusCancelled}
 }
 
-// Valid tells whether s is one of the five.
+// Valid reports whether s is one of the five statuses.
 func (s Status) Valid() bool {
 	switch s {
 	case StatusPending, StatusProcessing, StatusCompleted, StatusFailed, StatusCancelled:
@@ -34,36 +35,39 @@ func (s Status) Valid() bool {
 	return false
 }
 
-// Finished tells whether s is completed, failed or cancelled.
+// Finished reports whether s is completed, failed or cancelled.
 func (s Status) Finished() bool {
 	return s == StatusCompleted || s == StatusFailed || s == StatusCancelled
 }
 
-// ValidationError says that a value was refused before it reached the database. Match it with errors.As.
+// ValidationError is returned if a value is refused before it reaches the database. Match it with errors.As.
 type ValidationError struct {
-	Field   string // the column's name in SQL, or the parameter's, such as "limit"
-	Problem string // what is wrong with it, and what would be right; never the value itself
+	// Field is the name of the column in SQL, or of the parameter, such as "limit".
+	Field string
+	// Problem says what is wrong with the value, to be read after Field. It never has the value itself.
+	Problem string
 }
 
+// Error returns "invalid", the field and the problem.
 func (e *ValidationError) Error() string {
 	return fmt.Sprintf("invalid %s: %s", e.Field, e.Problem)
 }
 
-// IsPending tells whether g waits for a worker.
+// IsPending reports whether g waits for a worker.
 func (g Generation) IsPending() bool { return g.Status == StatusPending }
 
-// IsProcessing tells whether a worker is at g.
+// IsProcessing reports whether a worker works on g.
 func (g Generation) IsProcessing() bool { return g.Status == StatusProcessing }
 
-// IsComplete tells whether g's audio is there.
+// IsComplete reports whether g is completed: a worker has made its audio file.
 func (g Generation) IsComplete() bool { return g.Status == StatusCompleted }
 
-// IsFailed tells whether g has failed for good.
+// IsFailed reports whether g failed for good. A generation that will be tried again is pending.
 func (g Generation) IsFailed() bool { return g.Status == StatusFailed }
 
-// IsCancelled tells whether g was cancelled.
+// IsCancelled reports whether a caller cancelled g.
 func (g Generation) IsCancelled() bool { return g.Status == StatusCancelled }
 
-// IsFinished tells whether g is completed, failed or cancelled. The Python service, which knew no cancelled, said
-// completed or failed.
+// IsFinished reports whether g is completed, failed or cancelled. The method of the Python service reported only the
+// first two.
 func (g Generation) IsFinished() bool { return g.Status.Finished() }

@@ -1,10 +1,10 @@
--- Lists by metadata and words are made in two steps, by [operations.find]: where to look, which are these queries and those
--- of find.sql in sqlite and postgres, and what is there, which is ListFound. Of each filter the store can ask how many it lets
--- pass, at most, and for their places in the order of the list, so many at a time. It counts in the order of an index, so that
--- none is passed over for a look at the whole table.
-
 -- name: NewestPlaces :many
--- Served by idx_generations_created_at.
+-- Index: idx_generations_created_at (backward, index-only).
+--
+-- A list by metadata or words takes two steps. First, a query of this file, or of find.sql in db/queries/postgres and
+-- db/queries/sqlite, returns the places of rows that pass one filter. A place is a keyset position: created_at and id.
+-- Then ListFound reads the rows at these places and checks all filters. To choose the filter, the store counts the rows
+-- that pass each, up to at_most. The counts are in the order of the index, so that no engine scans the table instead.
 SELECT id, created_at FROM generations
 WHERE created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
 	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
@@ -12,7 +12,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: OldestPlaces :many
--- The same, the other way round.
+-- Index: idx_generations_created_at (index-only).
 SELECT id, created_at FROM generations
 WHERE created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
 	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
@@ -20,7 +20,7 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: NewestPlacesOfStatus :many
--- Served by idx_generations_status.
+-- Index: idx_generations_status (backward, index-only).
 SELECT id, created_at FROM generations
 WHERE status = @status
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -29,7 +29,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: OldestPlacesOfStatus :many
--- The same, the other way round.
+-- Index: idx_generations_status (index-only).
 SELECT id, created_at FROM generations
 WHERE status = @status
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -38,6 +38,7 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: CountPlacesOfStatus :one
+-- Index: idx_generations_status (index-only).
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE status = @status AND created_at >= @created_from AND created_at <= @created_to
@@ -46,7 +47,7 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- name: NewestPlacesOfModel :many
--- Served by idx_generations_model_name.
+-- Index: idx_generations_model_name (backward, index-only).
 SELECT id, created_at FROM generations
 WHERE model_name = @model_name
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -55,7 +56,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: OldestPlacesOfModel :many
--- The same, the other way round.
+-- Index: idx_generations_model_name (index-only).
 SELECT id, created_at FROM generations
 WHERE model_name = @model_name
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -64,6 +65,7 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: CountPlacesOfModel :one
+-- Index: idx_generations_model_name (index-only).
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE model_name = @model_name AND created_at >= @created_from AND created_at <= @created_to
@@ -72,7 +74,7 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- name: NewestPlacesOfStatusAndModel :many
--- Served by idx_generations_status_model_name.
+-- Index: idx_generations_status_model_name (backward, index-only).
 SELECT id, created_at FROM generations
 WHERE status = @status AND model_name = @model_name
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -81,7 +83,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: OldestPlacesOfStatusAndModel :many
--- The same, the other way round.
+-- Index: idx_generations_status_model_name (index-only).
 SELECT id, created_at FROM generations
 WHERE status = @status AND model_name = @model_name
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -90,6 +92,7 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: CountPlacesOfStatusAndModel :one
+-- Index: idx_generations_status_model_name (index-only).
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE status = @status AND model_name = @model_name AND created_at >= @created_from AND created_at <= @created_to
@@ -98,7 +101,7 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- name: NewestPlacesOfFavorites :many
--- Served by idx_generations_favorite.
+-- Index: idx_generations_favorite (backward scan).
 SELECT id, created_at FROM generations
 WHERE favorite
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -107,7 +110,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: OldestPlacesOfFavorites :many
--- The same, the other way round.
+-- Index: idx_generations_favorite.
 SELECT id, created_at FROM generations
 WHERE favorite
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -116,6 +119,7 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: CountPlacesOfFavorites :one
+-- Index: idx_generations_favorite.
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE favorite AND created_at >= @created_from AND created_at <= @created_to
@@ -124,7 +128,7 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- name: NewestPlacesOfBatch :many
--- Served by idx_generations_batch_id, and sorted: a batch is small.
+-- Index: idx_generations_batch_id, then a sort: a batch is small.
 SELECT id, created_at FROM generations
 WHERE batch_id = @batch_id
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -133,7 +137,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: OldestPlacesOfBatch :many
--- The same, the other way round.
+-- Index: idx_generations_batch_id, then a sort: a batch is small.
 SELECT id, created_at FROM generations
 WHERE batch_id = @batch_id
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -142,6 +146,7 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: CountPlacesOfBatch :one
+-- Index: idx_generations_batch_id.
 SELECT count(*) FROM (
 	SELECT 1 FROM generations
 	WHERE batch_id = @batch_id AND created_at >= @created_from AND created_at <= @created_to

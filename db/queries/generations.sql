@@ -1,16 +1,18 @@
 -- name: GetGeneration :one
+-- Primary key of generations.
 SELECT * FROM generations WHERE id = @id;
 
--- The lists. Each driver, what leads an index, has a query for newest first and one for oldest first; the other filters
--- are conditions on the rows that the index gives, and an empty one lets all pass: COALESCE(NULL, status) is the status
--- itself, and each favorite is >= FALSE. A condition on the driving column that a parameter switches off would give up the index on both engines.
---
--- A keyset page: the cursor names the last row already seen, or the end of time and the highest ID. The row comparison is
--- spelled out because sqlc takes both parameters of a row value for the first column's type; the engines read it as one
--- range of the index all the same. The other end of the time range is an end of the same index range.
-
 -- name: ListGenerations :many
--- Served by idx_generations_created_at, backwards.
+-- Index: idx_generations_created_at (backward scan).
+--
+-- The queries that list generations have one shape. Each is led by one index, and has a twin for the opposite order.
+-- The filter that leads the index is a condition that no parameter switches off: neither engine could use the index
+-- then. The other filters are conditions on the rows that the index returns. An empty one lets all rows pass:
+-- COALESCE(NULL, status) is the status itself, and every favorite is >= FALSE.
+--
+-- A page is a keyset page. The cursor is the last row of the previous page, or the end of time and the highest ID. The
+-- row comparison is spelled out, because sqlc gives both parameters of a row value the type of the first column. The
+-- engines still read one range of the index, and created_from is its other end.
 SELECT * FROM generations
 WHERE created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
 	AND created_at >= @created_from
@@ -18,14 +20,17 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: NewestGenerations :many
--- ListGenerations without a cursor, a time range and an offset: the page that is asked for most. PostgreSQL plans a list at
--- each call, since it takes the plan for any parameters to be dearer, and conditions that are true of all rows are most of
--- what there is to plan.
+-- Index: idx_generations_created_at (backward scan).
+--
+-- It is ListGenerations without a cursor, a time range and an offset, for the page that is asked for most. PostgreSQL
+-- plans a list at each call, because it estimates the generic plan to cost more. Conditions that hold for all rows
+-- would take most of that planning.
 SELECT * FROM generations
 ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: ListOldestGenerations :many
+-- Index: idx_generations_created_at.
 SELECT * FROM generations
 WHERE created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
 	AND created_at < @created_to
@@ -33,7 +38,7 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: ListGenerationsByStatus :many
--- Served by idx_generations_status, backwards.
+-- Index: idx_generations_status (backward scan).
 SELECT * FROM generations
 WHERE status = @status
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -42,6 +47,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: ListOldestGenerationsByStatus :many
+-- Index: idx_generations_status.
 SELECT * FROM generations
 WHERE status = @status
 	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
@@ -50,7 +56,7 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: ListGenerationsByModel :many
--- Served by idx_generations_model_name, backwards.
+-- Index: idx_generations_model_name (backward scan).
 SELECT * FROM generations
 WHERE model_name = @model_name
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -59,6 +65,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: ListOldestGenerationsByModel :many
+-- Index: idx_generations_model_name.
 SELECT * FROM generations
 WHERE model_name = @model_name
 	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
@@ -67,9 +74,9 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: ListGenerationsByStatusAndModel :many
--- Served by idx_generations_status_model_name, backwards.
--- With the index of one of the two alone, the failures of a common model or the successes of a new one would mean
--- passing over most of the table.
+-- Index: idx_generations_status_model_name (backward scan).
+--
+-- With an index on only one of the two, the failures of a common model would mean reading most of the table.
 SELECT * FROM generations
 WHERE status = @status AND model_name = @model_name
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -78,6 +85,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: ListOldestGenerationsByStatusAndModel :many
+-- Index: idx_generations_status_model_name.
 SELECT * FROM generations
 WHERE status = @status AND model_name = @model_name
 	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
@@ -86,7 +94,7 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: ListGenerationsByBatch :many
--- Served by idx_generations_batch_id, and sorted: a batch is small.
+-- Index: idx_generations_batch_id, then a sort: a batch is small.
 SELECT * FROM generations
 WHERE batch_id = @batch_id
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -98,6 +106,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: ListOldestGenerationsByBatch :many
+-- Index: idx_generations_batch_id, then a sort: a batch is small.
 SELECT * FROM generations
 WHERE batch_id = @batch_id
 	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
@@ -109,7 +118,7 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: ListFavorites :many
--- Served by idx_generations_favorite, backwards.
+-- Index: idx_generations_favorite (backward scan).
 SELECT * FROM generations
 WHERE favorite
 	AND created_at <= @before_created_at AND (created_at < @before_created_at OR id < @before_id)
@@ -120,6 +129,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: ListOldestFavorites :many
+-- Index: idx_generations_favorite.
 SELECT * FROM generations
 WHERE favorite
 	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
@@ -130,16 +140,20 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT) OFFSET CAST(@row_offset AS BIGINT);
 
 -- name: PendingGenerations :many
--- The order in which they will be claimed. Served by idx_generations_pending, which holds pending rows alone: the
--- status must be a literal for the engines to see that the partial index applies.
+-- Index: idx_generations_pending.
+--
+-- The rows come in the order in which they will be claimed. The status is a literal, so that the engines see that the
+-- partial index applies.
 SELECT * FROM generations
 WHERE status = 'pending'
 ORDER BY priority, scheduled_at, id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: StartGeneration :one
--- The status is checked and set in one statement, here and in the two that follow: of two callers who race, one
--- changes no row. Whoever sets a status by hand ends a claim: the lease goes, and with it the fence.
+-- Primary key of generations.
+--
+-- This statement and the next two check the status and set it at once: of two callers who race, one changes no row.
+-- They set a status by hand, which ends a claim. With the lease gone, calls under the claim change nothing.
 UPDATE generations SET
 	status = 'processing',
 	started_at = @started_at,
@@ -151,7 +165,10 @@ WHERE id = @id AND status = 'pending'
 RETURNING *;
 
 -- name: FinishGeneration :one
--- To completed, failed or cancelled.
+-- Primary key of generations.
+--
+-- The status becomes completed, failed or cancelled. If progress_step or progress_fraction is NULL, the present one
+-- stays.
 UPDATE generations SET
 	status = @status,
 	completed_at = @completed_at,
@@ -164,7 +181,10 @@ WHERE id = @id AND status IN ('pending', 'processing')
 RETURNING *;
 
 -- name: RequeueGeneration :one
--- Back to pending, which means to the end of the queue.
+-- Primary key of generations.
+--
+-- The generation becomes pending again. The store passes the present time as scheduled_at, so it goes to the end of the
+-- queue.
 UPDATE generations SET
 	status = 'pending',
 	scheduled_at = @scheduled_at,
@@ -179,32 +199,37 @@ WHERE id = @id AND status IN ('processing', 'failed', 'cancelled')
 RETURNING *;
 
 -- name: DeleteGeneration :execrows
+-- Primary key of generations. The foreign key deletes the errors, by the primary key of generation_errors.
 DELETE FROM generations WHERE id = @id;
 
 -- name: SetFavorite :one
+-- Primary key of generations.
 UPDATE generations SET favorite = @favorite WHERE id = @id RETURNING *;
 
 -- name: InsertGenerations :copyfrom
--- What a creation gives, by the engine's bulk path: COPY on PostgreSQL, inserts of many rows each on SQLite. Columns that have
--- their defaults cost as much to send and to bind as others.
+-- No index is read: the rows go in by COPY on PostgreSQL, and by INSERTs of many rows each on SQLite.
+--
+-- It names only the columns that a creation sets. Sending and binding a default costs as much as any other value.
 INSERT INTO generations (
-	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, status, created_at, metadata,
-	prompt_id, priority, scheduled_at, max_attempts, batch_id
+	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, status, created_at,
+	metadata, prompt_id, priority, scheduled_at, max_attempts, batch_id
 )
 VALUES (
-	@id, @prompt, @model_name, @model_version, @duration_seconds, @sample_rate, @channels, @file_path, @status, @created_at, @metadata,
-	@prompt_id, @priority, @scheduled_at, @max_attempts, @batch_id
+	@id, @prompt, @model_name, @model_version, @duration_seconds, @sample_rate, @channels, @file_path, @status,
+	@created_at, @metadata, @prompt_id, @priority, @scheduled_at, @max_attempts, @batch_id
 );
 
 -- name: CopyGenerations :copyfrom
--- Whole rows, likewise.
+-- No index is read: a transfer writes whole generations as InsertGenerations does.
 INSERT INTO generations (
 	id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status,
-	created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at,
-	attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
+	created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at,
+	started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction,
+	cancel_requested_at, favorite
 )
 VALUES (
-	@id, @prompt, @model_name, @model_version, @duration_seconds, @sample_rate, @channels, @file_path, @file_size_bytes, @status,
-	@created_at, @completed_at, @generation_time_seconds, @error_message, @metadata, @prompt_id, @priority, @scheduled_at, @started_at,
-	@attempt, @max_attempts, @worker, @lease_expires_at, @batch_id, @progress_step, @progress_fraction, @cancel_requested_at, @favorite
+	@id, @prompt, @model_name, @model_version, @duration_seconds, @sample_rate, @channels, @file_path, @file_size_bytes,
+	@status, @created_at, @completed_at, @generation_time_seconds, @error_message, @metadata, @prompt_id, @priority,
+	@scheduled_at, @started_at, @attempt, @max_attempts, @worker, @lease_expires_at, @batch_id, @progress_step,
+	@progress_fraction, @cancel_requested_at, @favorite
 );

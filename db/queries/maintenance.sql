@@ -1,10 +1,11 @@
--- What Prune, Check and Repair read and write. They look at all there is, in pages by keyset: no statement here holds a lock or
--- a snapshot for longer than a page takes, but for the counts and the foreign keys, which only make sense of one moment.
-
 -- name: PrunableGenerations :many
--- Where something ended, by idx_generations_status from the last row seen, so that what is kept is passed over once. What ended
--- before a time was created before it. A row of the Python service may be finished and not say when; then it is as old as it
--- was created.
+-- Index: idx_generations_status, from the last row seen on. Rows that are kept are therefore read once.
+--
+-- What ended before a time was created before it, so created_before bounds the range. The Python service left finished
+-- rows without completed_at. Their age counts from created_at.
+--
+-- Prune, Check and Repair read all rows, in keyset pages. None of their statements holds a lock or a snapshot for
+-- longer than a page takes. Counts and foreign keys are the exception: they must be checked as of one moment.
 SELECT id, created_at, prompt_id, file_path FROM generations
 WHERE status = @status
 	AND created_at >= @after_created_at AND (created_at > @after_created_at OR id > @after_id)
@@ -15,13 +16,15 @@ ORDER BY created_at, id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: FilePaths :many
--- A page in the order of the primary key, from an ID on, not behind it, since the lowest of all UUIDs may be one. There is no index
--- on file_path, for which each creation would pay.
+-- Primary key of generations, a page from from_id on. The range includes from_id: the lowest UUID may be an ID.
+--
+-- There is no index on file_path, because each creation would pay for it.
 SELECT id, file_path FROM generations WHERE id >= @from_id ORDER BY id LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: PromptUses :many
--- A page in the order of the primary key, and how many generations use each: one range of idx_generations_prompt_id for each
--- prompt. Both of one moment, so that a use that is being counted is in both numbers, or in none.
+-- Primary key of prompts, a page after after_id. Index for each prompt's count: idx_generations_prompt_id (index-only).
+--
+-- used_count and the count are of one moment. A concurrent use is in both, or in neither.
 SELECT p.id, p.used_count, p.last_used_at,
 	(SELECT count(*) FROM generations AS g WHERE g.prompt_id = p.id) AS generations
 FROM prompts AS p
@@ -30,12 +33,14 @@ ORDER BY p.id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: RaiseUsedCount :execrows
--- Never lower: a count is history, which deleting generations does not change.
+-- Primary key of prompts. Index for the count: idx_generations_prompt_id (index-only).
+--
+-- It never lowers used_count, which includes uses whose generation was deleted.
 UPDATE prompts SET used_count = (SELECT count(*) FROM generations AS g WHERE g.prompt_id = prompts.id)
 WHERE prompts.id = @id AND used_count < (SELECT count(*) FROM generations AS u WHERE u.prompt_id = prompts.id);
 
 -- name: GenerationsToCheck :many
--- A page in the order of the primary key, from an ID on.
+-- Primary key of generations, a page from from_id on, then the primary key of prompts.
 SELECT g.id, g.status, g.file_path, g.file_size_bytes, g.prompt_id,
 	CAST(CASE WHEN p.text <> g.prompt THEN TRUE ELSE FALSE END AS BOOLEAN) AS other_prompt
 FROM generations AS g
@@ -45,18 +50,24 @@ ORDER BY g.id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: GenerationsWithoutPrompt :many
--- There are none, unless somebody has deleted prompts on SQLite with foreign keys switched off, as its shell has them. All entries
--- of idx_generations_prompt_id, and for each a probe of the primary key of prompts; PostgreSQL joins the tables.
+-- Full scan of generations, because such rows may be anywhere. SQLite scans idx_generations_prompt_id and probes the
+-- primary key of prompts for each entry. PostgreSQL joins the tables.
+--
+-- There are none, unless somebody deleted prompts on SQLite with foreign keys off, as SQLite's shell has them.
 SELECT g.id, g.prompt_id FROM generations AS g
 WHERE NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = g.prompt_id);
 
 -- name: ErrorsWithoutGeneration :many
--- The same, by the primary keys.
+-- Full scan of generation_errors, because such rows may be anywhere. SQLite scans its primary key and probes that of
+-- generations for each entry. PostgreSQL joins the tables.
 SELECT e.generation_id, count(*) AS errors FROM generation_errors AS e
 WHERE NOT EXISTS (SELECT 1 FROM generations AS g WHERE g.id = e.generation_id)
 GROUP BY e.generation_id;
 
 -- name: ExpiredLeases :many
--- What is processing is as much as there are workers, so idx_generations_status serves this, as RescueGenerations.
+-- Index: idx_generations_status or idx_generations_status_model_name, all that is processing.
+--
+-- Only as many are processing as workers hold claims. An index on lease_expires_at would have to be kept at each extension of a
+-- lease.
 SELECT id, attempt, lease_expires_at FROM generations
 WHERE status = 'processing' AND lease_expires_at <= @expired_before;

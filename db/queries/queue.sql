@@ -1,7 +1,10 @@
 -- name: HasDueGenerations :one
--- Whether a claim would find something: the look before the write. Each priority at which something waits is found by one
--- probe of idx_generations_pending, and its first due generation by another, so that what is scheduled for later is
--- passed over, however much it is. PostgreSQL's ClaimGenerations looks the same way; see there.
+-- Index: idx_generations_pending (index-only).
+--
+-- It reports whether a claim would find a generation, so that no worker writes in vain. The recursion finds the
+-- priorities of what is pending one by one, each by one probe. A second probe at each priority finds its first due
+-- generation, so that those scheduled for later are passed over. PostgreSQL may read what is pending instead of this
+-- second probe, if its statistics say that this is cheaper.
 WITH RECURSIVE priorities (priority) AS (
 	SELECT (
 		SELECT first.priority FROM generations AS first
@@ -27,8 +30,9 @@ SELECT EXISTS (
 ) AS due;
 
 -- name: NextScheduled :many
--- None, or one: when the first of those that are not due yet comes due. As HasDueGenerations, two probes of
--- idx_generations_pending for each priority.
+-- Index: idx_generations_pending (index-only), two probes for each priority, as HasDueGenerations.
+--
+-- It returns when the first generation that is not due yet becomes due, or no row.
 WITH RECURSIVE priorities (priority) AS (
 	SELECT (
 		SELECT first.priority FROM generations AS first
@@ -59,8 +63,10 @@ ORDER BY g.scheduled_at
 LIMIT 1;
 
 -- name: HasDueGenerationsOfModel :one
--- The look of a worker that can run only some models. Served by idx_generations_status_model_name, for whose sake it asks
--- for the first: by idx_generations_pending it would pass over all that waits for other models, at each look.
+-- Index: idx_generations_status_model_name.
+--
+-- It is HasDueGenerations for a worker that can run only some models. The inner query asks for the first row in the
+-- order of that index. By idx_generations_pending, each call would read all that waits for other models.
 SELECT EXISTS (
 	SELECT 1
 	FROM (
@@ -73,10 +79,13 @@ SELECT EXISTS (
 ) AS due;
 
 -- name: CountGenerationErrors :one
+-- Primary key of generation_errors (index-only).
 SELECT count(*) FROM generation_errors WHERE generation_id = @generation_id;
 
 -- name: ExtendLease :one
--- Neither this nor ReportProgress changes a column of an index, so that PostgreSQL need not touch any where the page has
+-- Primary key of generations.
+--
+-- Neither this nor ReportProgress changes a column of an index. PostgreSQL therefore updates no index if the page has
 -- room for the new row.
 UPDATE generations SET lease_expires_at = @lease_expires_at
 WHERE id = @id AND status = 'processing' AND lease_expires_at IS NOT NULL AND attempt = @attempt
@@ -84,7 +93,7 @@ WHERE id = @id AND status = 'processing' AND lease_expires_at IS NOT NULL AND at
 RETURNING *;
 
 -- name: ReportProgress :execrows
--- An empty step leaves the one that is there.
+-- Primary key of generations. If progress_step is NULL, the present one stays.
 UPDATE generations SET
 	progress_step = COALESCE(sqlc.narg('progress_step'), progress_step),
 	progress_fraction = @progress_fraction
@@ -92,8 +101,11 @@ WHERE id = @id AND status = 'processing' AND lease_expires_at IS NOT NULL AND at
 	AND cancel_requested_at IS NULL;
 
 -- name: ReleaseGeneration :one
--- Back to its old place in the queue, since it has waited already; or, where somebody wants it stopped, to cancelled.
--- max_attempts rises instead of attempt falling: the attempt is the fence, and no two claims may share it.
+-- Primary key of generations.
+--
+-- The generation goes back to its old place in the queue, because it has waited already. If a caller has asked to
+-- cancel it, it becomes cancelled instead. attempt is the fence, and no two claims may share it. So attempt does not
+-- fall: max_attempts rises.
 UPDATE generations SET
 	status = CASE WHEN cancel_requested_at IS NULL THEN 'pending' ELSE 'cancelled' END,
 	max_attempts = max_attempts + CASE WHEN cancel_requested_at IS NULL THEN 1 ELSE 0 END,
@@ -107,6 +119,9 @@ WHERE id = @id AND status = 'processing' AND lease_expires_at IS NOT NULL AND at
 RETURNING *;
 
 -- name: RetryGeneration :one
+-- Primary key of generations.
+--
+-- A failed or cancelled generation becomes pending and due, with at least one attempt left.
 UPDATE generations SET
 	status = 'pending',
 	scheduled_at = @now,
@@ -122,24 +137,32 @@ WHERE id = @id AND status IN ('failed', 'cancelled')
 RETURNING *;
 
 -- name: CancelGeneration :one
--- Where a worker holds a claim it is asked to stop; where nobody does there is nobody to ask.
+-- Primary key of generations.
+--
+-- If a worker holds a claim, the worker is asked to stop. Otherwise the generation becomes cancelled at once.
 UPDATE generations SET
 	status = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN status ELSE 'cancelled' END,
 	completed_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN completed_at ELSE @now END,
-	cancel_requested_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN COALESCE(cancel_requested_at, @now) END
+	cancel_requested_at = CASE
+		WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN COALESCE(cancel_requested_at, @now)
+	END
 WHERE id = @id AND status IN ('pending', 'processing')
 RETURNING *;
 
 -- name: CancelBatch :execrows
--- As CancelGeneration, for those of a batch that nobody has cancelled yet. Served by idx_generations_batch_id.
+-- Index: idx_generations_batch_id.
+--
+-- It is CancelGeneration for the unfinished generations of a batch that nobody has cancelled yet.
 UPDATE generations SET
 	status = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN status ELSE 'cancelled' END,
 	completed_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN completed_at ELSE @now END,
-	cancel_requested_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN COALESCE(cancel_requested_at, @now) END
+	cancel_requested_at = CASE
+		WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN COALESCE(cancel_requested_at, @now)
+	END
 WHERE batch_id = @batch_id AND status IN ('pending', 'processing') AND cancel_requested_at IS NULL;
 
 -- name: BatchStats :one
--- One range of idx_generations_batch_id, which has all that is counted.
+-- Index: idx_generations_batch_id (index-only).
 SELECT
 	count(CASE WHEN status = 'pending' THEN 1 END) AS pending_generations,
 	count(CASE WHEN status = 'processing' THEN 1 END) AS processing_generations,
@@ -151,15 +174,19 @@ FROM generations
 WHERE batch_id = @batch_id;
 
 -- name: QueuePosition :one
--- Counts the entries of idx_generations_pending that stand before this one: of what is due those that come first in
--- claim order; behind all that is due, what is scheduled for later, in the same order. -1: it is finished.
+-- Primary key of generations. Index for the counts: idx_generations_pending (index-only).
+--
+-- A due generation comes after those that are due and precede it in claim order. One that is scheduled for later comes
+-- after all that are due, and after those of its kind that precede it. The position is 0 if the generation is
+-- processing, and -1 if it is finished.
 SELECT CAST(CASE
 	WHEN me.status = 'processing' THEN 0
 	WHEN me.status <> 'pending' THEN -1
 	WHEN me.scheduled_at <= @now THEN 1 + (
 		SELECT count(*) FROM generations AS g
 		WHERE g.status = 'pending' AND g.priority <= me.priority AND g.scheduled_at <= @now
-			AND (g.priority < me.priority OR g.scheduled_at < me.scheduled_at OR (g.scheduled_at = me.scheduled_at AND g.id < me.id))
+			AND (g.priority < me.priority OR g.scheduled_at < me.scheduled_at
+				OR (g.scheduled_at = me.scheduled_at AND g.id < me.id))
 	)
 	ELSE 1 + (
 		SELECT count(*) FROM generations AS g
@@ -167,21 +194,25 @@ SELECT CAST(CASE
 	) + (
 		SELECT count(*) FROM generations AS g
 		WHERE g.status = 'pending' AND g.priority <= me.priority AND g.scheduled_at > @now
-			AND (g.priority < me.priority OR g.scheduled_at < me.scheduled_at OR (g.scheduled_at = me.scheduled_at AND g.id < me.id))
+			AND (g.priority < me.priority OR g.scheduled_at < me.scheduled_at
+				OR (g.scheduled_at = me.scheduled_at AND g.id < me.id))
 	)
 END AS BIGINT) AS position
 FROM generations AS me
 WHERE me.id = @id;
 
 -- name: GenerationErrors :many
--- Served by the primary key.
+-- Primary key of generation_errors.
 SELECT * FROM generation_errors WHERE generation_id = @generation_id ORDER BY attempt;
 
 -- name: PauseQueue :exec
+-- Full scan of generation_queue, which has one row. If the queue is paused already, the earlier time stays.
 UPDATE generation_queue SET paused_at = @paused_at WHERE paused_at IS NULL;
 
 -- name: ResumeQueue :exec
+-- Full scan of generation_queue, which has one row.
 UPDATE generation_queue SET paused_at = NULL;
 
 -- name: QueuePausedAt :one
+-- Primary key of generation_queue, which has one row.
 SELECT paused_at FROM generation_queue WHERE id = 1;

@@ -1,5 +1,5 @@
 -- name: NewestOfPrompt :many
--- Served by idx_generations_prompt_id, backwards.
+-- Index: idx_generations_prompt_id (backward scan). An empty status lets all pass.
 SELECT * FROM generations
 WHERE prompt_id = @prompt_id
 	AND status = COALESCE(NULLIF(CAST(@status AS TEXT), ''), status)

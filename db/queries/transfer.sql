@@ -1,39 +1,44 @@
--- What Transfer reads, writes and compares: all rows of a table, in batches, each a range of the primary key. Both engines
--- have the rows in the same order: a UUID in lower case sorts as text as it does in PostgreSQL.
-
 -- name: RowCounts :one
--- It reads an index of each table from one end to the other: what the counters say is not what is to be relied on here.
+-- Full scan of each table, or of one of its indexes, to count the rows. A transfer does not rely on the counters.
 SELECT
 	(SELECT count(*) FROM prompts) AS prompts,
 	(SELECT count(*) FROM generations) AS generations,
 	(SELECT count(*) FROM generation_errors) AS generation_errors;
 
 -- name: PromptsBehind :many
+-- Primary key of prompts.
+--
+-- A transfer reads, writes and compares whole tables in batches, each a range of the primary key. Both engines return
+-- the rows in the same order: a UUID in lower case sorts as text as a uuid does on PostgreSQL.
 SELECT * FROM prompts WHERE id > @id ORDER BY id LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: GenerationsFrom :many
--- From an ID on, not behind it, since the lowest of all UUIDs may be one.
+-- Primary key of generations. The range includes id: the lowest UUID may be an ID.
 SELECT * FROM generations WHERE id >= @id ORDER BY id LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: GenerationErrorsBehind :many
--- A row comparison, spelled out as in generations.sql.
+-- Primary key of generation_errors. The row comparison is spelled out, as in ListGenerations.
 SELECT * FROM generation_errors
 WHERE generation_id >= @generation_id AND (generation_id > @generation_id OR attempt > @attempt)
 ORDER BY generation_id, attempt
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: CopyPrompts :copyfrom
--- With the IDs that they have. The engines' counters of IDs do not all follow: see SkipPromptIDs.
+-- No index is read. The rows keep their IDs, which PostgreSQL's sequence does not follow: see SkipPromptIDs.
 INSERT INTO prompts (id, text, used_count, first_used_at, last_used_at)
 VALUES (@id, @text, @used_count, @first_used_at, @last_used_at);
 
 -- name: CopyGenerationErrors :copyfrom
+-- No index is read: a transfer writes whole rows as CopyPrompts does.
 INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
 VALUES (@generation_id, @attempt, @worker, @error, @failed_at);
 
 -- name: SetQueuePausedAt :exec
+-- Primary key of generation_queue, which has one row.
 UPDATE generation_queue SET paused_at = @paused_at WHERE id = 1;
 
 -- name: LockQueueRow :exec
--- Changes nothing, and holds the one row that every database has until the transaction ends.
+-- Primary key of generation_queue.
+--
+-- It changes nothing. It locks the one row that every database has, until the transaction ends.
 UPDATE generation_queue SET id = id WHERE id = 1;

@@ -16,7 +16,7 @@ func validParams(prompt string) store.CreateGenerationParams {
 	return store.CreateGenerationParams{Prompt: prompt, ModelName: "m", DurationSeconds: 1, SampleRate: 32000, Channels: 1, FilePath: "p"}
 }
 
-// Not parallel: it counts what the whole process prepares.
+// It is not parallel: it counts the statements of the whole process.
 func TestNoStatementIsPreparedPerCall(t *testing.T) {
 	is := is.New(t)
 	ctx := t.Context()

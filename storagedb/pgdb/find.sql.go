@@ -29,6 +29,7 @@ type CountPlacesInRangeParams struct {
 	AtMost int64   `json:"at_most"`
 }
 
+// Index: idx_generation_metadata (index-only).
 func (q *Queries) CountPlacesInRange(ctx context.Context, arg CountPlacesInRangeParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countPlacesInRange,
 		arg.Name,
@@ -56,6 +57,7 @@ type CountPlacesOfPromptsParams struct {
 	AtMost      int64     `json:"at_most"`
 }
 
+// Index: idx_generations_prompt_id (index-only).
 func (q *Queries) CountPlacesOfPrompts(ctx context.Context, arg CountPlacesOfPromptsParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countPlacesOfPrompts,
 		arg.PromptIds,
@@ -87,6 +89,7 @@ type CountPlacesWithValueParams struct {
 	AtMost      int64              `json:"at_most"`
 }
 
+// Index: idx_generation_metadata (index-only).
 func (q *Queries) CountPlacesWithValue(ctx context.Context, arg CountPlacesWithValueParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countPlacesWithValue,
 		arg.Entry,
@@ -101,9 +104,13 @@ func (q *Queries) CountPlacesWithValue(ctx context.Context, arg CountPlacesWithV
 
 const findPrompts = `-- name: FindPrompts :many
 WITH typed AS MATERIALIZED (
-	SELECT search_query($2::TEXT[], $3::BOOLEAN[], $4::TEXT[], $5::BOOLEAN[]) AS query
+	SELECT search_query(
+		$2::TEXT[], $3::BOOLEAN[], $4::TEXT[], $5::BOOLEAN[]
+	) AS query
 )
-SELECT s.prompt_id FROM prompts_search AS s WHERE s.words @@ (SELECT typed.query FROM typed) LIMIT CAST($1 AS BIGINT)
+SELECT s.prompt_id FROM prompts_search AS s
+WHERE s.words @@ (SELECT typed.query FROM typed)
+LIMIT CAST($1 AS BIGINT)
 `
 
 type FindPromptsParams struct {
@@ -114,7 +121,7 @@ type FindPromptsParams struct {
 	ExcludedPrefixes []bool   `json:"excluded_prefixes"`
 }
 
-// Served by idx_prompts_search_words.
+// Index: idx_prompts_search_words.
 func (q *Queries) FindPrompts(ctx context.Context, arg FindPromptsParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, findPrompts,
 		arg.RowLimit,
@@ -143,7 +150,9 @@ func (q *Queries) FindPrompts(ctx context.Context, arg FindPromptsParams) ([]int
 
 const listFound = `-- name: ListFound :many
 WITH typed AS MATERIALIZED (
-	SELECT search_query($16::TEXT[], $17::BOOLEAN[], $18::TEXT[], $19::BOOLEAN[]) AS query
+	SELECT search_query(
+		$16::TEXT[], $17::BOOLEAN[], $18::TEXT[], $19::BOOLEAN[]
+	) AS query
 )
 SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generations AS g
 CROSS JOIN (SELECT CAST($1 AS BOOLEAN) AS oldest_first) AS o
@@ -157,7 +166,9 @@ WHERE g.id = ANY($2::UUID[])
 	))
 	AND (CAST($10 AS BOOLEAN) OR NOT EXISTS (
 		SELECT 1 FROM jsonb_to_recordset(CAST($11 AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-		WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
+		WHERE (
+			metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')
+		) IS NOT TRUE
 	))
 	AND (CAST($12 AS BOOLEAN) OR g.prompt_id = ANY($13::BIGINT[]))
 	AND (CAST($14 AS BOOLEAN) OR EXISTS (
@@ -191,7 +202,9 @@ type ListFoundParams struct {
 	ExcludedPrefixes []bool             `json:"excluded_prefixes"`
 }
 
-// What is there, of some places.
+// Primary key of generations, for each ID. PostgreSQL may take the index of another filter, if that has fewer rows.
+//
+// It returns the generations at the given places that pass all filters.
 func (q *Queries) ListFound(ctx context.Context, arg ListFoundParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listFound,
 		arg.OldestFirst,
@@ -286,7 +299,7 @@ type NewestPlacesInRangeRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// One range of idx_generation_metadata, and sorted: for ranges that have few.
+// Index: idx_generation_metadata, then a sort: for ranges of few entries.
 func (q *Queries) NewestPlacesInRange(ctx context.Context, arg NewestPlacesInRangeParams) ([]NewestPlacesInRangeRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesInRange,
 		arg.Name,
@@ -345,7 +358,9 @@ type NewestPlacesOfNumbersRow struct {
 	Number    float64   `json:"number"`
 }
 
-// Of each of some numbers at most so many: for each one range of idx_generation_metadata.
+// Index: idx_generation_metadata (backward, index-only), one range for each number.
+//
+// It returns at most per_number places of each number.
 func (q *Queries) NewestPlacesOfNumbers(ctx context.Context, arg NewestPlacesOfNumbersParams) ([]NewestPlacesOfNumbersRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesOfNumbers,
 		arg.Numbers,
@@ -402,7 +417,9 @@ type NewestPlacesOfPromptsRow struct {
 	PromptID  int64     `json:"prompt_id"`
 }
 
-// Of each of some prompts at most so many: for each one range of idx_generations_prompt_id.
+// Index: idx_generations_prompt_id (backward, index-only), one range for each prompt.
+//
+// It returns at most per_prompt places of each prompt.
 func (q *Queries) NewestPlacesOfPrompts(ctx context.Context, arg NewestPlacesOfPromptsParams) ([]NewestPlacesOfPromptsRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesOfPrompts,
 		arg.PromptIds,
@@ -431,7 +448,6 @@ func (q *Queries) NewestPlacesOfPrompts(ctx context.Context, arg NewestPlacesOfP
 }
 
 const newestPlacesWithValue = `-- name: NewestPlacesWithValue :many
-
 SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
 	AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST($1 AS JSONB)) AS e)
@@ -456,8 +472,10 @@ type NewestPlacesWithValueRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// What engines say differently about lists by metadata and words; see db/queries/find.sql.
-// One range of idx_generation_metadata.
+// Index: idx_generation_metadata (backward, index-only).
+//
+// This file has what PostgreSQL says in its own way of lists by metadata and words. NewestPlaces, of
+// db/queries/find.sql, explains their two steps.
 func (q *Queries) NewestPlacesWithValue(ctx context.Context, arg NewestPlacesWithValueParams) ([]NewestPlacesWithValueRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesWithValue,
 		arg.Entry,
@@ -501,7 +519,9 @@ WITH RECURSIVE numbers (number) AS (
 	FROM numbers
 	WHERE numbers.number IS NOT NULL
 )
-SELECT CAST(numbers.number AS DOUBLE PRECISION) AS number FROM numbers WHERE numbers.number IS NOT NULL LIMIT CAST($1 AS BIGINT)
+SELECT CAST(numbers.number AS DOUBLE PRECISION) AS number FROM numbers
+WHERE numbers.number IS NOT NULL
+LIMIT CAST($1 AS BIGINT)
 `
 
 type NumbersInRangeParams struct {
@@ -511,7 +531,9 @@ type NumbersInRangeParams struct {
 	High     float64 `json:"high"`
 }
 
-// The different numbers that there are, at most so many, each found by one probe of idx_generation_metadata.
+// Index: idx_generation_metadata (index-only), one probe for each number.
+//
+// It returns the different numbers in a range, in ascending order and at most row_limit.
 func (q *Queries) NumbersInRange(ctx context.Context, arg NumbersInRangeParams) ([]float64, error) {
 	rows, err := q.db.Query(ctx, numbersInRange,
 		arg.RowLimit,
@@ -562,7 +584,7 @@ type OldestPlacesInRangeRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// The same, the other way round.
+// Index: idx_generation_metadata, then a sort: for ranges of few entries.
 func (q *Queries) OldestPlacesInRange(ctx context.Context, arg OldestPlacesInRangeParams) ([]OldestPlacesInRangeRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesInRange,
 		arg.Name,
@@ -621,7 +643,7 @@ type OldestPlacesOfNumbersRow struct {
 	Number    float64   `json:"number"`
 }
 
-// The same, the other way round.
+// Index: idx_generation_metadata (index-only), one range for each number.
 func (q *Queries) OldestPlacesOfNumbers(ctx context.Context, arg OldestPlacesOfNumbersParams) ([]OldestPlacesOfNumbersRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesOfNumbers,
 		arg.Numbers,
@@ -678,7 +700,7 @@ type OldestPlacesOfPromptsRow struct {
 	PromptID  int64     `json:"prompt_id"`
 }
 
-// The same, the other way round.
+// Index: idx_generations_prompt_id (index-only), one range for each prompt.
 func (q *Queries) OldestPlacesOfPrompts(ctx context.Context, arg OldestPlacesOfPromptsParams) ([]OldestPlacesOfPromptsRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesOfPrompts,
 		arg.PromptIds,
@@ -731,7 +753,7 @@ type OldestPlacesWithValueRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// The same, the other way round.
+// Index: idx_generation_metadata (index-only).
 func (q *Queries) OldestPlacesWithValue(ctx context.Context, arg OldestPlacesWithValueParams) ([]OldestPlacesWithValueRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesWithValue,
 		arg.Entry,

@@ -39,7 +39,7 @@ type CompleteGenerationParams struct {
 	Attempt               int64              `json:"attempt"`
 }
 
-// || merges the top-level keys, as the Python dict.update did.
+// Primary key of generations. || merges the top-level keys, as dict.update does in Python.
 func (q *Queries) CompleteGeneration(ctx context.Context, arg CompleteGenerationParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, completeGeneration,
 		arg.CompletedAt,
@@ -98,7 +98,10 @@ WITH input AS (
 		SELECT locked.id
 		FROM generations AS locked
 		WHERE locked.id = input.id AND locked.status IN ('pending', 'processing')
-			AND CASE WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt ELSE 0 END = input.attempt
+			AND CASE
+				WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt
+				ELSE 0
+			END = input.attempt
 		FOR UPDATE SKIP LOCKED
 	) AS g
 )
@@ -127,10 +130,11 @@ type CompleteGenerationsParams struct {
 	Attempts               []int64              `json:"attempts"`
 }
 
-// CompleteGeneration for any number of different generations in one statement, but for those that somebody else has locked: it
-// must not wait while it holds locks, or others would deadlock with it that take one lock each. Each is found by its primary
-// key: with a plain join PostgreSQL 15 reads all that is pending and processing by idx_generations_status where it has no
-// statistics to know better.
+// Primary key of generations, for each ID. With a plain join and without statistics, PostgreSQL 15 would read all that
+// is pending or processing.
+//
+// It is CompleteGeneration for any number of different generations. It skips those that another transaction has locked.
+// To wait while it holds locks could deadlock with transactions that lock one generation at a time.
 func (q *Queries) CompleteGenerations(ctx context.Context, arg CompleteGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, completeGenerations,
 		arg.CompletedAt,
@@ -247,11 +251,15 @@ type CreateGenerationsRow struct {
 	Metadata storagedb.Metadata `json:"metadata"`
 }
 
-// Any number of generations and their prompts in one statement: one round trip, one commit. The arrays are unnested in
-// one select list, where they advance together. Prompts are upserted in the order of their text, so that two such
-// statements lock the rows that they share in the same order and cannot deadlock. A missing model
-// version travels as an empty text and a missing batch as a UUID of zeros, which the store never stores: the Go slices
-// hold no NULL. What comes back is what the store does not know already: JSONB writes metadata in its own way.
+// Index: prompts_text_key, for each different prompt.
+//
+// It creates any number of generations and their prompts in one statement: one round trip, one commit. The arrays are
+// unnested in one select list, where they advance together. Prompts are upserted in the order of their text. Two such
+// statements therefore lock the rows that they share in the same order, and cannot deadlock.
+//
+// Go slices hold no NULL. A missing model version travels as an empty text, and a missing batch as a UUID of zeros. The
+// store never stores either. The statement returns what the store does not know already: JSONB writes metadata in its
+// own way.
 func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsParams) ([]CreateGenerationsRow, error) {
 	rows, err := q.db.Query(ctx, createGenerations,
 		arg.CreatedAt,
@@ -293,7 +301,9 @@ FROM (SELECT unnest($1::UUID[]) AS id ORDER BY 1) AS input
 CROSS JOIN LATERAL (SELECT locked.id FROM generations AS locked WHERE locked.id = input.id FOR UPDATE) AS g
 `
 
-// Waits for all of them, in the order of their IDs, so that two such statements cannot deadlock.
+// Primary key of generations, for each ID.
+//
+// It waits for all of them, in the order of their IDs, so that two such statements cannot deadlock.
 func (q *Queries) LockGenerations(ctx context.Context, ids []uuid.UUID) error {
 	_, err := q.db.Exec(ctx, lockGenerations, ids)
 	return err
@@ -308,6 +318,7 @@ type MergeMetadataParams struct {
 	ID       uuid.UUID          `json:"id"`
 }
 
+// Primary key of generations. || merges the top-level keys.
 func (q *Queries) MergeMetadata(ctx context.Context, arg MergeMetadataParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, mergeMetadata, arg.Metadata, arg.ID)
 	var i Generation
@@ -361,7 +372,9 @@ type TrackPromptsParams struct {
 	Texts  []string  `json:"texts"`
 }
 
-// TrackPrompt for any number of uses, in the order of the texts, so that two such statements cannot deadlock.
+// Index: prompts_text_key, for each different text.
+//
+// It is TrackPrompt for any number of uses. The texts come in order, so that two such statements cannot deadlock.
 func (q *Queries) TrackPrompts(ctx context.Context, arg TrackPromptsParams) ([]Prompt, error) {
 	rows, err := q.db.Query(ctx, trackPrompts, arg.UsedAt, arg.Texts)
 	if err != nil {

@@ -15,7 +15,9 @@ import (
 
 const addMissingMetadata = `-- name: AddMissingMetadata :exec
 WITH held AS (
-	SELECT g.id, g.created_at, g.metadata FROM generations AS g WHERE g.id = ANY($1::UUID[]) FOR NO KEY UPDATE SKIP LOCKED
+	SELECT g.id, g.created_at, g.metadata FROM generations AS g
+	WHERE g.id = ANY($1::UUID[])
+	FOR NO KEY UPDATE SKIP LOCKED
 )
 INSERT INTO generation_metadata (name, number, hash, created_at, generation_id)
 SELECT DISTINCT left(e.key, 64), metadata_number(e.value), metadata_hash(e.value), held.created_at, held.id
@@ -23,8 +25,10 @@ FROM held, jsonb_each(held.metadata) AS e
 ON CONFLICT DO NOTHING
 `
 
-// The generations are locked, so that what is read of them is what the triggers of the next update will take away. What
-// somebody else has locked is passed over, so this waits for nobody.
+// Primary key of generations, for each ID.
+//
+// The generations are locked, so that the entries added are those that the trigger of the next update will delete. What
+// another transaction has locked is skipped. So this never waits.
 func (q *Queries) AddMissingMetadata(ctx context.Context, ids []uuid.UUID) error {
 	_, err := q.db.Exec(ctx, addMissingMetadata, ids)
 	return err
@@ -39,7 +43,8 @@ type AddToCounterParams struct {
 	Value int64  `json:"value"`
 }
 
-// Counts are sums of changes. What is missing at one moment stays missing, whatever is counted meanwhile.
+// No index is read. A count is the sum of its changes. What is missing at one moment stays missing, whatever is counted
+// meanwhile.
 func (q *Queries) AddToCounter(ctx context.Context, arg AddToCounterParams) error {
 	_, err := q.db.Exec(ctx, addToCounter, arg.Name, arg.Value)
 	return err
@@ -54,9 +59,12 @@ WHERE m.generation_id IN (SELECT unnest($1::UUID[])) AND NOT EXISTS (
 )
 `
 
-// Once more all of generation_metadata. A surplus entry stays one for as long as it is there: an update that makes it a right
-// one would have to insert it, and cannot. The IDs are given twice, or PostgreSQL would join all generations for each batch;
-// and unnested, or it would look through the list for each entry.
+// Full scan of generation_metadata, as SurplusMetadata, and the primary key of generations for entries of the given
+// IDs.
+//
+// A surplus entry stays surplus as long as it exists: an update that makes it right would have to insert it, and
+// cannot. The IDs are given twice, or PostgreSQL would join all generations for each batch. They are unnested, or it
+// would search the list for each entry.
 func (q *Queries) DeleteSurplusMetadata(ctx context.Context, ids []uuid.UUID) error {
 	_, err := q.db.Exec(ctx, deleteSurplusMetadata, ids)
 	return err
@@ -67,7 +75,10 @@ DELETE FROM prompts_search AS s
 WHERE s.prompt_id = ANY($1::BIGINT[]) AND NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = s.prompt_id)
 `
 
-// Only where the foreign key was switched off. IDs of prompts are never used twice, so none of these will have one.
+// Primary keys of prompts_search and prompts, for each ID.
+//
+// Such rows exist only if the foreign key was switched off. IDs of prompts are never used twice, so none of them will
+// get a prompt.
 func (q *Queries) DeleteWordsWithoutPrompt(ctx context.Context, ids []int64) error {
 	_, err := q.db.Exec(ctx, deleteWordsWithoutPrompt, ids)
 	return err
@@ -84,7 +95,9 @@ type DropUnusedPromptsParams struct {
 	UsedBefore time.Time `json:"used_before"`
 }
 
-// A statement of its own behind LockPrompts, so that it sees what was committed before the locks were taken.
+// Primary key of prompts, for each ID. Index for its generations: idx_generations_prompt_id.
+//
+// It is a statement of its own after LockPrompts, so that it sees what was committed before the locks were taken.
 func (q *Queries) DropUnusedPrompts(ctx context.Context, arg DropUnusedPromptsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, dropUnusedPrompts, arg.Ids, arg.UsedBefore)
 	if err != nil {
@@ -97,7 +110,10 @@ const lockPrompt = `-- name: LockPrompt :exec
 SELECT id FROM prompts WHERE id = $1 FOR UPDATE
 `
 
-// Waits for whoever uses the prompt. A statement of its own, for the same reason.
+// Primary key of prompts.
+//
+// It waits for transactions that use the prompt. It is a statement of its own before RaiseUsedCount, which then sees
+// what they have committed.
 func (q *Queries) LockPrompt(ctx context.Context, id int64) error {
 	_, err := q.db.Exec(ctx, lockPrompt, id)
 	return err
@@ -107,8 +123,10 @@ const lockPrompts = `-- name: LockPrompts :many
 SELECT p.id FROM prompts AS p WHERE p.id = ANY($1::BIGINT[]) FOR UPDATE SKIP LOCKED
 `
 
-// Until the end of the transaction nobody can create a generation of these: a creation counts the use first, and a foreign key
-// that is checked locks the row. What somebody is just using is passed over.
+// Primary key of prompts, for each ID.
+//
+// Until the transaction ends, no other can create a generation of these prompts. A creation counts the use first, and
+// the check of a foreign key locks the row, too. A prompt that another transaction is using is skipped.
 func (q *Queries) LockPrompts(ctx context.Context, ids []int64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, lockPrompts, ids)
 	if err != nil {
@@ -133,7 +151,8 @@ const lockRecount = `-- name: LockRecount :exec
 SELECT pg_advisory_xact_lock(hashtext('dgx-music: recount'))
 `
 
-// Of two that recount at once, one would add its difference to what the other has mended. Nobody else heeds this lock.
+// No table is read. Of two recounts at the same time, one would add its difference to what the other has mended. Only
+// recounts take this lock.
 func (q *Queries) LockRecount(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockRecount)
 	return err
@@ -148,7 +167,9 @@ SELECT held.id, search_words(held.text) FROM held
 ON CONFLICT (prompt_id) DO UPDATE SET words = excluded.words
 `
 
-// A text never changes, and what is being deleted is passed over.
+// Primary keys of prompts and prompts_search, for each ID.
+//
+// A text never changes. A prompt that is being deleted is skipped.
 func (q *Queries) MendSearchWords(ctx context.Context, ids []int64) error {
 	_, err := q.db.Exec(ctx, mendSearchWords, ids)
 	return err
@@ -179,7 +200,9 @@ type MetadataToCheckRow struct {
 	Missing bool      `json:"missing"`
 }
 
-// A page of generations from an ID on, and whether an entry of their metadata is missing in idx_generation_metadata: a probe for each.
+// Primary key of generations, a page from from_id on. Index for each entry: idx_generation_metadata (index-only).
+//
+// missing reports whether an entry of the metadata is missing in that index.
 func (q *Queries) MetadataToCheck(ctx context.Context, arg MetadataToCheckParams) ([]MetadataToCheckRow, error) {
 	rows, err := q.db.Query(ctx, metadataToCheck, arg.FromID, arg.RowLimit)
 	if err != nil {
@@ -201,7 +224,6 @@ func (q *Queries) MetadataToCheck(ctx context.Context, arg MetadataToCheckParams
 }
 
 const pruneGenerations = `-- name: PruneGenerations :many
-
 WITH held AS (
 	SELECT g.id FROM generations AS g
 	WHERE g.id = ANY($1::UUID[]) AND g.status = $2 AND g.favorite <= CAST($3 AS BOOLEAN)
@@ -220,9 +242,11 @@ type PruneGenerationsParams struct {
 	CompletedBefore *time.Time       `json:"completed_before"`
 }
 
-// What engines say differently about maintenance: lists as parameters, locks, and the indexes that the schema keeps itself.
-// Of those that PrunableGenerations has found, what is still so once it is locked: a failed one may have been retried. What
-// somebody else has locked is being changed at this moment, and left for the next time, so this waits for nobody.
+// Primary key of generations, for each ID.
+//
+// It deletes what PrunableGenerations has found and what still matches once it is locked: a failed generation may have
+// been retried. What another transaction has locked is being changed, and is left for the next time. So this never
+// waits.
 func (q *Queries) PruneGenerations(ctx context.Context, arg PruneGenerationsParams) ([]string, error) {
 	rows, err := q.db.Query(ctx, pruneGenerations,
 		arg.Ids,
@@ -268,7 +292,9 @@ type SearchWordsRow struct {
 	Wrong bool  `json:"wrong"`
 }
 
-// A page of prompts, and whether the words that are kept of each are not those of its text.
+// Primary keys of prompts and prompts_search, a page after after_id.
+//
+// wrong reports whether the words that are kept of a prompt differ from those of its text.
 func (q *Queries) SearchWords(ctx context.Context, arg SearchWordsParams) ([]SearchWordsRow, error) {
 	rows, err := q.db.Query(ctx, searchWords, arg.AfterID, arg.RowLimit)
 	if err != nil {
@@ -304,8 +330,7 @@ type SurplusMetadataRow struct {
 	Entries      int64     `json:"entries"`
 }
 
-// All of generation_metadata, and for each entry a probe of the primary key of generations: no index has the entries of one
-// generation together.
+// Full scan of generation_metadata and generations: no index has the entries of one generation together.
 func (q *Queries) SurplusMetadata(ctx context.Context) ([]SurplusMetadataRow, error) {
 	rows, err := q.db.Query(ctx, surplusMetadata)
 	if err != nil {
@@ -331,6 +356,7 @@ SELECT s.prompt_id FROM prompts_search AS s
 WHERE NOT EXISTS (SELECT 1 FROM prompts AS p WHERE p.id = s.prompt_id)
 `
 
+// Full scan of prompts_search, because such rows may be anywhere.
 func (q *Queries) WordsWithoutPrompt(ctx context.Context) ([]int64, error) {
 	rows, err := q.db.Query(ctx, wordsWithoutPrompt)
 	if err != nil {

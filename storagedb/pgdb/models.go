@@ -11,76 +11,76 @@ import (
 	"github.com/google/uuid"
 )
 
-// Generation is a music-generation job.
+// Generation is a job that makes a piece of music.
 type Generation struct {
-	// UUIDv7 where the store drew it.
+	// The ID of the generation. It is a UUIDv7 if the store generated it.
 	ID uuid.UUID `json:"id"`
-	// What the music is to be.
+	// The text that describes the music, 1 to 2,000 bytes. The Python service wrote longer ones, too.
 	Prompt string `json:"prompt"`
-	// Such as musicgen-small.
+	// The name of the model, such as musicgen-small, 1 to 255 bytes.
 	ModelName string `json:"model_name"`
-	// NULL: not given.
+	// The version of the model, at most 255 bytes. NULL if none was given.
 	ModelVersion *string `json:"model_version"`
-	// Length of the audio asked for.
+	// The length of audio that was asked for, in seconds. It is positive and finite.
 	DurationSeconds float64 `json:"duration_seconds"`
-	// In Hz; 32000 for MusicGen.
+	// The sample rate in Hz; 32000 for MusicGen.
 	SampleRate int64 `json:"sample_rate"`
-	// 1 mono, 2 stereo.
+	// The number of channels: 1 for mono, 2 for stereo.
 	Channels int64 `json:"channels"`
-	// Where the audio is, or will be.
+	// The path of the audio file, 1 to 4,096 bytes. The file need not exist until the generation is completed.
 	FilePath string `json:"file_path"`
-	// NULL until completed.
+	// The size of the audio file in bytes. NULL until the generation is completed.
 	FileSizeBytes *int64 `json:"file_size_bytes"`
-	// pending, processing, completed, failed or cancelled.
+	// The status: pending, processing, completed, failed or cancelled.
 	Status storagedb.Status `json:"status"`
-	// When it was asked for.
+	// The time of creation. Lists are in its order.
 	CreatedAt time.Time `json:"created_at"`
-	// When it was completed, failed or cancelled; NULL before.
+	// The time at which the generation was completed, failed or cancelled. NULL before.
 	CompletedAt *time.Time `json:"completed_at"`
-	// How long the model took; NULL until completed.
+	// The time that the model took, in seconds. NULL until the generation is completed.
 	GenerationTimeSeconds *float64 `json:"generation_time_seconds"`
-	// Why it is in its status; NULL: nothing to say.
+	// The reason for the status, at most 1 MiB. NULL if there is none. A claim clears it.
 	ErrorMessage *string `json:"error_message"`
-	// A JSON object.
+	// A JSON object, at most 16 MiB. It is empty if none was given.
 	Metadata storagedb.Metadata `json:"metadata"`
-	// The prompt's row; deleting that deletes this.
+	// The ID of the prompt. Deleting the prompt deletes the generation.
 	PromptID int64 `json:"prompt_id"`
-	// Lower is claimed first.
+	// The priority in the queue. The lower one is claimed first.
 	Priority int64 `json:"priority"`
-	// Not to be claimed before; first come first served by it.
+	// The time before which the generation is not claimed. Within a priority, the earlier one is claimed first.
 	ScheduledAt time.Time `json:"scheduled_at"`
-	// When it was last set to processing; NULL while it waits.
+	// The time of the latest change to processing. NULL while the generation is pending.
 	StartedAt *time.Time `json:"started_at"`
-	// How often it was claimed; the number fences off workers of earlier claims.
+	// The number of claims so far. Calls under an earlier claim change nothing.
 	Attempt int64 `json:"attempt"`
-	// How often it may be claimed.
+	// The number of claims that are allowed, 1 or more.
 	MaxAttempts int64 `json:"max_attempts"`
-	// Who claimed it last; NULL: nobody.
+	// The worker that claimed the generation last. NULL if none has.
 	Worker *string `json:"worker"`
-	// How long the claim holds; NULL: not under a claim.
+	// The time at which the claim expires. NULL if no worker holds one.
 	LeaseExpiresAt *time.Time `json:"lease_expires_at"`
-	// What it was asked for together with; NULL: on its own.
+	// The batch with which the generation was created. NULL if it was created on its own.
 	BatchID *uuid.UUID `json:"batch_id"`
-	// What its worker is at: queued, loading_model, ... or any text.
+	// What the worker is doing: queued, loading_model or any other text, 1 to 255 bytes.
 	ProgressStep string `json:"progress_step"`
-	// How much of the work is done, 0 to 1.
+	// The part of the work that is done, from 0 to 1.
 	ProgressFraction float64 `json:"progress_fraction"`
-	// When its worker was asked to stop; NULL: nobody asked, or it has stopped.
+	// The time at which the worker was asked to stop. NULL if it was not asked, or has stopped.
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
-	// Whether somebody wants to find it again.
+	// Whether a user has marked the generation, to find it again.
 	Favorite bool `json:"favorite"`
 }
 
-// Prompt is a text that people asked for, and how often.
+// Prompt is a text that was asked for, with its uses counted.
 type Prompt struct {
-	// Never used twice.
+	// The ID of the prompt. The ID of a deleted prompt is not used again.
 	ID int64 `json:"id"`
-	// Unique.
+	// The text, which is unique. It has 1 to 2,000 bytes. The Python service wrote longer ones, too.
 	Text string `json:"text"`
-	// Uses, those whose generation was deleted included.
+	// The number of uses. It includes uses whose generation was deleted.
 	UsedCount int64 `json:"used_count"`
-	// When it was used first.
+	// The time of the first use.
 	FirstUsedAt time.Time `json:"first_used_at"`
-	// When it was used last.
+	// The time of the latest use.
 	LastUsedAt time.Time `json:"last_used_at"`
 }

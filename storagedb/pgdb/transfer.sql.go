@@ -16,7 +16,9 @@ SELECT CAST(GREATEST(
 ) AS BIGINT) AS last_id
 `
 
-// The highest that the sequence has given out, or that was written past it. 0: none.
+// Primary key of prompts, its last entry.
+//
+// It returns the highest ID that the sequence has given out or that was written past it, or 0 if there is none.
 func (q *Queries) LastPromptID(ctx context.Context) (int64, error) {
 	row := q.db.QueryRow(ctx, lastPromptID)
 	var last_id int64
@@ -25,10 +27,12 @@ func (q *Queries) LastPromptID(ctx context.Context) (int64, error) {
 }
 
 const skipPromptIDs = `-- name: SkipPromptIDs :exec
-SELECT setval(CAST(pg_get_serial_sequence('prompts', 'id') AS REGCLASS), CAST($1 AS BIGINT)) WHERE CAST($1 AS BIGINT) >= 1
+SELECT setval(CAST(pg_get_serial_sequence('prompts', 'id') AS REGCLASS), CAST($1 AS BIGINT))
+WHERE CAST($1 AS BIGINT) >= 1
 `
 
-// The sequence does not follow IDs that are written. It begins at 1, and takes nothing below.
+// No index is read. The sequence does not follow IDs that are written. It begins at 1 and takes no lower value, so a
+// last_id below 1 changes nothing.
 func (q *Queries) SkipPromptIDs(ctx context.Context, lastID int64) error {
 	_, err := q.db.Exec(ctx, skipPromptIDs, lastID)
 	return err

@@ -19,7 +19,9 @@ SELECT
 	CAST(sum(events.audio_seconds) AS DOUBLE PRECISION) AS audio_seconds,
 	CAST(COALESCE(avg(events.generation_time_seconds), 0) AS DOUBLE PRECISION) AS average_generation_time_seconds
 FROM (
-	SELECT substr(c.created_at, 1, 10) AS day, 1 AS created, 0 AS completed, 0 AS failed, 0.0 AS audio_seconds, NULL AS generation_time_seconds
+	SELECT
+		substr(c.created_at, 1, 10) AS day, 1 AS created, 0 AS completed, 0 AS failed,
+		0.0 AS audio_seconds, NULL AS generation_time_seconds
 	FROM generations AS c
 	WHERE c.created_at >= ?1 AND c.created_at < ?2
 	UNION ALL
@@ -27,7 +29,11 @@ FROM (
 		CASE WHEN e.status = 'completed' THEN 1 ELSE 0 END,
 		CASE WHEN e.status = 'failed' THEN 1 ELSE 0 END,
 		CASE WHEN e.status <> 'completed' THEN 0 WHEN e.duration_seconds < 1e15 THEN e.duration_seconds ELSE 1e15 END,
-		CASE WHEN e.status <> 'completed' THEN NULL WHEN e.generation_time_seconds >= 1e15 THEN 1e15 ELSE e.generation_time_seconds END
+		CASE
+			WHEN e.status <> 'completed' THEN NULL
+			WHEN e.generation_time_seconds >= 1e15 THEN 1e15
+			ELSE e.generation_time_seconds
+		END
 	FROM generations AS e
 	WHERE e.completed_at >= ?1 AND e.completed_at < ?2
 ) AS events
@@ -49,7 +55,9 @@ type DailyUsageRow struct {
 	AverageGenerationTimeSeconds float64 `json:"average_generation_time_seconds"`
 }
 
-// As PostgreSQL's.
+// Indexes: idx_generations_created_at (index-only) for what was created, idx_generations_completed_at for what ended.
+//
+// Each engine cuts the day from a time in its own way.
 func (q *Queries) DailyUsage(ctx context.Context, arg DailyUsageParams) ([]DailyUsageRow, error) {
 	rows, err := q.db.Query(ctx, dailyUsage, arg.FromTime, arg.ToTime)
 	if err != nil {

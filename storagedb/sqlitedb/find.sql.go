@@ -28,6 +28,7 @@ type CountPlacesInRangeParams struct {
 	AtMost int64       `json:"at_most"`
 }
 
+// Primary key of generation_metadata.
 func (q *Queries) CountPlacesInRange(ctx context.Context, arg CountPlacesInRangeParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countPlacesInRange,
 		arg.Name,
@@ -56,6 +57,7 @@ type CountPlacesOfPromptsParams struct {
 	AtMost      int64     `json:"at_most"`
 }
 
+// Index: idx_generations_prompt_id (index-only), one range for each prompt.
 func (q *Queries) CountPlacesOfPrompts(ctx context.Context, arg CountPlacesOfPromptsParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countPlacesOfPrompts,
 		arg.PromptIds,
@@ -86,6 +88,7 @@ type CountPlacesWithValueParams struct {
 	AtMost      int64       `json:"at_most"`
 }
 
+// Primary key of generation_metadata.
 func (q *Queries) CountPlacesWithValue(ctx context.Context, arg CountPlacesWithValueParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countPlacesWithValue,
 		arg.Name,
@@ -100,7 +103,9 @@ func (q *Queries) CountPlacesWithValue(ctx context.Context, arg CountPlacesWithV
 }
 
 const findPrompts = `-- name: FindPrompts :many
-SELECT CAST(prompts_search.rowid AS INTEGER) AS id FROM prompts_search WHERE prompts_search.text MATCH ?1 LIMIT ?2
+SELECT CAST(prompts_search.rowid AS INTEGER) AS id FROM prompts_search
+WHERE prompts_search.text MATCH ?1
+LIMIT ?2
 `
 
 type FindPromptsParams struct {
@@ -108,6 +113,7 @@ type FindPromptsParams struct {
 	RowLimit int64  `json:"row_limit"`
 }
 
+// Full-text index prompts_search.
 func (q *Queries) FindPrompts(ctx context.Context, arg FindPromptsParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, findPrompts, arg.Words, arg.RowLimit)
 	if err != nil {
@@ -139,7 +145,8 @@ WHERE g.id IN (SELECT value FROM json_each(CAST(?2 AS TEXT)))
 	AND (CAST(?8 AS TEXT) = '' OR metadata_matches(g.metadata, CAST(?8 AS TEXT)))
 	AND (CAST(?9 AS TEXT) = '' OR g.prompt_id IN (SELECT value FROM json_each(CAST(?9 AS TEXT))))
 	AND (CAST(?10 AS TEXT) = '' OR EXISTS (
-		SELECT 1 FROM prompts_search WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(?10 AS TEXT)
+		SELECT 1 FROM prompts_search
+		WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(?10 AS TEXT)
 	))
 ORDER BY
 	CASE WHEN o.oldest_first THEN g.created_at END, CASE WHEN o.oldest_first THEN g.id END,
@@ -161,7 +168,10 @@ type ListFoundParams struct {
 	RowLimit    int64      `json:"row_limit"`
 }
 
-// What is there, of some places. metadata_matches is the store's own: SQLite's functions for JSON round large numbers.
+// Primary key of generations, for each ID.
+//
+// It returns the generations at the given places that pass all filters. metadata_matches is a function of the store,
+// because SQLite's JSON functions round large numbers.
 func (q *Queries) ListFound(ctx context.Context, arg ListFoundParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, listFound,
 		arg.OldestFirst,
@@ -224,7 +234,6 @@ func (q *Queries) ListFound(ctx context.Context, arg ListFoundParams) ([]Generat
 }
 
 const metadataEntry = `-- name: MetadataEntry :one
-
 SELECT
 	CAST(substr(e.key, 1, 64) AS TEXT) AS name,
 	CASE e.type
@@ -234,7 +243,11 @@ SELECT
 		ELSE CAST(e.type || CASE WHEN e.type IN ('array', 'object') THEN COALESCE((
 			SELECT substr(group_concat(leaves.leaf, ' '), 1, 64)
 			FROM (
-				SELECT CASE WHEN t.type IN ('integer', 'real') THEN CAST(CAST(t.atom AS REAL) AS INTEGER) WHEN t.type = 'text' THEN t.atom ELSE t.type END AS leaf
+				SELECT CASE
+					WHEN t.type IN ('integer', 'real') THEN CAST(CAST(t.atom AS REAL) AS INTEGER)
+					WHEN t.type = 'text' THEN t.atom
+					ELSE t.type
+				END AS leaf
 				FROM json_tree(e.value) AS t
 				ORDER BY leaf
 			) AS leaves
@@ -248,8 +261,10 @@ type MetadataEntryRow struct {
 	Value any    `json:"value"`
 }
 
-// As PostgreSQL's; see there, and db/queries/find.sql.
-// How the index over metadata has the one key and value of a JSON object: as generation_metadata_entries.
+// No table is read. It cuts the key and the value of a JSON object with one key as generation_metadata_entries does.
+//
+// This file has what SQLite says in its own way of lists by metadata and words. NewestPlaces, of db/queries/find.sql,
+// explains their two steps. Lists of IDs and numbers are JSON arrays.
 func (q *Queries) MetadataEntry(ctx context.Context, entry string) (MetadataEntryRow, error) {
 	row := q.db.QueryRow(ctx, metadataEntry, entry)
 	var i MetadataEntryRow
@@ -282,9 +297,10 @@ type NewestPlacesInRangeRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// One range of generation_metadata, and sorted: for ranges that have few.
-// Its ends are not cast to REAL: SQLite would then try to make numbers of all values that it compares with them, and not
-// use the order in which it has them.
+// Primary key of generation_metadata, then a sort: for ranges of few entries.
+//
+// The ends are not cast to REAL. SQLite would convert each value to a number before it compares them, and could not use
+// the order of the key.
 func (q *Queries) NewestPlacesInRange(ctx context.Context, arg NewestPlacesInRangeParams) ([]NewestPlacesInRangeRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesInRange,
 		arg.Name,
@@ -344,7 +360,9 @@ type NewestPlacesOfNumbersRow struct {
 	Number    float64   `json:"number"`
 }
 
-// Of each of some numbers at most so many: for each one range of generation_metadata.
+// Primary key of generation_metadata (backward scan), one range for each number. Then the primary key of generations.
+//
+// It returns at most per_number places of each number.
 func (q *Queries) NewestPlacesOfNumbers(ctx context.Context, arg NewestPlacesOfNumbersParams) ([]NewestPlacesOfNumbersRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesOfNumbers,
 		arg.Numbers,
@@ -402,7 +420,9 @@ type NewestPlacesOfPromptsRow struct {
 	PromptID  int64     `json:"prompt_id"`
 }
 
-// Of each of some prompts at most so many: for each one range of idx_generations_prompt_id.
+// Index: idx_generations_prompt_id (backward, index-only), one range for each prompt. Then the rowids of generations.
+//
+// It returns at most per_prompt places of each prompt.
 func (q *Queries) NewestPlacesOfPrompts(ctx context.Context, arg NewestPlacesOfPromptsParams) ([]NewestPlacesOfPromptsRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesOfPrompts,
 		arg.PromptIds,
@@ -454,7 +474,7 @@ type NewestPlacesWithValueRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// One range of generation_metadata.
+// Primary key of generation_metadata (backward scan).
 func (q *Queries) NewestPlacesWithValue(ctx context.Context, arg NewestPlacesWithValueParams) ([]NewestPlacesWithValueRow, error) {
 	rows, err := q.db.Query(ctx, newestPlacesWithValue,
 		arg.Name,
@@ -485,9 +505,15 @@ func (q *Queries) NewestPlacesWithValue(ctx context.Context, arg NewestPlacesWit
 
 const numbersInRange = `-- name: NumbersInRange :many
 WITH RECURSIVE numbers (number) AS (
-	SELECT (SELECT min(m.value) FROM generation_metadata AS m WHERE m.name = substr(CAST(?2 AS TEXT), 1, 64) AND m.value >= ?3 AND m.value <= ?4)
+	SELECT (
+		SELECT min(m.value) FROM generation_metadata AS m
+		WHERE m.name = substr(CAST(?2 AS TEXT), 1, 64) AND m.value >= ?3 AND m.value <= ?4
+	)
 	UNION ALL
-	SELECT (SELECT min(m.value) FROM generation_metadata AS m WHERE m.name = substr(CAST(?2 AS TEXT), 1, 64) AND m.value > numbers.number AND m.value <= ?4)
+	SELECT (
+		SELECT min(m.value) FROM generation_metadata AS m
+		WHERE m.name = substr(CAST(?2 AS TEXT), 1, 64) AND m.value > numbers.number AND m.value <= ?4
+	)
 	FROM numbers
 	WHERE numbers.number IS NOT NULL
 )
@@ -501,7 +527,9 @@ type NumbersInRangeParams struct {
 	High     interface{} `json:"high"`
 }
 
-// The different numbers that there are, at most so many, each found by one probe of generation_metadata.
+// Primary key of generation_metadata, one probe for each number.
+//
+// It returns the different numbers in a range, in ascending order and at most row_limit.
 func (q *Queries) NumbersInRange(ctx context.Context, arg NumbersInRangeParams) ([]float64, error) {
 	rows, err := q.db.Query(ctx, numbersInRange,
 		arg.RowLimit,
@@ -552,7 +580,7 @@ type OldestPlacesInRangeRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// The same, the other way round.
+// Primary key of generation_metadata, then a sort: for ranges of few entries.
 func (q *Queries) OldestPlacesInRange(ctx context.Context, arg OldestPlacesInRangeParams) ([]OldestPlacesInRangeRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesInRange,
 		arg.Name,
@@ -612,7 +640,7 @@ type OldestPlacesOfNumbersRow struct {
 	Number    float64   `json:"number"`
 }
 
-// The same, the other way round.
+// Primary key of generation_metadata, one range for each number. Then the primary key of generations.
 func (q *Queries) OldestPlacesOfNumbers(ctx context.Context, arg OldestPlacesOfNumbersParams) ([]OldestPlacesOfNumbersRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesOfNumbers,
 		arg.Numbers,
@@ -670,7 +698,7 @@ type OldestPlacesOfPromptsRow struct {
 	PromptID  int64     `json:"prompt_id"`
 }
 
-// The same, the other way round.
+// Index: idx_generations_prompt_id (index-only), one range for each prompt. Then the rowids of generations.
 func (q *Queries) OldestPlacesOfPrompts(ctx context.Context, arg OldestPlacesOfPromptsParams) ([]OldestPlacesOfPromptsRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesOfPrompts,
 		arg.PromptIds,
@@ -722,7 +750,7 @@ type OldestPlacesWithValueRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// The same, the other way round.
+// Primary key of generation_metadata.
 func (q *Queries) OldestPlacesWithValue(ctx context.Context, arg OldestPlacesWithValueParams) ([]OldestPlacesWithValueRow, error) {
 	rows, err := q.db.Query(ctx, oldestPlacesWithValue,
 		arg.Name,

@@ -26,7 +26,10 @@ UPDATE generations SET
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
 WHERE id = ?5 AND status IN ('pending', 'processing')
-	AND CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN attempt ELSE 0 END = CAST(?6 AS INTEGER)
+	AND CASE
+		WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN attempt
+		ELSE 0
+	END = CAST(?6 AS INTEGER)
 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
@@ -39,8 +42,10 @@ type CompleteGenerationParams struct {
 	Attempt               int64              `json:"attempt"`
 }
 
-// PostgreSQL merges metadata with ||. SQLite's json_patch is RFC 7396, which merges nested objects and takes null for
-// a deletion, and its JSON functions round large integers; so the store merges in Go, under the writer's lock.
+// Primary key of generations.
+//
+// The store merges the metadata in Go, under the writer's lock. SQLite's json_patch is RFC 7396, which also merges
+// nested objects and takes null for a deletion. Its JSON functions round large integers. PostgreSQL merges with ||.
 func (q *Queries) CompleteGeneration(ctx context.Context, arg CompleteGenerationParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, completeGeneration,
 		arg.CompletedAt,
@@ -88,6 +93,7 @@ const getMetadata = `-- name: GetMetadata :one
 SELECT metadata FROM generations WHERE id = ?1
 `
 
+// Primary key of generations.
 func (q *Queries) GetMetadata(ctx context.Context, id uuid.UUID) (storagedb.Metadata, error) {
 	row := q.db.QueryRow(ctx, getMetadata, id)
 	var metadata storagedb.Metadata
@@ -99,7 +105,7 @@ const promptID = `-- name: PromptID :one
 SELECT id FROM prompts WHERE text = ?1
 `
 
-// The unique index on text has the id, too.
+// Index: prompts_text_key (index-only). An index of SQLite also has the rowid, which is the ID.
 func (q *Queries) PromptID(ctx context.Context, text string) (int64, error) {
 	row := q.db.QueryRow(ctx, promptID, text)
 	var id int64
@@ -116,6 +122,7 @@ type SetMetadataParams struct {
 	ID       uuid.UUID          `json:"id"`
 }
 
+// Primary key of generations.
 func (q *Queries) SetMetadata(ctx context.Context, arg SetMetadataParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, setMetadata, arg.Metadata, arg.ID)
 	var i Generation
@@ -165,9 +172,11 @@ type UsePromptParams struct {
 	ID     int64     `json:"id"`
 }
 
-// What TrackPrompt does for a prompt that is there, for several uses at once. A statement without triggers and RETURNING
-// costs SQLite half as much: it keeps no copy of the pages that it changes. PostgreSQL creates prompts and generations in one
-// statement; see its CreateGenerations.
+// Primary key of prompts.
+//
+// It is TrackPrompt for a prompt that exists, and for several uses at once. A statement without triggers and RETURNING
+// costs SQLite half as much, because SQLite keeps no copy of the pages that it changes. PostgreSQL creates prompts and
+// generations in one statement: CreateGenerations.
 func (q *Queries) UsePrompt(ctx context.Context, arg UsePromptParams) error {
 	_, err := q.db.Exec(ctx, usePrompt, arg.Uses, arg.UsedAt, arg.ID)
 	return err

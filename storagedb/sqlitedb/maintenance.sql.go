@@ -19,6 +19,7 @@ SELECT name, value, created_at, generation_id FROM generation_metadata_entries
 WHERE generation_id IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 `
 
+// Primary key of generations, for each ID.
 func (q *Queries) AddMissingMetadata(ctx context.Context, ids string) error {
 	_, err := q.db.Exec(ctx, addMissingMetadata, ids)
 	return err
@@ -33,6 +34,8 @@ WHERE generation_id IN (SELECT value FROM json_each(CAST(?1 AS TEXT))) AND NOT E
 )
 `
 
+// Full scan of generation_metadata: no index has the entries of one generation together. Index for the generation of
+// each: idx_generations_created_at.
 func (q *Queries) DeleteSurplusMetadata(ctx context.Context, ids string) error {
 	_, err := q.db.Exec(ctx, deleteSurplusMetadata, ids)
 	return err
@@ -49,6 +52,7 @@ type DropUnusedPromptsParams struct {
 	UsedBefore time.Time `json:"used_before"`
 }
 
+// Primary key of prompts, for each ID. Index for its generations: idx_generations_prompt_id (index-only).
 func (q *Queries) DropUnusedPrompts(ctx context.Context, arg DropUnusedPromptsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, dropUnusedPrompts, arg.Ids, arg.UsedBefore)
 	if err != nil {
@@ -81,7 +85,9 @@ type MetadataToCheckRow struct {
 	Missing bool      `json:"missing"`
 }
 
-// A page of generations from an ID on, and whether an entry of their metadata is missing in generation_metadata: a probe for each.
+// Primary key of generations, a page from from_id on. Primary key of generation_metadata for each entry.
+//
+// missing reports whether an entry of the metadata is missing in generation_metadata.
 func (q *Queries) MetadataToCheck(ctx context.Context, arg MetadataToCheckParams) ([]MetadataToCheckRow, error) {
 	rows, err := q.db.Query(ctx, metadataToCheck, arg.FromID, arg.RowLimit)
 	if err != nil {
@@ -103,9 +109,9 @@ func (q *Queries) MetadataToCheck(ctx context.Context, arg MetadataToCheckParams
 }
 
 const pruneGenerations = `-- name: PruneGenerations :many
-
 DELETE FROM generations
-WHERE id IN (SELECT value FROM json_each(CAST(?1 AS TEXT))) AND status = ?2 AND favorite <= CAST(?3 AS BOOLEAN)
+WHERE id IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+	AND status = ?2 AND favorite <= CAST(?3 AS BOOLEAN)
 	AND created_at < ?4 AND (completed_at IS NULL OR completed_at < ?5)
 RETURNING file_path
 `
@@ -118,8 +124,11 @@ type PruneGenerationsParams struct {
 	CompletedBefore *time.Time       `json:"completed_before"`
 }
 
-// As PostgreSQL's; see there. Nobody else writes meanwhile, so nothing is locked or skipped. IDs are a JSON array. What asks the
-// full-text index for what it keeps for itself is in store/maintenance_sqlite.go: sqlc does not know those tables.
+// Index: idx_generations_status, up to created_before. The IDs are a filter on it.
+//
+// The statements of this file do what PostgreSQL's of the same name do. SQLite has one writer, so they neither lock nor
+// skip anything. IDs are a JSON array. The statements that check and rebuild the full-text index are in
+// internal/sqlite/maintain.go, because sqlc does not know the tables that FTS5 makes.
 func (q *Queries) PruneGenerations(ctx context.Context, arg PruneGenerationsParams) ([]string, error) {
 	rows, err := q.db.Query(ctx, pruneGenerations,
 		arg.Ids,
@@ -156,6 +165,7 @@ type SetCounterParams struct {
 	Value int64  `json:"value"`
 }
 
+// Primary key of generation_counters.
 func (q *Queries) SetCounter(ctx context.Context, arg SetCounterParams) error {
 	_, err := q.db.Exec(ctx, setCounter, arg.Name, arg.Value)
 	return err
@@ -175,6 +185,8 @@ type SurplusMetadataRow struct {
 	Entries      int64     `json:"entries"`
 }
 
+// Full scan of generation_metadata, because such entries may be anywhere. Index for the generation of each:
+// idx_generations_created_at.
 func (q *Queries) SurplusMetadata(ctx context.Context) ([]SurplusMetadataRow, error) {
 	rows, err := q.db.Query(ctx, surplusMetadata)
 	if err != nil {

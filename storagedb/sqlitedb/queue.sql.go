@@ -30,8 +30,11 @@ type ClaimDueParams struct {
 	Ids            string     `json:"ids"`
 }
 
-// Those that DueGenerations has found, a JSON array of their IDs, in one statement: SQLite keeps a copy of each page that a
-// statement with triggers changes, so that one for each would cost twice as much. The store knows what the rows become.
+// Primary key of generations, for each ID.
+//
+// It claims what DueGenerations has found. The IDs are a JSON array. SQLite keeps a copy of each page that a statement
+// with triggers changes. One statement for each generation would therefore cost twice as much. It returns nothing,
+// because the store knows what the rows become.
 func (q *Queries) ClaimDue(ctx context.Context, arg ClaimDueParams) error {
 	_, err := q.db.Exec(ctx, claimDue,
 		arg.Worker,
@@ -57,8 +60,10 @@ type DueGenerationsParams struct {
 	RowLimit   int64     `json:"row_limit"`
 }
 
-// What a claim takes at one priority: one range of idx_generations_pending. Nobody else writes in the meantime, so
-// nothing is locked or skipped. The names of the models are a JSON array, an empty one for all.
+// Index: idx_generations_pending.
+//
+// It returns what a claim takes at one priority. SQLite has one writer, so nothing is locked or skipped. The names of
+// the models are a JSON array, and an empty one means all models.
 func (q *Queries) DueGenerations(ctx context.Context, arg DueGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, dueGenerations,
 		arg.Priority,
@@ -115,17 +120,38 @@ func (q *Queries) DueGenerations(ctx context.Context, arg DueGenerationsParams) 
 
 const failGeneration = `-- name: FailGeneration :one
 UPDATE generations SET
-	status = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN CAST(?1 AS BOOLEAN) OR attempt >= max_attempts THEN 'failed' ELSE 'pending' END,
-	scheduled_at = CASE WHEN cancel_requested_at IS NOT NULL OR CAST(?1 AS BOOLEAN) OR attempt >= max_attempts THEN scheduled_at ELSE ?2 END,
-	started_at = CASE WHEN cancel_requested_at IS NOT NULL OR CAST(?1 AS BOOLEAN) OR attempt >= max_attempts THEN started_at END,
-	completed_at = CASE WHEN cancel_requested_at IS NOT NULL OR CAST(?1 AS BOOLEAN) OR attempt >= max_attempts THEN ?3 END,
-	progress_step = CASE WHEN cancel_requested_at IS NOT NULL THEN progress_step WHEN CAST(?1 AS BOOLEAN) OR attempt >= max_attempts THEN 'failed' ELSE 'queued' END,
-	progress_fraction = CASE WHEN cancel_requested_at IS NOT NULL OR CAST(?1 AS BOOLEAN) OR attempt >= max_attempts THEN progress_fraction ELSE 0 END,
+	status = CASE
+		WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
+		WHEN CAST(?1 AS BOOLEAN) OR attempt >= max_attempts THEN 'failed'
+		ELSE 'pending'
+	END,
+	scheduled_at = CASE
+		WHEN cancel_requested_at IS NOT NULL OR CAST(?1 AS BOOLEAN) OR attempt >= max_attempts THEN scheduled_at
+		ELSE ?2
+	END,
+	started_at = CASE
+		WHEN cancel_requested_at IS NOT NULL OR CAST(?1 AS BOOLEAN) OR attempt >= max_attempts THEN started_at
+	END,
+	completed_at = CASE
+		WHEN cancel_requested_at IS NOT NULL OR CAST(?1 AS BOOLEAN) OR attempt >= max_attempts THEN ?3
+	END,
+	progress_step = CASE
+		WHEN cancel_requested_at IS NOT NULL THEN progress_step
+		WHEN CAST(?1 AS BOOLEAN) OR attempt >= max_attempts THEN 'failed'
+		ELSE 'queued'
+	END,
+	progress_fraction = CASE
+		WHEN cancel_requested_at IS NOT NULL OR CAST(?1 AS BOOLEAN) OR attempt >= max_attempts THEN progress_fraction
+		ELSE 0
+	END,
 	error_message = ?4,
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
 WHERE id = ?5 AND status IN ('pending', 'processing')
-	AND CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN attempt ELSE 0 END = CAST(?6 AS INTEGER)
+	AND CASE
+		WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN attempt
+		ELSE 0
+	END = CAST(?6 AS INTEGER)
 RETURNING id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite
 `
 
@@ -138,7 +164,7 @@ type FailGenerationParams struct {
 	Attempt      int64      `json:"attempt"`
 }
 
-// As PostgreSQL's, behind KeepGenerationError.
+// Primary key of generations. It runs after KeepGenerationError. PostgreSQL has FailGenerations for both.
 func (q *Queries) FailGeneration(ctx context.Context, arg FailGenerationParams) (Generation, error) {
 	row := q.db.QueryRow(ctx, failGeneration,
 		arg.Final,
@@ -197,7 +223,10 @@ type KeepExpiredLeasesParams struct {
 	RowLimit int64      `json:"row_limit"`
 }
 
-// What RescueGenerations is about to rescue: the same rows, by the same order and limit, before their status changes.
+// Index: idx_generations_status, all that is processing, then a sort.
+//
+// It keeps an error for each generation that RescueGenerations is about to rescue. It takes the same rows, by the same
+// order and limit, and runs before their status changes.
 func (q *Queries) KeepExpiredLeases(ctx context.Context, arg KeepExpiredLeasesParams) error {
 	_, err := q.db.Exec(ctx, keepExpiredLeases,
 		arg.Error,
@@ -221,7 +250,10 @@ type KeepGenerationErrorParams struct {
 	Attempt  int64     `json:"attempt"`
 }
 
-// What FailGeneration is about to fail, if it is under the claim: the same condition, before the status changes.
+// Primary key of generations.
+//
+// It keeps the error of a generation that FailGeneration is about to fail under a claim. It has the same condition, and
+// runs before the status changes.
 func (q *Queries) KeepGenerationError(ctx context.Context, arg KeepGenerationErrorParams) error {
 	_, err := q.db.Exec(ctx, keepGenerationError,
 		arg.Error,
@@ -236,9 +268,11 @@ const nextPendingPriority = `-- name: NextPendingPriority :many
 SELECT priority FROM generations WHERE status = 'pending' AND priority >= ?1 ORDER BY priority LIMIT 1
 `
 
-// None, or one: the lowest priority from this one on at which something waits, by one probe of idx_generations_pending. A
-// claim goes from priority to priority with it, as PostgreSQL's recursion does; see there. In SQLite a statement costs no
-// round trip, and one statement for all priorities would visit all of them before it gave its first row.
+// Index: idx_generations_pending (index-only), one probe.
+//
+// It returns the lowest priority from from_priority on at which a generation is pending, or no row. A claim goes from
+// priority to priority with it, as the recursion of PostgreSQL's ClaimGenerations does. A statement of SQLite costs no
+// round trip. One statement for all priorities would visit all of them before its first row.
 func (q *Queries) NextPendingPriority(ctx context.Context, fromPriority int64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, nextPendingPriority, fromPriority)
 	if err != nil {
@@ -261,11 +295,22 @@ func (q *Queries) NextPendingPriority(ctx context.Context, fromPriority int64) (
 
 const rescueGenerations = `-- name: RescueGenerations :many
 UPDATE generations SET
-	status = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN attempt >= max_attempts THEN 'failed' ELSE 'pending' END,
+	status = CASE
+		WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
+		WHEN attempt >= max_attempts THEN 'failed'
+		ELSE 'pending'
+	END,
 	started_at = CASE WHEN cancel_requested_at IS NOT NULL OR attempt >= max_attempts THEN started_at END,
 	completed_at = CASE WHEN cancel_requested_at IS NOT NULL OR attempt >= max_attempts THEN ?1 END,
-	progress_step = CASE WHEN cancel_requested_at IS NOT NULL THEN progress_step WHEN attempt >= max_attempts THEN 'failed' ELSE 'queued' END,
-	progress_fraction = CASE WHEN cancel_requested_at IS NOT NULL OR attempt >= max_attempts THEN progress_fraction ELSE 0 END,
+	progress_step = CASE
+		WHEN cancel_requested_at IS NOT NULL THEN progress_step
+		WHEN attempt >= max_attempts THEN 'failed'
+		ELSE 'queued'
+	END,
+	progress_fraction = CASE
+		WHEN cancel_requested_at IS NOT NULL OR attempt >= max_attempts THEN progress_fraction
+		ELSE 0
+	END,
 	error_message = ?2,
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL
@@ -285,7 +330,7 @@ type RescueGenerationsParams struct {
 	RowLimit     int64      `json:"row_limit"`
 }
 
-// As PostgreSQL's, behind KeepExpiredLeases.
+// Index: idx_generations_status, all that is processing, then a sort. It runs after KeepExpiredLeases.
 func (q *Queries) RescueGenerations(ctx context.Context, arg RescueGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, rescueGenerations,
 		arg.CompletedAt,

@@ -15,7 +15,8 @@ FROM prompts_search
 JOIN prompts AS p ON p.id = prompts_search.rowid
 WHERE prompts_search.text MATCH ?1
 	AND (CAST(?2 AS BOOLEAN) OR EXISTS (
-		SELECT 1 FROM generations AS g WHERE g.prompt_id = p.id AND g.status = COALESCE(NULLIF(CAST(?3 AS TEXT), ''), g.status)
+		SELECT 1 FROM generations AS g
+		WHERE g.prompt_id = p.id AND g.status = COALESCE(NULLIF(CAST(?3 AS TEXT), ''), g.status)
 	))
 ORDER BY prompts_search.rank, p.used_count DESC, p.id DESC
 LIMIT ?4
@@ -33,7 +34,9 @@ type SearchPromptsRow struct {
 	Score  float64 `json:"score"`
 }
 
-// As PostgreSQL's, by FTS5. Its rank is better the lower it is.
+// Full-text index prompts_search, then the primary key of prompts. All hits are ranked.
+//
+// It does what PostgreSQL's query of this name does. The rank of FTS5 is the lower, the better the hit.
 func (q *Queries) SearchPrompts(ctx context.Context, arg SearchPromptsParams) ([]SearchPromptsRow, error) {
 	rows, err := q.db.Query(ctx, searchPrompts,
 		arg.Query,

@@ -1,4 +1,4 @@
--- The same tables, columns and index names as the Python service's Alembic revision 001, in PostgreSQL's own types.
+-- The tables, columns and index names of the Python service's Alembic revision 001, in PostgreSQL's own types.
 
 -- migrate:up
 
@@ -36,29 +36,37 @@ CREATE TABLE prompts (
 );
 CREATE INDEX idx_prompts_text ON prompts (text);
 
--- sqlc turns these into the doc comments of the Go fields.
-COMMENT ON TABLE generations IS 'Generation is a music-generation job.';
-COMMENT ON COLUMN generations.id IS 'UUIDv7 where the store drew it.';
-COMMENT ON COLUMN generations.prompt IS 'What the music is to be.';
-COMMENT ON COLUMN generations.model_name IS 'Such as musicgen-small.';
-COMMENT ON COLUMN generations.model_version IS 'NULL: not given.';
-COMMENT ON COLUMN generations.duration_seconds IS 'Length of the audio asked for.';
-COMMENT ON COLUMN generations.sample_rate IS 'In Hz; 32000 for MusicGen.';
-COMMENT ON COLUMN generations.channels IS '1 mono, 2 stereo.';
-COMMENT ON COLUMN generations.file_path IS 'Where the audio is, or will be.';
-COMMENT ON COLUMN generations.file_size_bytes IS 'NULL until completed.';
-COMMENT ON COLUMN generations.status IS 'pending, processing, completed, failed or cancelled.';
-COMMENT ON COLUMN generations.created_at IS 'When it was asked for.';
-COMMENT ON COLUMN generations.completed_at IS 'When it was completed, failed or cancelled; NULL before.';
-COMMENT ON COLUMN generations.generation_time_seconds IS 'How long the model took; NULL until completed.';
-COMMENT ON COLUMN generations.error_message IS 'Why it is in its status; NULL: nothing to say.';
-COMMENT ON COLUMN generations.metadata IS 'A JSON object.';
-COMMENT ON TABLE prompts IS 'Prompt is a text that people asked for, and how often.';
-COMMENT ON COLUMN prompts.id IS 'Never used twice.';
-COMMENT ON COLUMN prompts.text IS 'Unique.';
-COMMENT ON COLUMN prompts.used_count IS 'Uses, those whose generation was deleted included.';
-COMMENT ON COLUMN prompts.first_used_at IS 'When it was used first.';
-COMMENT ON COLUMN prompts.last_used_at IS 'When it was used last.';
+-- sqlc makes these the doc comments of the Go structs and their fields.
+COMMENT ON TABLE generations IS 'Generation is a job that makes a piece of music.';
+COMMENT ON COLUMN generations.id IS 'The ID of the generation. It is a UUIDv7 if the store generated it.';
+COMMENT ON COLUMN generations.prompt IS
+	'The text that describes the music, 1 to 2,000 bytes. The Python service wrote longer ones, too.';
+COMMENT ON COLUMN generations.model_name IS 'The name of the model, such as musicgen-small, 1 to 255 bytes.';
+COMMENT ON COLUMN generations.model_version IS 'The version of the model, at most 255 bytes. NULL if none was given.';
+COMMENT ON COLUMN generations.duration_seconds IS
+	'The length of audio that was asked for, in seconds. It is positive and finite.';
+COMMENT ON COLUMN generations.sample_rate IS 'The sample rate in Hz; 32000 for MusicGen.';
+COMMENT ON COLUMN generations.channels IS 'The number of channels: 1 for mono, 2 for stereo.';
+COMMENT ON COLUMN generations.file_path IS
+	'The path of the audio file, 1 to 4,096 bytes. The file need not exist until the generation is completed.';
+COMMENT ON COLUMN generations.file_size_bytes IS
+	'The size of the audio file in bytes. NULL until the generation is completed.';
+COMMENT ON COLUMN generations.status IS 'The status: pending, processing, completed, failed or cancelled.';
+COMMENT ON COLUMN generations.created_at IS 'The time of creation. Lists are in its order.';
+COMMENT ON COLUMN generations.completed_at IS
+	'The time at which the generation was completed, failed or cancelled. NULL before.';
+COMMENT ON COLUMN generations.generation_time_seconds IS
+	'The time that the model took, in seconds. NULL until the generation is completed.';
+COMMENT ON COLUMN generations.error_message IS
+	'The reason for the status, at most 1 MiB. NULL if there is none. A claim clears it.';
+COMMENT ON COLUMN generations.metadata IS 'A JSON object, at most 16 MiB. It is empty if none was given.';
+COMMENT ON TABLE prompts IS 'Prompt is a text that was asked for, with its uses counted.';
+COMMENT ON COLUMN prompts.id IS 'The ID of the prompt. The ID of a deleted prompt is not used again.';
+COMMENT ON COLUMN prompts.text IS
+	'The text, which is unique. It has 1 to 2,000 bytes. The Python service wrote longer ones, too.';
+COMMENT ON COLUMN prompts.used_count IS 'The number of uses. It includes uses whose generation was deleted.';
+COMMENT ON COLUMN prompts.first_used_at IS 'The time of the first use.';
+COMMENT ON COLUMN prompts.last_used_at IS 'The time of the latest use.';
 
 -- migrate:down
 

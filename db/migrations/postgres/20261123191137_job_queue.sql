@@ -1,4 +1,4 @@
--- The database becomes the queue: batches, progress, cancel requests, why attempts failed, and a switch that pauses.
+-- The database becomes the queue: batches, progress, cancel requests, errors of attempts, and a switch that pauses.
 
 -- migrate:up
 
@@ -13,7 +13,7 @@ ALTER TABLE generations
 UPDATE generations SET progress_step = 'completed', progress_fraction = 1 WHERE status = 'completed';
 UPDATE generations SET progress_step = 'failed' WHERE status = 'failed';
 
--- A batch's counts come from the index alone. Partial, so that a generation without a batch does not pay for it.
+-- For the counts of a batch, which it serves alone. Partial, so that a generation without a batch does not pay for it.
 CREATE INDEX idx_generations_batch_id ON generations (batch_id, status, prompt_id) WHERE batch_id IS NOT NULL;
 
 CREATE TABLE generation_errors (
@@ -22,9 +22,10 @@ CREATE TABLE generation_errors (
 	worker TEXT NOT NULL,
 	error TEXT NOT NULL,
 	failed_at TIMESTAMPTZ NOT NULL,
-	-- In this order it serves the list of a generation's errors, and the cascade.
+	-- In this order it serves the errors of a generation, and the foreign key.
 	CONSTRAINT generation_errors_pkey PRIMARY KEY (generation_id, attempt),
-	CONSTRAINT generation_errors_generation_id_fkey FOREIGN KEY (generation_id) REFERENCES generations (id) ON DELETE CASCADE,
+	CONSTRAINT generation_errors_generation_id_fkey
+		FOREIGN KEY (generation_id) REFERENCES generations (id) ON DELETE CASCADE,
 	CONSTRAINT generation_errors_attempt_check CHECK (attempt >= 1),
 	CONSTRAINT generation_errors_worker_check CHECK (worker <> ''),
 	CONSTRAINT generation_errors_error_check CHECK (octet_length(error) <= 1048576)
@@ -38,19 +39,23 @@ CREATE TABLE generation_queue (
 );
 INSERT INTO generation_queue (id) VALUES (1);
 
-COMMENT ON COLUMN generations.batch_id IS 'What it was asked for together with; NULL: on its own.';
-COMMENT ON COLUMN generations.progress_step IS 'What its worker is at: queued, loading_model, ... or any text.';
-COMMENT ON COLUMN generations.progress_fraction IS 'How much of the work is done, 0 to 1.';
-COMMENT ON COLUMN generations.cancel_requested_at IS 'When its worker was asked to stop; NULL: nobody asked, or it has stopped.';
-COMMENT ON TABLE generation_errors IS 'GenerationError is why an attempt failed.';
-COMMENT ON COLUMN generation_errors.generation_id IS 'The generation''s; deleting that deletes this.';
-COMMENT ON COLUMN generation_errors.attempt IS 'Which claim of the generation it was, from 1.';
-COMMENT ON COLUMN generation_errors.worker IS 'Who held the claim.';
-COMMENT ON COLUMN generation_errors.error IS 'What the worker said, or that its lease ran out.';
-COMMENT ON COLUMN generation_errors.failed_at IS 'When it failed.';
-COMMENT ON TABLE generation_queue IS 'GenerationQueue is the switch of the whole queue, in one row.';
+COMMENT ON COLUMN generations.batch_id IS
+	'The batch with which the generation was created. NULL if it was created on its own.';
+COMMENT ON COLUMN generations.progress_step IS
+	'What the worker is doing: queued, loading_model or any other text, 1 to 255 bytes.';
+COMMENT ON COLUMN generations.progress_fraction IS 'The part of the work that is done, from 0 to 1.';
+COMMENT ON COLUMN generations.cancel_requested_at IS
+	'The time at which the worker was asked to stop. NULL if it was not asked, or has stopped.';
+COMMENT ON TABLE generation_errors IS 'GenerationError is the error of one failed attempt.';
+COMMENT ON COLUMN generation_errors.generation_id IS
+	'The ID of the generation. Deleting the generation deletes its errors.';
+COMMENT ON COLUMN generation_errors.attempt IS 'The number of the claim, from 1.';
+COMMENT ON COLUMN generation_errors.worker IS 'The worker that held the claim.';
+COMMENT ON COLUMN generation_errors.error IS 'What the worker reported, or that its lease expired. At most 1 MiB.';
+COMMENT ON COLUMN generation_errors.failed_at IS 'The time of the failure.';
+COMMENT ON TABLE generation_queue IS 'GenerationQueue is the switch that pauses the whole queue. It is one row.';
 COMMENT ON COLUMN generation_queue.id IS 'Always 1.';
-COMMENT ON COLUMN generation_queue.paused_at IS 'Since when nothing is claimed; NULL: the queue runs.';
+COMMENT ON COLUMN generation_queue.paused_at IS 'The time from which nothing is claimed. NULL if the queue runs.';
 
 -- migrate:down
 

@@ -1,22 +1,23 @@
--- Counts that cost the same at any size, kept by the schema itself, and favorites.
+-- Counts that triggers keep, so that they cost the same at any size, and favorites.
 
 -- migrate:up
 
--- Nobody may write between the count and the triggers.
+-- No other transaction may write between the count and the triggers.
 LOCK TABLE generations, prompts IN SHARE ROW EXCLUSIVE MODE;
 
 ALTER TABLE generations ADD COLUMN favorite BOOLEAN NOT NULL DEFAULT FALSE;
 
--- Partial, so that what is no favorite does not pay for it.
+-- Partial, so that other generations do not pay for it.
 CREATE INDEX idx_generations_favorite ON generations (created_at, id) WHERE favorite;
 
--- The average of the last hour comes from the index alone.
+-- For the average time of the last hour, which it serves alone.
 DROP INDEX idx_generations_completed_at;
-CREATE INDEX idx_generations_completed_at ON generations (completed_at, status, generation_time_seconds) WHERE completed_at IS NOT NULL;
+CREATE INDEX idx_generations_completed_at ON generations (completed_at, status, generation_time_seconds)
+	WHERE completed_at IS NOT NULL;
 
--- A count is the sum of its changes. Each statement appends what it has changed, so that nobody ever waits for a count, in
--- whatever transaction, and every so often one folds what is there into a row for each count. A row may be below zero;
--- the sum never is. What was folded must go soon, or the sums would read past it.
+-- A count is the sum of its changes. Each statement appends a change, so that no transaction waits for a count. Every
+-- 64th change folds the oldest rows into one for each count. A row may be negative, the sum never is. Autovacuum starts
+-- early, because each sum reads past the dead rows.
 CREATE TABLE generation_counters (
 	id BIGINT GENERATED ALWAYS AS IDENTITY,
 	name TEXT NOT NULL,
@@ -26,11 +27,11 @@ CREATE TABLE generation_counters (
 INSERT INTO generation_counters (name, value) SELECT status, count(*) FROM generations GROUP BY status;
 INSERT INTO generation_counters (name, value) SELECT 'prompts', count(*) FROM prompts;
 
-COMMENT ON COLUMN generations.favorite IS 'Whether somebody wants to find it again.';
-COMMENT ON TABLE generation_counters IS 'GenerationCounter is a change of a count, or the sum of many.';
-COMMENT ON COLUMN generation_counters.id IS 'Rises with each change.';
-COMMENT ON COLUMN generation_counters.name IS 'A status, or prompts.';
-COMMENT ON COLUMN generation_counters.value IS 'By how much; may be below zero, unlike the sum.';
+COMMENT ON COLUMN generations.favorite IS 'Whether a user has marked the generation, to find it again.';
+COMMENT ON TABLE generation_counters IS 'GenerationCounter is a change of a count, or the sum of many changes.';
+COMMENT ON COLUMN generation_counters.id IS 'The ID of the change. It rises with each.';
+COMMENT ON COLUMN generation_counters.name IS 'The name of the count: a status, or prompts.';
+COMMENT ON COLUMN generation_counters.value IS 'The change. It may be negative; the sum of all never is.';
 
 CREATE FUNCTION add_to_counter(counter TEXT, change BIGINT) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -48,22 +49,23 @@ BEGIN
 		)
 		INSERT INTO generation_counters (name, value) SELECT name, sum(value) FROM folded GROUP BY name;
 	EXCEPTION WHEN serialization_failure THEN
-		NULL; -- above READ COMMITTED, where others have folded meanwhile: the next one will
+		NULL; -- above READ COMMITTED, if another transaction has folded these rows: the next fold will do the work
 	END;
 END
 $$;
 
--- What others have appended and folded meanwhile must be seen, to be deleted.
+-- The DELETE after it must see what other transactions have appended and folded.
 CREATE FUNCTION lock_counters_to_truncate() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	IF current_setting('transaction_isolation') <> 'read committed' THEN
-		RAISE EXCEPTION 'TRUNCATE above READ COMMITTED would leave counts that are wrong' USING ERRCODE = 'feature_not_supported';
+		RAISE EXCEPTION 'TRUNCATE above READ COMMITTED would leave counts that are wrong'
+			USING ERRCODE = 'feature_not_supported';
 	END IF;
 	LOCK TABLE generation_counters IN SHARE ROW EXCLUSIVE MODE;
 END
 $$;
 
--- Once for each statement, however many rows it changes.
+-- Runs once for each statement, however many rows that changes.
 CREATE FUNCTION count_generations() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF TG_OP = 'INSERT' THEN
@@ -104,7 +106,7 @@ BEGIN
 	RETURN NULL;
 END
 $$;
--- Of an upsert, what was inserted is in new_rows of this one, and what was updated is not.
+-- Of an upsert, new_rows has the rows that were inserted, not those that were updated.
 CREATE TRIGGER prompts_count_insert AFTER INSERT ON prompts
 	REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_prompts();
 CREATE TRIGGER prompts_count_delete AFTER DELETE ON prompts

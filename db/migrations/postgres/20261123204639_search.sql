@@ -1,14 +1,14 @@
--- Full-text search over the prompts, kept current by a trigger, and the generations of a prompt in their order.
+-- Full-text search over the prompts, which triggers keep, and the generations of a prompt in order.
 --
--- PostgreSQL's own parser takes "lo-fi" for one word and "drum/bass" for the name of a file, and what it takes for a letter
--- depends on the database's locale. So the words are cut and folded here, as SQLite's tokenizer unicode61 does with
--- remove_diacritics: letters and digits are words and all else is what stands between them; case is folded, and so are
--- the accents of Latin letters. Nothing else is normalised, since FTS5 does not either.
+-- PostgreSQL's own parser takes "lo-fi" for one word and "drum/bass" for the name of a file. What it takes for a letter
+-- depends on the locale of the database. So these functions cut and fold words as SQLite's tokenizer unicode61 does
+-- with remove_diacritics. Words are letters and digits, and everything else separates them. Case is folded, and so are
+-- the accents of Latin letters. Nothing else is normalized, because FTS5 does not do it either.
 
 -- migrate:up
 
--- What FTS5 makes of each code point, asked of FTS5 itself: it folds those in the first list into those in the second, and drops
--- the accents that stand on their own, which are at the end of the first.
+-- It does with each code point what FTS5 does; the lists were asked of FTS5 itself. Those in the first list become
+-- those in the second. The accents at the end of the first, which stand on their own, are dropped.
 CREATE FUNCTION search_fold(given TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT CASE
 		WHEN octet_length(given) = length(given) THEN lower(given COLLATE "C") -- ASCII
@@ -141,9 +141,13 @@ CREATE FUNCTION search_fold(given TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRI
 	END
 $$;
 
--- The words of a text in their order. A tsvector's word is of 2,046 bytes at the most; a longer one is known by its hash.
-CREATE FUNCTION search_split(given TEXT) RETURNS TABLE (word TEXT, place BIGINT) LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-	SELECT CASE WHEN octet_length(pieces.word) <= 2046 THEN pieces.word ELSE left(pieces.word, 400) || md5(pieces.word) END, pieces.place
+-- Returns the words of a text in order. A tsvector holds words of at most 2,046 bytes, so a hash stands for a longer
+-- one.
+CREATE FUNCTION search_split(given TEXT) RETURNS TABLE (word TEXT, place BIGINT)
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT
+		CASE WHEN octet_length(pieces.word) <= 2046 THEN pieces.word ELSE left(pieces.word, 400) || md5(pieces.word) END,
+		pieces.place
 	FROM regexp_split_to_table(search_fold(given), '['
 		|| '\u0001-\u002F\u003A-\u0040\u005B-\u0060\u007B-\u00A9\u00AB-\u00B1\u00B4\u00B6-\u00B8\u00BB\u00BF\u00D7\u00F7'
 		|| '\u02C2-\u02C5\u02D2-\u02DF\u02E5-\u02EB\u02ED\u02EF-\u02FF\u0305\u030D-\u030E\u0310\u0312-\u031A\u031C-\u0322'
@@ -199,28 +203,40 @@ CREATE FUNCTION search_split(given TEXT) RETURNS TABLE (word TEXT, place BIGINT)
 	WHERE pieces.word <> ''
 $$;
 
--- Words and their places, as far as a tsvector goes: to place 16,383, and of each word the first 255 places.
+-- Returns the words and their positions. A tsvector holds positions up to 16,383, and the first 255 of each word.
 CREATE FUNCTION search_words(given TEXT) RETURNS TSVECTOR LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT CAST(COALESCE(string_agg('''' || words.word || ''':' || least(words.place, 16383), ' '), '') AS TSVECTOR)
 	FROM search_split(given) AS words
 $$;
 
--- A term that is searched for, cut into words as the texts are: they must follow each other. NULL where it has none.
-CREATE FUNCTION search_term(given TEXT, prefix BOOLEAN) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-	SELECT '(' || string_agg('''' || words.word || '''', ' <-> ' ORDER BY words.place) || CASE WHEN prefix THEN ':*' ELSE '' END || ')'
+-- Cuts a search term as the texts are cut. Its words must follow each other. It returns NULL if the term has no word.
+CREATE FUNCTION search_term(given TEXT, prefix BOOLEAN) RETURNS TEXT
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT '('
+		|| string_agg('''' || words.word || '''', ' <-> ' ORDER BY words.place)
+		|| CASE WHEN prefix THEN ':*' ELSE '' END
+		|| ')'
 	FROM search_split(given) AS words
 $$;
 
--- All that is wanted, and nothing that is excluded. NULL, which nothing matches, where nothing is wanted.
-CREATE FUNCTION search_query(wanted TEXT[], wanted_prefixes BOOLEAN[], excluded TEXT[], excluded_prefixes BOOLEAN[]) RETURNS TSQUERY
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+-- Makes the query: all that is wanted, nothing that is excluded. It returns NULL, which nothing matches, if nothing is
+-- wanted.
+CREATE FUNCTION search_query(wanted TEXT[], wanted_prefixes BOOLEAN[], excluded TEXT[], excluded_prefixes BOOLEAN[])
+RETURNS TSQUERY LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 	SELECT CAST(
-		(SELECT string_agg(search_term(terms.given, terms.prefix), ' & ') FROM unnest(wanted, wanted_prefixes) AS terms (given, prefix))
-		|| COALESCE((SELECT string_agg(' & !' || search_term(terms.given, terms.prefix), '') FROM unnest(excluded, excluded_prefixes) AS terms (given, prefix)), '')
+		(
+			SELECT string_agg(search_term(terms.given, terms.prefix), ' & ')
+			FROM unnest(wanted, wanted_prefixes) AS terms (given, prefix)
+		)
+		|| COALESCE((
+			SELECT string_agg(' & !' || search_term(terms.given, terms.prefix), '')
+			FROM unnest(excluded, excluded_prefixes) AS terms (given, prefix)
+		), '')
 		AS TSQUERY)
 $$;
 
--- A table of its own: an index on prompts would have to be kept at each use of a prompt, since those change the row.
+-- A table of its own, because each use of a prompt changes its row: an index on prompts would have to be kept each
+-- time.
 CREATE TABLE prompts_search (
 	prompt_id BIGINT NOT NULL,
 	words TSVECTOR NOT NULL,
@@ -228,7 +244,7 @@ CREATE TABLE prompts_search (
 	CONSTRAINT prompts_search_prompt_id_fkey FOREIGN KEY (prompt_id) REFERENCES prompts (id) ON DELETE CASCADE
 );
 INSERT INTO prompts_search (prompt_id, words) SELECT id, search_words(text) FROM prompts;
--- Without a list of what is pending, which each search would have to read.
+-- Without fastupdate, because each search would read the list of pending entries.
 CREATE INDEX idx_prompts_search_words ON prompts_search USING GIN (words) WITH (fastupdate = off);
 
 CREATE FUNCTION index_prompt() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -241,7 +257,7 @@ $$;
 CREATE TRIGGER prompts_search_insert AFTER INSERT ON prompts FOR EACH ROW EXECUTE FUNCTION index_prompt();
 CREATE TRIGGER prompts_search_update AFTER UPDATE OF text ON prompts FOR EACH ROW EXECUTE FUNCTION index_prompt();
 
--- For the cascade, and for the newest of a prompt.
+-- For the foreign key, and for the newest generations of a prompt.
 DROP INDEX idx_generations_prompt_id;
 CREATE INDEX idx_generations_prompt_id ON generations (prompt_id, created_at, id);
 

@@ -1,6 +1,6 @@
--- The schema of the Python service's Alembic revision 001, to the letter: tables, columns, types and index names.
--- A database that the Python service made is therefore at this version, and everything later upgrades it in place.
--- Nothing here may change.
+-- The schema of the Python service's Alembic revision 001, to the letter: tables, columns, types and index names. A
+-- database of the Python service is therefore at this version, and later migrations upgrade it in place. The statements
+-- must not change.
 
 -- migrate:up
 

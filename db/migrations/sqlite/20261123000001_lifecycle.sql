@@ -1,52 +1,83 @@
--- What the Python service planned for its second phase: generations refer to their prompt, the schema refuses
--- what the store refuses, jobs carry what a queue needs, and each list has the index that serves it.
+-- What the Python service planned for its second phase. Generations refer to their prompt. The schema refuses what the
+-- store refuses. Generations have what a queue needs, and each list has the index that serves it.
 --
--- SQLite changes a table's constraints only by building the table anew. The order matters: prompts come first on
--- the way up and last on the way down, so that no table that is dropped is referred to at that moment. A DROP TABLE
--- deletes the children's rows where the connection has foreign keys on, and nothing here relies on them being off.
+-- SQLite changes a table's constraints only by a new table. prompts comes first on the way up and last on the way down,
+-- so that no table refers to one that is dropped. With foreign keys on, DROP TABLE would delete the rows that refer to
+-- it. Nothing here relies on foreign keys being off.
 --
--- STRICT makes SQLite keep the declared types: without it a REAL column takes any text.
+-- STRICT makes SQLite enforce the declared types. Without it, a REAL column takes any text.
 --
--- Constraints are named <table>_<column>_check: the store tells from that name which field was refused. A migration of
--- rows that they refuse changes nothing.
--- Times are UTC text of fixed width, so that they sort; the store's clock writes them, never SQL.
+-- Each CHECK is named <table>_<column>_check: the store reads the refused field out of that name. If a CHECK refuses a
+-- row, the migration changes nothing.
+--
+-- Times are text in UTC and of fixed width, so that they sort. The store's clock writes them, SQL never does.
 
 -- migrate:up
 
 CREATE TABLE prompts_new (
-	-- AUTOINCREMENT: an id is never used twice, as in PostgreSQL, so a stale id finds nothing rather than another prompt.
+	-- With AUTOINCREMENT no ID is used twice, as on PostgreSQL. A stale ID finds nothing, not another prompt.
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	text TEXT NOT NULL,
 	used_count INTEGER NOT NULL,
 	first_used_at TEXT NOT NULL,
 	last_used_at TEXT NOT NULL,
 	CONSTRAINT prompts_text_key UNIQUE (text),
-	-- No length here: prompts of the Python service may be longer than the 2,000 bytes that the store accepts.
-	-- The trigger below holds new ones to it.
+	-- It sets no limit: prompts of the Python service may be longer than the 2,000 bytes that the store accepts. A trigger
+	-- below limits new prompts.
 	CONSTRAINT prompts_text_check CHECK (text <> '' AND instr(text, char(0)) = 0),
 	CONSTRAINT prompts_used_count_check CHECK (used_count >= 0),
-	CONSTRAINT prompts_first_used_at_check CHECK (first_used_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
-	CONSTRAINT prompts_last_used_at_check CHECK (last_used_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
+	CONSTRAINT prompts_first_used_at_check CHECK (
+		first_used_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	),
+	CONSTRAINT prompts_last_used_at_check CHECK (
+		last_used_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	)
 ) STRICT;
 
--- The time expressions bring "2025-11-07 09:00:22" and any fraction to six digits, and leave what is longer, such as a
--- time with a zone, for the CHECK to refuse. They recur because SQLite has no functions of one's own in SQL.
+-- The expressions write times like "2025-11-07 09:00:22" with six digits of fraction. They leave longer ones, such as
+-- times with a zone, to the CHECK, which refuses them. They are repeated, because SQL defines no functions in SQLite.
 INSERT INTO prompts_new (id, text, used_count, first_used_at, last_used_at)
 SELECT
 	id,
 	text,
 	used_count,
-	CASE WHEN length(first_used_at) <= 26 THEN substr(replace(first_used_at, 'T', ' ') || CASE WHEN instr(first_used_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE first_used_at END,
-	CASE WHEN length(last_used_at) <= 26 THEN substr(replace(last_used_at, 'T', ' ') || CASE WHEN instr(last_used_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE last_used_at END
+	CASE
+		WHEN length(first_used_at) <= 26 THEN substr(
+			replace(first_used_at, 'T', ' ') || CASE WHEN instr(first_used_at, '.') = 0 THEN '.' ELSE '' END || '000000',
+			1, 26
+		)
+		ELSE first_used_at
+	END,
+	CASE
+		WHEN length(last_used_at) <= 26 THEN substr(
+			replace(last_used_at, 'T', ' ') || CASE WHEN instr(last_used_at, '.') = 0 THEN '.' ELSE '' END || '000000',
+			1, 26
+		)
+		ELSE last_used_at
+	END
 FROM prompts;
 
--- A prompt that was never tracked gets its row, counted by the generations that use it.
+-- A prompt that was never tracked gets a row. Its uses are the generations that have its text.
 INSERT INTO prompts_new (text, used_count, first_used_at, last_used_at)
 SELECT
 	prompt,
 	count(*),
-	min(CASE WHEN length(created_at) <= 26 THEN substr(replace(created_at, 'T', ' ') || CASE WHEN instr(created_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE created_at END),
-	max(CASE WHEN length(created_at) <= 26 THEN substr(replace(created_at, 'T', ' ') || CASE WHEN instr(created_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE created_at END)
+	min(CASE
+		WHEN length(created_at) <= 26 THEN substr(
+			replace(created_at, 'T', ' ') || CASE WHEN instr(created_at, '.') = 0 THEN '.' ELSE '' END || '000000',
+			1, 26
+		)
+		ELSE created_at
+	END),
+	max(CASE
+		WHEN length(created_at) <= 26 THEN substr(
+			replace(created_at, 'T', ' ') || CASE WHEN instr(created_at, '.') = 0 THEN '.' ELSE '' END || '000000',
+			1, 26
+		)
+		ELSE created_at
+	END)
 FROM generations
 WHERE prompt NOT IN (SELECT text FROM prompts)
 GROUP BY prompt
@@ -83,28 +114,59 @@ CREATE TABLE generations_new (
 	CONSTRAINT generations_prompt_id_fkey FOREIGN KEY (prompt_id) REFERENCES prompts (id) ON DELETE CASCADE,
 	CONSTRAINT generations_id_check CHECK (id GLOB '????????-????-????-????-????????????' AND id NOT GLOB '*[^-0-9a-f]*'),
 	CONSTRAINT generations_prompt_check CHECK (prompt <> '' AND instr(prompt, char(0)) = 0),
-	CONSTRAINT generations_model_name_check CHECK (model_name <> '' AND instr(model_name, char(0)) = 0 AND length(CAST(model_name AS BLOB)) <= 255),
-	CONSTRAINT generations_model_version_check CHECK (instr(model_version, char(0)) = 0 AND length(CAST(model_version AS BLOB)) <= 255),
-	-- 1e999 is SQLite's infinity. NaN needs no word: SQLite stores it as NULL.
+	CONSTRAINT generations_model_name_check CHECK (
+		model_name <> '' AND instr(model_name, char(0)) = 0 AND length(CAST(model_name AS BLOB)) <= 255
+	),
+	CONSTRAINT generations_model_version_check CHECK (
+		instr(model_version, char(0)) = 0 AND length(CAST(model_version AS BLOB)) <= 255
+	),
+	-- 1e999 is infinity. SQLite stores NaN as NULL, which NOT NULL refuses.
 	CONSTRAINT generations_duration_seconds_check CHECK (duration_seconds > 0 AND duration_seconds < 1e999),
 	CONSTRAINT generations_sample_rate_check CHECK (sample_rate >= 1),
 	CONSTRAINT generations_channels_check CHECK (channels IN (1, 2)),
-	CONSTRAINT generations_file_path_check CHECK (file_path <> '' AND instr(file_path, char(0)) = 0 AND length(CAST(file_path AS BLOB)) <= 4096),
+	CONSTRAINT generations_file_path_check CHECK (
+		file_path <> '' AND instr(file_path, char(0)) = 0 AND length(CAST(file_path AS BLOB)) <= 4096
+	),
 	CONSTRAINT generations_file_size_bytes_check CHECK (file_size_bytes >= 0),
 	CONSTRAINT generations_status_check CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
-	CONSTRAINT generations_created_at_check CHECK (created_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
-	CONSTRAINT generations_completed_at_check CHECK (completed_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
-	CONSTRAINT generations_generation_time_seconds_check CHECK (generation_time_seconds >= 0 AND generation_time_seconds < 1e999),
-	CONSTRAINT generations_error_message_check CHECK (instr(error_message, char(0)) = 0 AND length(CAST(error_message AS BLOB)) <= 1048576),
-	-- CASE, because json_type raises an error of its own where the text is not JSON. What is given is at most 1 MiB;
-	-- what merges leave behind is at most 16 MiB.
-	CONSTRAINT generations_metadata_check CHECK (CASE WHEN json_valid(metadata) THEN json_type(metadata) = 'object' AND length(CAST(metadata AS BLOB)) <= 16777216 ELSE FALSE END),
-	CONSTRAINT generations_scheduled_at_check CHECK (scheduled_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
-	CONSTRAINT generations_started_at_check CHECK (started_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'),
+	CONSTRAINT generations_created_at_check CHECK (
+		created_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	),
+	CONSTRAINT generations_completed_at_check CHECK (
+		completed_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	),
+	CONSTRAINT generations_generation_time_seconds_check CHECK (
+		generation_time_seconds >= 0 AND generation_time_seconds < 1e999
+	),
+	CONSTRAINT generations_error_message_check CHECK (
+		instr(error_message, char(0)) = 0 AND length(CAST(error_message AS BLOB)) <= 1048576
+	),
+	-- CASE, because json_type raises an error of its own if the text is not JSON. The store accepts at most 1 MiB. After
+	-- merges, metadata may have 16 MiB.
+	CONSTRAINT generations_metadata_check CHECK (
+		CASE
+			WHEN json_valid(metadata)
+				THEN json_type(metadata) = 'object' AND length(CAST(metadata AS BLOB)) <= 16777216
+			ELSE FALSE
+		END
+	),
+	CONSTRAINT generations_scheduled_at_check CHECK (
+		scheduled_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	),
+	CONSTRAINT generations_started_at_check CHECK (
+		started_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	),
 	CONSTRAINT generations_attempt_check CHECK (attempt >= 0),
 	CONSTRAINT generations_max_attempts_check CHECK (max_attempts >= 1),
 	CONSTRAINT generations_worker_check CHECK (worker <> '' AND instr(worker, char(0)) = 0),
-	CONSTRAINT generations_lease_expires_at_check CHECK (lease_expires_at GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]')
+	CONSTRAINT generations_lease_expires_at_check CHECK (
+		lease_expires_at GLOB
+			'[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]'
+	)
 ) STRICT;
 
 INSERT INTO generations_new (
@@ -114,37 +176,59 @@ INSERT INTO generations_new (
 SELECT
 	g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path,
 	g.file_size_bytes, g.status,
-	CASE WHEN length(g.created_at) <= 26 THEN substr(replace(g.created_at, 'T', ' ') || CASE WHEN instr(g.created_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE g.created_at END,
-	CASE WHEN length(g.completed_at) <= 26 THEN substr(replace(g.completed_at, 'T', ' ') || CASE WHEN instr(g.completed_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE g.completed_at END,
+	CASE
+		WHEN length(g.created_at) <= 26 THEN substr(
+			replace(g.created_at, 'T', ' ') || CASE WHEN instr(g.created_at, '.') = 0 THEN '.' ELSE '' END || '000000',
+			1, 26
+		)
+		ELSE g.created_at
+	END,
+	CASE
+		WHEN length(g.completed_at) <= 26 THEN substr(
+			replace(g.completed_at, 'T', ' ') || CASE WHEN instr(g.completed_at, '.') = 0 THEN '.' ELSE '' END || '000000',
+			1, 26
+		)
+		ELSE g.completed_at
+	END,
 	g.generation_time_seconds,
 	g.error_message,
-	-- The Python service reads NULL and broken JSON as an empty dict. What is no object is kept, verbatim, under legacy_raw.
+	-- The Python service reads NULL and broken JSON as an empty dict. Anything but an object is kept verbatim, under
+	-- legacy_raw.
 	CASE
 		WHEN g.metadata IS NULL OR trim(g.metadata, ' ' || char(9, 10, 13)) IN ('', 'null') THEN '{}'
-		WHEN json_valid(g.metadata) THEN CASE WHEN json_type(g.metadata) = 'object' THEN g.metadata ELSE json_object('legacy_raw', g.metadata) END
+		WHEN json_valid(g.metadata) THEN CASE
+			WHEN json_type(g.metadata) = 'object' THEN g.metadata
+			ELSE json_object('legacy_raw', g.metadata)
+		END
 		ELSE json_object('legacy_raw', g.metadata)
 	END,
 	p.id,
-	CASE WHEN length(g.created_at) <= 26 THEN substr(replace(g.created_at, 'T', ' ') || CASE WHEN instr(g.created_at, '.') = 0 THEN '.' ELSE '' END || '000000', 1, 26) ELSE g.created_at END
+	CASE
+		WHEN length(g.created_at) <= 26 THEN substr(
+			replace(g.created_at, 'T', ' ') || CASE WHEN instr(g.created_at, '.') = 0 THEN '.' ELSE '' END || '000000',
+			1, 26
+		)
+		ELSE g.created_at
+	END
 FROM generations AS g
 JOIN prompts AS p ON p.text = g.prompt;
 
 DROP TABLE generations;
 ALTER TABLE generations_new RENAME TO generations;
 
--- Keyset pages, newest first: each is one range of one of these four, read backwards.
+-- Each list is one range of one of these four. A page of the newest is a backward scan.
 CREATE INDEX idx_generations_created_at ON generations (created_at, id);
 CREATE INDEX idx_generations_status ON generations (status, created_at, id);
 CREATE INDEX idx_generations_model_name ON generations (model_name, created_at, id);
 CREATE INDEX idx_generations_status_model_name ON generations (status, model_name, created_at, id);
--- Partial, so that creating a generation does not pay for it.
+-- Partial, so that a creation does not pay for it.
 CREATE INDEX idx_generations_completed_at ON generations (completed_at) WHERE completed_at IS NOT NULL;
--- The queue in claim order. It holds pending rows alone, so its cost does not grow with history. The status leads,
--- although it is the same in every entry: without it SQLite prefers idx_generations_status and sorts all that is pending.
+-- The queue in claim order. It is partial, so its cost does not grow with history. status leads, although all entries
+-- have the same one: otherwise SQLite would prefer idx_generations_status, and sort all that is pending.
 CREATE INDEX idx_generations_pending ON generations (status, priority, scheduled_at, id) WHERE status = 'pending';
--- For the cascade: without it, deleting a prompt would scan all generations.
+-- For the foreign key: without it, deleting a prompt would scan all generations.
 CREATE INDEX idx_generations_prompt_id ON generations (prompt_id);
--- Most used first.
+-- For the list of prompts, the most used first.
 CREATE INDEX idx_prompts_used_count ON prompts (used_count, last_used_at, id);
 
 CREATE TRIGGER prompts_text_length BEFORE INSERT ON prompts

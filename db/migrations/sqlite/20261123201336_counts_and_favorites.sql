@@ -1,18 +1,19 @@
--- Counts that cost the same at any size, kept by the schema itself, and favorites.
+-- Counts that triggers keep, so that they cost the same at any size, and favorites.
 
 -- migrate:up
 
 ALTER TABLE generations ADD COLUMN favorite INTEGER NOT NULL DEFAULT 0
 	CONSTRAINT generations_favorite_check CHECK (favorite IN (0, 1));
 
--- Partial, so that what is no favorite does not pay for it.
+-- Partial, so that other generations do not pay for it.
 CREATE INDEX idx_generations_favorite ON generations (created_at, id) WHERE favorite;
 
--- The average of the last hour comes from the index alone.
+-- For the average time of the last hour, which it serves alone.
 DROP INDEX idx_generations_completed_at;
-CREATE INDEX idx_generations_completed_at ON generations (completed_at, status, generation_time_seconds) WHERE completed_at IS NOT NULL;
+CREATE INDEX idx_generations_completed_at ON generations (completed_at, status, generation_time_seconds)
+	WHERE completed_at IS NOT NULL;
 
--- One row per status, and one for the prompts. SQLite has one writer, so nobody queues behind a row.
+-- One row for each status, and one for the prompts. SQLite has one writer, so no writer waits for a row.
 CREATE TABLE generation_counters (
 	name TEXT NOT NULL,
 	value INTEGER NOT NULL,
@@ -40,7 +41,7 @@ BEGIN
 	UPDATE generation_counters SET value = value - 1 WHERE name = OLD.status;
 	UPDATE generation_counters SET value = value + 1 WHERE name = NEW.status;
 END;
--- Foreign keys that delete fire it, too.
+-- A foreign key that deletes fires it, too.
 CREATE TRIGGER generations_count_delete AFTER DELETE ON generations
 BEGIN
 	UPDATE generation_counters SET value = value - 1 WHERE name = OLD.status;

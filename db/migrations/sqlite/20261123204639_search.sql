@@ -1,11 +1,13 @@
--- Full-text search over the prompts, kept current by triggers, and the generations of a prompt in their order.
+-- Full-text search over the prompts, which triggers keep, and the generations of a prompt in order.
 --
--- The tokenizer takes letters and digits for words and all else for what stands between them, and folds case and the
--- accents of Latin letters. The index holds no text of its own.
+-- To the tokenizer, words are letters and digits, and everything else separates them. It folds case, and the accents of
+-- Latin letters. The index reads the text from prompts, and keeps no copy of its own.
 
 -- migrate:up
 
-CREATE VIRTUAL TABLE prompts_search USING fts5 (text, content = 'prompts', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE prompts_search USING fts5 (
+	text, content = 'prompts', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
+);
 INSERT INTO prompts_search (prompts_search) VALUES ('rebuild');
 
 CREATE TRIGGER prompts_search_insert AFTER INSERT ON prompts
@@ -22,7 +24,7 @@ BEGIN
 	INSERT INTO prompts_search (prompts_search, rowid, text) VALUES ('delete', OLD.id, OLD.text);
 END;
 
--- For the cascade, and for the newest of a prompt.
+-- For the foreign key, and for the newest generations of a prompt.
 DROP INDEX idx_generations_prompt_id;
 CREATE INDEX idx_generations_prompt_id ON generations (prompt_id, created_at, id);
 

@@ -1,12 +1,13 @@
--- An index over metadata, kept by triggers: each top-level key of each generation is an entry.
+-- An index over metadata, which triggers keep: one entry for each top-level key of each generation.
 --
--- An entry finds; whether a generation matches is decided by its metadata itself. So an entry need not hold all of a key or
--- value, and what any two equal values have in common is enough: of each 64 characters, of numbers what a double holds, of
--- arrays and objects what is in them, sorted. These, true, false and null are blobs, so that they are no text.
+-- An entry only finds: the generation's own metadata decides whether it matches. So an entry need not hold the whole
+-- key or value. It holds what any two equal values have in common: 64 characters of a key or text, a double of a
+-- number, and the sorted leaves of an array or object. Arrays, objects, true, false and null are a BLOB, so that none
+-- equals a text.
 
 -- migrate:up
 
--- In the order of creation within each key and value, so that a page of those that have it is one range.
+-- Within a key and value the order is that of creation, so that a page of one value is one range.
 CREATE TABLE generation_metadata (
 	name TEXT NOT NULL,
 	value ANY NOT NULL,
@@ -15,12 +16,13 @@ CREATE TABLE generation_metadata (
 	CONSTRAINT generation_metadata_pkey PRIMARY KEY (name, value, created_at, generation_id)
 ) STRICT, WITHOUT ROWID;
 
--- The entries that there ought to be. The query MetadataEntry reads what is asked for in the same way.
+-- The entries that generation_metadata should have. The query MetadataEntry cuts a value that is asked for in the same
+-- way.
 CREATE VIEW generation_metadata_entries AS
 SELECT
 	g.id AS generation_id,
 	g.created_at AS created_at,
-	CAST(substr(e.key, 1, 64) AS TEXT) AS name, -- its type is what lets the deletions below use all of the key
+	CAST(substr(e.key, 1, 64) AS TEXT) AS name, -- the cast lets the deletions below use the whole primary key
 	CASE e.type
 		WHEN 'integer' THEN CAST(e.value AS REAL)
 		WHEN 'real' THEN CAST(e.value AS REAL)
@@ -28,7 +30,11 @@ SELECT
 		ELSE CAST(e.type || CASE WHEN e.type IN ('array', 'object') THEN COALESCE((
 			SELECT substr(group_concat(leaves.leaf, ' '), 1, 64)
 			FROM (
-				SELECT CASE WHEN t.type IN ('integer', 'real') THEN CAST(CAST(t.atom AS REAL) AS INTEGER) WHEN t.type = 'text' THEN t.atom ELSE t.type END AS leaf
+				SELECT CASE
+					WHEN t.type IN ('integer', 'real') THEN CAST(CAST(t.atom AS REAL) AS INTEGER)
+					WHEN t.type = 'text' THEN t.atom
+					ELSE t.type
+				END AS leaf
 				FROM json_tree(e.value) AS t
 				ORDER BY leaf
 			) AS leaves
@@ -39,14 +45,15 @@ FROM generations AS g, json_each(g.metadata) AS e;
 INSERT OR IGNORE INTO generation_metadata (name, value, created_at, generation_id)
 SELECT name, value, created_at, generation_id FROM generation_metadata_entries ORDER BY 1, 2, 3, 4;
 
--- OR IGNORE: two keys may begin alike.
+-- OR IGNORE, because two keys may have the same first 64 characters.
 CREATE TRIGGER generations_metadata_insert AFTER INSERT ON generations
 WHEN NEW.metadata <> '{}'
 BEGIN
 	INSERT OR IGNORE INTO generation_metadata (name, value, created_at, generation_id)
 	SELECT name, value, created_at, generation_id FROM generation_metadata_entries WHERE generation_id = NEW.id;
 END;
--- Before, while the row is as its entries say, and behind, where it is as they are to be.
+-- Deletes the old entries before the update, while the row still says which they are. The next trigger adds the new
+-- ones.
 CREATE TRIGGER generations_metadata_before_update BEFORE UPDATE OF id, created_at, metadata ON generations
 WHEN NEW.metadata <> OLD.metadata OR NEW.created_at <> OLD.created_at OR NEW.id <> OLD.id
 BEGIN
@@ -60,7 +67,7 @@ BEGIN
 	INSERT OR IGNORE INTO generation_metadata (name, value, created_at, generation_id)
 	SELECT name, value, created_at, generation_id FROM generation_metadata_entries WHERE generation_id = NEW.id;
 END;
--- Foreign keys that delete fire it, too.
+-- A foreign key that deletes fires it, too.
 CREATE TRIGGER generations_metadata_delete BEFORE DELETE ON generations
 BEGIN
 	DELETE FROM generation_metadata WHERE (name, value, created_at, generation_id) IN (

@@ -1,4 +1,4 @@
--- Nothing to do: FTS5 cuts words itself. PostgreSQL's part makes its own words faster.
+-- There is nothing to do on SQLite, because FTS5 cuts words itself. On PostgreSQL this version cuts words faster.
 
 -- migrate:up
 

@@ -1,6 +1,7 @@
 -- name: DailyUsage :many
--- The engines cut a day from a time in their own ways. Two ranges: of idx_generations_created_at for what was created, of
--- idx_generations_completed_at for what ended.
+-- Indexes: idx_generations_created_at (index-only) for what was created, idx_generations_completed_at for what ended.
+--
+-- Each engine cuts the day from a time in its own way.
 SELECT
 	CAST(events.day AS TEXT) AS day,
 	CAST(sum(events.created) AS BIGINT) AS created,
@@ -9,7 +10,9 @@ SELECT
 	CAST(sum(events.audio_seconds) AS DOUBLE PRECISION) AS audio_seconds,
 	CAST(COALESCE(avg(events.generation_time_seconds), 0) AS DOUBLE PRECISION) AS average_generation_time_seconds
 FROM (
-	SELECT to_char(c.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, 1 AS created, 0 AS completed, 0 AS failed, 0.0 AS audio_seconds, NULL AS generation_time_seconds
+	SELECT
+		to_char(c.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, 1 AS created, 0 AS completed, 0 AS failed,
+		0.0 AS audio_seconds, NULL AS generation_time_seconds
 	FROM generations AS c
 	WHERE c.created_at >= @from_time AND c.created_at < @to_time
 	UNION ALL
@@ -17,7 +20,11 @@ FROM (
 		CASE WHEN e.status = 'completed' THEN 1 ELSE 0 END,
 		CASE WHEN e.status = 'failed' THEN 1 ELSE 0 END,
 		CASE WHEN e.status <> 'completed' THEN 0 WHEN e.duration_seconds < 1e15 THEN e.duration_seconds ELSE 1e15 END,
-		CASE WHEN e.status <> 'completed' THEN NULL WHEN e.generation_time_seconds >= 1e15 THEN 1e15 ELSE e.generation_time_seconds END
+		CASE
+			WHEN e.status <> 'completed' THEN NULL
+			WHEN e.generation_time_seconds >= 1e15 THEN 1e15
+			ELSE e.generation_time_seconds
+		END
 	FROM generations AS e
 	WHERE e.completed_at >= CAST(@from_time AS TIMESTAMPTZ) AND e.completed_at < CAST(@to_time AS TIMESTAMPTZ)
 ) AS events

@@ -1,7 +1,8 @@
--- What engines say differently about lists by metadata and words; see db/queries/find.sql.
-
 -- name: NewestPlacesWithValue :many
--- One range of idx_generation_metadata.
+-- Index: idx_generation_metadata (backward, index-only).
+--
+-- This file has what PostgreSQL says in its own way of lists by metadata and words. NewestPlaces, of
+-- db/queries/find.sql, explains their two steps.
 SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
 	AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
@@ -12,7 +13,7 @@ ORDER BY m.created_at DESC, m.generation_id DESC
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: OldestPlacesWithValue :many
--- The same, the other way round.
+-- Index: idx_generation_metadata (index-only).
 SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
 	AND m.number = (SELECT metadata_number(e.value) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
@@ -23,6 +24,7 @@ ORDER BY m.created_at, m.generation_id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: CountPlacesWithValue :one
+-- Index: idx_generation_metadata (index-only).
 SELECT count(*) FROM (
 	SELECT 1 FROM generation_metadata AS m
 	WHERE m.name = (SELECT left(e.key, 64) FROM jsonb_each(CAST(@entry AS JSONB)) AS e)
@@ -34,7 +36,7 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- name: NewestPlacesInRange :many
--- One range of idx_generation_metadata, and sorted: for ranges that have few.
+-- Index: idx_generation_metadata, then a sort: for ranges of few entries.
 SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = left(CAST(@name AS TEXT), 64) AND m.number >= @low AND m.number <= @high
 	AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
@@ -43,7 +45,7 @@ ORDER BY m.created_at DESC, m.generation_id DESC
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: OldestPlacesInRange :many
--- The same, the other way round.
+-- Index: idx_generation_metadata, then a sort: for ranges of few entries.
 SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = left(CAST(@name AS TEXT), 64) AND m.number >= @low AND m.number <= @high
 	AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
@@ -52,6 +54,7 @@ ORDER BY m.created_at, m.generation_id
 LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: CountPlacesInRange :one
+-- Index: idx_generation_metadata (index-only).
 SELECT count(*) FROM (
 	SELECT 1 FROM generation_metadata AS m
 	WHERE m.name = left(CAST(@name AS TEXT), 64) AND m.number >= @low AND m.number <= @high
@@ -60,7 +63,9 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- name: NumbersInRange :many
--- The different numbers that there are, at most so many, each found by one probe of idx_generation_metadata.
+-- Index: idx_generation_metadata (index-only), one probe for each number.
+--
+-- It returns the different numbers in a range, in ascending order and at most row_limit.
 WITH RECURSIVE numbers (number) AS (
 	SELECT (
 		SELECT m.number FROM generation_metadata AS m
@@ -76,10 +81,14 @@ WITH RECURSIVE numbers (number) AS (
 	FROM numbers
 	WHERE numbers.number IS NOT NULL
 )
-SELECT CAST(numbers.number AS DOUBLE PRECISION) AS number FROM numbers WHERE numbers.number IS NOT NULL LIMIT CAST(@row_limit AS BIGINT);
+SELECT CAST(numbers.number AS DOUBLE PRECISION) AS number FROM numbers
+WHERE numbers.number IS NOT NULL
+LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: NewestPlacesOfNumbers :many
--- Of each of some numbers at most so many: for each one range of idx_generation_metadata.
+-- Index: idx_generation_metadata (backward, index-only), one range for each number.
+--
+-- It returns at most per_number places of each number.
 SELECT n.id, n.created_at, CAST(p.number AS DOUBLE PRECISION) AS number
 FROM (SELECT unnest(@numbers::DOUBLE PRECISION[]) AS number) AS p
 CROSS JOIN LATERAL (
@@ -92,7 +101,7 @@ CROSS JOIN LATERAL (
 ) AS n;
 
 -- name: OldestPlacesOfNumbers :many
--- The same, the other way round.
+-- Index: idx_generation_metadata (index-only), one range for each number.
 SELECT n.id, n.created_at, CAST(p.number AS DOUBLE PRECISION) AS number
 FROM (SELECT unnest(@numbers::DOUBLE PRECISION[]) AS number) AS p
 CROSS JOIN LATERAL (
@@ -105,13 +114,18 @@ CROSS JOIN LATERAL (
 ) AS n;
 
 -- name: FindPrompts :many
--- Served by idx_prompts_search_words.
+-- Index: idx_prompts_search_words.
 WITH typed AS MATERIALIZED (
-	SELECT search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[]) AS query
+	SELECT search_query(
+		@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[]
+	) AS query
 )
-SELECT s.prompt_id FROM prompts_search AS s WHERE s.words @@ (SELECT typed.query FROM typed) LIMIT CAST(@row_limit AS BIGINT);
+SELECT s.prompt_id FROM prompts_search AS s
+WHERE s.words @@ (SELECT typed.query FROM typed)
+LIMIT CAST(@row_limit AS BIGINT);
 
 -- name: CountPlacesOfPrompts :one
+-- Index: idx_generations_prompt_id (index-only).
 SELECT count(*) FROM (
 	SELECT 1 FROM generations AS g
 	WHERE g.prompt_id = ANY(@prompt_ids::BIGINT[]) AND g.created_at >= @created_from AND g.created_at <= @created_to
@@ -119,7 +133,9 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- name: NewestPlacesOfPrompts :many
--- Of each of some prompts at most so many: for each one range of idx_generations_prompt_id.
+-- Index: idx_generations_prompt_id (backward, index-only), one range for each prompt.
+--
+-- It returns at most per_prompt places of each prompt.
 SELECT n.id, n.created_at, n.prompt_id
 FROM (SELECT unnest(@prompt_ids::BIGINT[]) AS id) AS p
 CROSS JOIN LATERAL (
@@ -132,7 +148,7 @@ CROSS JOIN LATERAL (
 ) AS n;
 
 -- name: OldestPlacesOfPrompts :many
--- The same, the other way round.
+-- Index: idx_generations_prompt_id (index-only), one range for each prompt.
 SELECT n.id, n.created_at, n.prompt_id
 FROM (SELECT unnest(@prompt_ids::BIGINT[]) AS id) AS p
 CROSS JOIN LATERAL (
@@ -145,9 +161,13 @@ CROSS JOIN LATERAL (
 ) AS n;
 
 -- name: ListFound :many
--- What is there, of some places.
+-- Primary key of generations, for each ID. PostgreSQL may take the index of another filter, if that has fewer rows.
+--
+-- It returns the generations at the given places that pass all filters.
 WITH typed AS MATERIALIZED (
-	SELECT search_query(@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[]) AS query
+	SELECT search_query(
+		@wanted::TEXT[], @wanted_prefixes::BOOLEAN[], @excluded::TEXT[], @excluded_prefixes::BOOLEAN[]
+	) AS query
 )
 SELECT g.* FROM generations AS g
 CROSS JOIN (SELECT CAST(@oldest_first AS BOOLEAN) AS oldest_first) AS o
@@ -161,7 +181,9 @@ WHERE g.id = ANY(@ids::UUID[])
 	))
 	AND (CAST(@any_number AS BOOLEAN) OR NOT EXISTS (
 		SELECT 1 FROM jsonb_to_recordset(CAST(@ranges AS JSONB)) AS r (name TEXT, low DOUBLE PRECISION, high DOUBLE PRECISION)
-		WHERE (metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')) IS NOT TRUE
+		WHERE (
+			metadata_number(g.metadata -> r.name) BETWEEN COALESCE(r.low, '-Infinity') AND COALESCE(r.high, 'Infinity')
+		) IS NOT TRUE
 	))
 	AND (CAST(@any_prompt AS BOOLEAN) OR g.prompt_id = ANY(@prompt_ids::BIGINT[]))
 	AND (CAST(@any_words AS BOOLEAN) OR EXISTS (

@@ -1,9 +1,13 @@
 -- name: CreateGenerations :many
--- Any number of generations and their prompts in one statement: one round trip, one commit. The arrays are unnested in
--- one select list, where they advance together. Prompts are upserted in the order of their text, so that two such
--- statements lock the rows that they share in the same order and cannot deadlock. A missing model
--- version travels as an empty text and a missing batch as a UUID of zeros, which the store never stores: the Go slices
--- hold no NULL. What comes back is what the store does not know already: JSONB writes metadata in its own way.
+-- Index: prompts_text_key, for each different prompt.
+--
+-- It creates any number of generations and their prompts in one statement: one round trip, one commit. The arrays are
+-- unnested in one select list, where they advance together. Prompts are upserted in the order of their text. Two such
+-- statements therefore lock the rows that they share in the same order, and cannot deadlock.
+--
+-- Go slices hold no NULL. A missing model version travels as an empty text, and a missing batch as a UUID of zeros. The
+-- store never stores either. The statement returns what the store does not know already: JSONB writes metadata in its
+-- own way.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -40,7 +44,7 @@ JOIN used ON used.text = input.prompt
 RETURNING id, prompt_id, metadata;
 
 -- name: CompleteGeneration :one
--- || merges the top-level keys, as the Python dict.update did.
+-- Primary key of generations. || merges the top-level keys, as dict.update does in Python.
 UPDATE generations SET
 	status = 'completed',
 	completed_at = @completed_at,
@@ -57,16 +61,19 @@ WHERE id = @id AND status IN ('pending', 'processing')
 RETURNING *;
 
 -- name: LockGenerations :exec
--- Waits for all of them, in the order of their IDs, so that two such statements cannot deadlock.
+-- Primary key of generations, for each ID.
+--
+-- It waits for all of them, in the order of their IDs, so that two such statements cannot deadlock.
 SELECT g.id
 FROM (SELECT unnest(@ids::UUID[]) AS id ORDER BY 1) AS input
 CROSS JOIN LATERAL (SELECT locked.id FROM generations AS locked WHERE locked.id = input.id FOR UPDATE) AS g;
 
 -- name: CompleteGenerations :many
--- CompleteGeneration for any number of different generations in one statement, but for those that somebody else has locked: it
--- must not wait while it holds locks, or others would deadlock with it that take one lock each. Each is found by its primary
--- key: with a plain join PostgreSQL 15 reads all that is pending and processing by idx_generations_status where it has no
--- statistics to know better.
+-- Primary key of generations, for each ID. With a plain join and without statistics, PostgreSQL 15 would read all that
+-- is pending or processing.
+--
+-- It is CompleteGeneration for any number of different generations. It skips those that another transaction has locked.
+-- To wait while it holds locks could deadlock with transactions that lock one generation at a time.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -81,7 +88,10 @@ WITH input AS (
 		SELECT locked.id
 		FROM generations AS locked
 		WHERE locked.id = input.id AND locked.status IN ('pending', 'processing')
-			AND CASE WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt ELSE 0 END = input.attempt
+			AND CASE
+				WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt
+				ELSE 0
+			END = input.attempt
 		FOR UPDATE SKIP LOCKED
 	) AS g
 )
@@ -101,10 +111,13 @@ WHERE generations.id = held.id
 RETURNING generations.*;
 
 -- name: MergeMetadata :one
+-- Primary key of generations. || merges the top-level keys.
 UPDATE generations SET metadata = metadata || @metadata WHERE id = @id RETURNING *;
 
 -- name: TrackPrompts :many
--- TrackPrompt for any number of uses, in the order of the texts, so that two such statements cannot deadlock.
+-- Index: prompts_text_key, for each different text.
+--
+-- It is TrackPrompt for any number of uses. The texts come in order, so that two such statements cannot deadlock.
 INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
 SELECT used.text, count(*), CAST(@used_at AS TIMESTAMPTZ), CAST(@used_at AS TIMESTAMPTZ)
 FROM unnest(@texts::TEXT[]) AS used (text)

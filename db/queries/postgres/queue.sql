@@ -1,12 +1,16 @@
 -- name: ClaimGenerations :many
--- SKIP LOCKED lets claimers pass by each other; SQLite, which has one writer, neither has it nor needs it.
+-- Index: idx_generations_pending, then the primary key of generations. If it claims only some models, PostgreSQL may
+-- take an index that has the model, and sort.
 --
--- The priorities at which something waits are found one by one, each by one probe of idx_generations_pending, and what is
--- due at each of them is one range of it. A plain ORDER BY priority, scheduled_at would read past everything that is
--- scheduled for later, at each claim. The priorities come in their order, since each row of the recursion makes the next,
--- and the join with LATERAL can only be a loop over them; so LIMIT stops it, and no row is locked that is not claimed.
+-- The recursion finds the priorities of what is pending one by one, each by one probe. What is due at a priority is one
+-- range of the index. A plain ORDER BY priority, scheduled_at would read all that is scheduled for later, at each
+-- claim.
 --
--- The array, and not a join, keeps the planner from reading the whole table for what it takes to be many rows.
+-- The priorities come in order, because each row of the recursion makes the next. The join with LATERAL can only be a
+-- loop over them. LIMIT ends the loop, so that no row is locked that is not claimed. SKIP LOCKED lets claimers pass by
+-- each other.
+--
+-- The UPDATE takes an array and not a join. The planner would expect many rows of a join, and read the whole table.
 WITH RECURSIVE priorities (priority) AS (
 	SELECT (
 		SELECT first.priority FROM generations AS first
@@ -47,9 +51,11 @@ WHERE generations.id = ANY(ARRAY(SELECT due.id FROM due))
 RETURNING *;
 
 -- name: FailGenerations :many
--- Any number of different generations in one statement, found and locked as CompleteGenerations does. An attempt is the fence:
--- that of the claim that is held, or 0 where nobody holds one. SQLite has no INSERT inside WITH; there these are two statements
--- of one transaction.
+-- Primary key of generations, for each ID.
+--
+-- It fails any number of different generations, which it finds and locks as CompleteGenerations does. The attempt is
+-- the fence: that of the claim, or 0 if no worker holds one. SQLite has no INSERT inside WITH, and needs two
+-- statements.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -58,13 +64,20 @@ WITH input AS (
 		unnest(@retry_ats::TIMESTAMPTZ[]) AS retry_at,
 		unnest(@errors::TEXT[]) AS error
 ), held AS (
-	SELECT g.id, g.attempt, g.worker, g.cancelled, input.final OR g.used_up AS final, input.attempt AS claim, input.retry_at, input.error
+	SELECT
+		g.id, g.attempt, g.worker, g.cancelled,
+		input.final OR g.used_up AS final, input.attempt AS claim, input.retry_at, input.error
 	FROM (SELECT * FROM input ORDER BY id) AS input
 	CROSS JOIN LATERAL (
-		SELECT locked.id, locked.attempt, locked.worker, locked.cancel_requested_at IS NOT NULL AS cancelled, locked.attempt >= locked.max_attempts AS used_up
+		SELECT
+			locked.id, locked.attempt, locked.worker,
+			locked.cancel_requested_at IS NOT NULL AS cancelled, locked.attempt >= locked.max_attempts AS used_up
 		FROM generations AS locked
 		WHERE locked.id = input.id AND locked.status IN ('pending', 'processing')
-			AND CASE WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt ELSE 0 END = input.attempt
+			AND CASE
+				WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt
+				ELSE 0
+			END = input.attempt
 		FOR UPDATE SKIP LOCKED
 	) AS g
 ), kept AS (
@@ -76,7 +89,11 @@ UPDATE generations SET
 	scheduled_at = CASE WHEN held.cancelled OR held.final THEN generations.scheduled_at ELSE held.retry_at END,
 	started_at = CASE WHEN held.cancelled OR held.final THEN generations.started_at END,
 	completed_at = CASE WHEN held.cancelled OR held.final THEN CAST(@now AS TIMESTAMPTZ) END,
-	progress_step = CASE WHEN held.cancelled THEN generations.progress_step WHEN held.final THEN 'failed' ELSE 'queued' END,
+	progress_step = CASE
+		WHEN held.cancelled THEN generations.progress_step
+		WHEN held.final THEN 'failed'
+		ELSE 'queued'
+	END,
 	progress_fraction = CASE WHEN held.cancelled OR held.final THEN generations.progress_fraction ELSE 0 END,
 	error_message = NULLIF(held.error, ''),
 	lease_expires_at = NULL,
@@ -86,11 +103,17 @@ WHERE generations.id = held.id
 RETURNING generations.*;
 
 -- name: CountErrorsOfGenerations :many
--- How often each has failed before; those that never have are missing.
-SELECT generation_id, count(*) AS failures FROM generation_errors WHERE generation_id = ANY(@ids::UUID[]) GROUP BY generation_id;
+-- Primary key of generation_errors (index-only), for each ID.
+--
+-- It returns how often each generation has failed. Those that never have are missing.
+SELECT generation_id, count(*) AS failures FROM generation_errors
+WHERE generation_id = ANY(@ids::UUID[])
+GROUP BY generation_id;
 
 -- name: ExtendLeases :many
--- ExtendLease for any number of different generations, found and locked as CompleteGenerations does.
+-- Primary key of generations, for each ID.
+--
+-- It is ExtendLease for any number of different generations, which it finds and locks as CompleteGenerations does.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -113,7 +136,9 @@ WHERE generations.id = held.id
 RETURNING generations.*;
 
 -- name: ReportProgresses :many
--- ReportProgress for any number of different generations, found and locked as CompleteGenerations does.
+-- Primary key of generations, for each ID.
+--
+-- It is ReportProgress for any number of different generations, which it finds and locks as CompleteGenerations does.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -139,8 +164,10 @@ WHERE generations.id = held.id
 RETURNING generations.id;
 
 -- name: RescueGenerations :many
--- What is processing is as much as there are workers, so idx_generations_status serves this; an index on the lease would
--- have to be kept at each extension. SKIP LOCKED: of two who rescue at once, neither waits.
+-- Index: idx_generations_status or idx_generations_status_model_name, all that is processing, then a sort.
+--
+-- Only as many are processing as workers hold claims. An index on the lease would have to be kept at each extension. With SKIP
+-- LOCKED, two callers that rescue at the same time do not wait for each other.
 WITH expired AS (
 	SELECT g.id, g.attempt, g.worker FROM generations AS g
 	WHERE g.status = 'processing' AND g.lease_expires_at <= @now
@@ -152,11 +179,24 @@ WITH expired AS (
 	SELECT expired.id, expired.attempt, expired.worker, CAST(@error AS TEXT), CAST(@failed_at AS TIMESTAMPTZ) FROM expired
 )
 UPDATE generations SET
-	status = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN attempt >= max_attempts THEN 'failed' ELSE 'pending' END,
+	status = CASE
+		WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
+		WHEN attempt >= max_attempts THEN 'failed'
+		ELSE 'pending'
+	END,
 	started_at = CASE WHEN cancel_requested_at IS NOT NULL OR attempt >= max_attempts THEN started_at END,
-	completed_at = CASE WHEN cancel_requested_at IS NOT NULL OR attempt >= max_attempts THEN CAST(@failed_at AS TIMESTAMPTZ) END,
-	progress_step = CASE WHEN cancel_requested_at IS NOT NULL THEN progress_step WHEN attempt >= max_attempts THEN 'failed' ELSE 'queued' END,
-	progress_fraction = CASE WHEN cancel_requested_at IS NOT NULL OR attempt >= max_attempts THEN progress_fraction ELSE 0 END,
+	completed_at = CASE
+		WHEN cancel_requested_at IS NOT NULL OR attempt >= max_attempts THEN CAST(@failed_at AS TIMESTAMPTZ)
+	END,
+	progress_step = CASE
+		WHEN cancel_requested_at IS NOT NULL THEN progress_step
+		WHEN attempt >= max_attempts THEN 'failed'
+		ELSE 'queued'
+	END,
+	progress_fraction = CASE
+		WHEN cancel_requested_at IS NOT NULL OR attempt >= max_attempts THEN progress_fraction
+		ELSE 0
+	END,
 	error_message = CAST(@error AS TEXT),
 	lease_expires_at = NULL,
 	cancel_requested_at = NULL

@@ -1,7 +1,8 @@
--- As PostgreSQL's; see there, and db/queries/find.sql.
-
 -- name: MetadataEntry :one
--- How the index over metadata has the one key and value of a JSON object: as generation_metadata_entries.
+-- No table is read. It cuts the key and the value of a JSON object with one key as generation_metadata_entries does.
+--
+-- This file has what SQLite says in its own way of lists by metadata and words. NewestPlaces, of db/queries/find.sql,
+-- explains their two steps. Lists of IDs and numbers are JSON arrays.
 SELECT
 	CAST(substr(e.key, 1, 64) AS TEXT) AS name,
 	CASE e.type
@@ -11,7 +12,11 @@ SELECT
 		ELSE CAST(e.type || CASE WHEN e.type IN ('array', 'object') THEN COALESCE((
 			SELECT substr(group_concat(leaves.leaf, ' '), 1, 64)
 			FROM (
-				SELECT CASE WHEN t.type IN ('integer', 'real') THEN CAST(CAST(t.atom AS REAL) AS INTEGER) WHEN t.type = 'text' THEN t.atom ELSE t.type END AS leaf
+				SELECT CASE
+					WHEN t.type IN ('integer', 'real') THEN CAST(CAST(t.atom AS REAL) AS INTEGER)
+					WHEN t.type = 'text' THEN t.atom
+					ELSE t.type
+				END AS leaf
 				FROM json_tree(e.value) AS t
 				ORDER BY leaf
 			) AS leaves
@@ -20,7 +25,7 @@ SELECT
 FROM json_each(CAST(@entry AS TEXT)) AS e;
 
 -- name: NewestPlacesWithValue :many
--- One range of generation_metadata.
+-- Primary key of generation_metadata (backward scan).
 SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = @name AND m.value = @value
 	AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
@@ -29,7 +34,7 @@ ORDER BY m.created_at DESC, m.generation_id DESC
 LIMIT @row_limit;
 
 -- name: OldestPlacesWithValue :many
--- The same, the other way round.
+-- Primary key of generation_metadata.
 SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = @name AND m.value = @value
 	AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
@@ -38,6 +43,7 @@ ORDER BY m.created_at, m.generation_id
 LIMIT @row_limit;
 
 -- name: CountPlacesWithValue :one
+-- Primary key of generation_metadata.
 SELECT count(*) FROM (
 	SELECT 1 FROM generation_metadata AS m
 	WHERE m.name = @name AND m.value = @value
@@ -47,9 +53,10 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- name: NewestPlacesInRange :many
--- One range of generation_metadata, and sorted: for ranges that have few.
--- Its ends are not cast to REAL: SQLite would then try to make numbers of all values that it compares with them, and not
--- use the order in which it has them.
+-- Primary key of generation_metadata, then a sort: for ranges of few entries.
+--
+-- The ends are not cast to REAL. SQLite would convert each value to a number before it compares them, and could not use
+-- the order of the key.
 SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = substr(CAST(@name AS TEXT), 1, 64) AND m.value >= @low AND m.value <= @high
 	AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
@@ -58,7 +65,7 @@ ORDER BY m.created_at DESC, m.generation_id DESC
 LIMIT @row_limit;
 
 -- name: OldestPlacesInRange :many
--- The same, the other way round.
+-- Primary key of generation_metadata, then a sort: for ranges of few entries.
 SELECT m.generation_id AS id, m.created_at FROM generation_metadata AS m
 WHERE m.name = substr(CAST(@name AS TEXT), 1, 64) AND m.value >= @low AND m.value <= @high
 	AND m.created_at <= @before_created_at AND (m.created_at < @before_created_at OR m.generation_id < @before_id)
@@ -67,6 +74,7 @@ ORDER BY m.created_at, m.generation_id
 LIMIT @row_limit;
 
 -- name: CountPlacesInRange :one
+-- Primary key of generation_metadata.
 SELECT count(*) FROM (
 	SELECT 1 FROM generation_metadata AS m
 	WHERE m.name = substr(CAST(@name AS TEXT), 1, 64) AND m.value >= @low AND m.value <= @high
@@ -75,18 +83,28 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- name: NumbersInRange :many
--- The different numbers that there are, at most so many, each found by one probe of generation_metadata.
+-- Primary key of generation_metadata, one probe for each number.
+--
+-- It returns the different numbers in a range, in ascending order and at most row_limit.
 WITH RECURSIVE numbers (number) AS (
-	SELECT (SELECT min(m.value) FROM generation_metadata AS m WHERE m.name = substr(CAST(@name AS TEXT), 1, 64) AND m.value >= @low AND m.value <= @high)
+	SELECT (
+		SELECT min(m.value) FROM generation_metadata AS m
+		WHERE m.name = substr(CAST(@name AS TEXT), 1, 64) AND m.value >= @low AND m.value <= @high
+	)
 	UNION ALL
-	SELECT (SELECT min(m.value) FROM generation_metadata AS m WHERE m.name = substr(CAST(@name AS TEXT), 1, 64) AND m.value > numbers.number AND m.value <= @high)
+	SELECT (
+		SELECT min(m.value) FROM generation_metadata AS m
+		WHERE m.name = substr(CAST(@name AS TEXT), 1, 64) AND m.value > numbers.number AND m.value <= @high
+	)
 	FROM numbers
 	WHERE numbers.number IS NOT NULL
 )
 SELECT CAST(numbers.number AS REAL) AS number FROM numbers WHERE numbers.number IS NOT NULL LIMIT @row_limit;
 
 -- name: NewestPlacesOfNumbers :many
--- Of each of some numbers at most so many: for each one range of generation_metadata.
+-- Primary key of generation_metadata (backward scan), one range for each number. Then the primary key of generations.
+--
+-- It returns at most per_number places of each number.
 SELECT g.id, g.created_at, CAST(p.value AS REAL) AS number
 FROM json_each(CAST(@numbers AS TEXT)) AS p
 CROSS JOIN generations AS g
@@ -100,7 +118,7 @@ WHERE g.id IN (
 );
 
 -- name: OldestPlacesOfNumbers :many
--- The same, the other way round.
+-- Primary key of generation_metadata, one range for each number. Then the primary key of generations.
 SELECT g.id, g.created_at, CAST(p.value AS REAL) AS number
 FROM json_each(CAST(@numbers AS TEXT)) AS p
 CROSS JOIN generations AS g
@@ -114,9 +132,13 @@ WHERE g.id IN (
 );
 
 -- name: FindPrompts :many
-SELECT CAST(prompts_search.rowid AS INTEGER) AS id FROM prompts_search WHERE prompts_search.text MATCH @words LIMIT @row_limit;
+-- Full-text index prompts_search.
+SELECT CAST(prompts_search.rowid AS INTEGER) AS id FROM prompts_search
+WHERE prompts_search.text MATCH @words
+LIMIT @row_limit;
 
 -- name: CountPlacesOfPrompts :one
+-- Index: idx_generations_prompt_id (index-only), one range for each prompt.
 SELECT count(*) FROM (
 	SELECT 1 FROM json_each(CAST(@prompt_ids AS TEXT)) AS p
 	CROSS JOIN generations AS g
@@ -125,7 +147,9 @@ SELECT count(*) FROM (
 ) AS counted;
 
 -- name: NewestPlacesOfPrompts :many
--- Of each of some prompts at most so many: for each one range of idx_generations_prompt_id.
+-- Index: idx_generations_prompt_id (backward, index-only), one range for each prompt. Then the rowids of generations.
+--
+-- It returns at most per_prompt places of each prompt.
 SELECT g.id, g.created_at, g.prompt_id
 FROM json_each(CAST(@prompt_ids AS TEXT)) AS p
 CROSS JOIN generations AS g
@@ -139,7 +163,7 @@ WHERE g.rowid IN (
 );
 
 -- name: OldestPlacesOfPrompts :many
--- The same, the other way round.
+-- Index: idx_generations_prompt_id (index-only), one range for each prompt. Then the rowids of generations.
 SELECT g.id, g.created_at, g.prompt_id
 FROM json_each(CAST(@prompt_ids AS TEXT)) AS p
 CROSS JOIN generations AS g
@@ -153,7 +177,10 @@ WHERE g.rowid IN (
 );
 
 -- name: ListFound :many
--- What is there, of some places. metadata_matches is the store's own: SQLite's functions for JSON round large numbers.
+-- Primary key of generations, for each ID.
+--
+-- It returns the generations at the given places that pass all filters. metadata_matches is a function of the store,
+-- because SQLite's JSON functions round large numbers.
 SELECT g.* FROM generations AS g
 CROSS JOIN (SELECT CAST(@oldest_first AS BOOLEAN) AS oldest_first) AS o
 WHERE g.id IN (SELECT value FROM json_each(CAST(@ids AS TEXT)))
@@ -164,7 +191,8 @@ WHERE g.id IN (SELECT value FROM json_each(CAST(@ids AS TEXT)))
 	AND (CAST(@metadata AS TEXT) = '' OR metadata_matches(g.metadata, CAST(@metadata AS TEXT)))
 	AND (CAST(@prompt_ids AS TEXT) = '' OR g.prompt_id IN (SELECT value FROM json_each(CAST(@prompt_ids AS TEXT))))
 	AND (CAST(@words AS TEXT) = '' OR EXISTS (
-		SELECT 1 FROM prompts_search WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(@words AS TEXT)
+		SELECT 1 FROM prompts_search
+		WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(@words AS TEXT)
 	))
 ORDER BY
 	CASE WHEN o.oldest_first THEN g.created_at END, CASE WHEN o.oldest_first THEN g.id END,
