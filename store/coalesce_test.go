@@ -196,11 +196,9 @@ func TestWaitingWritersMayGiveUp(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(50 * time.Millisecond)
+	time.Sleep(50 * time.Millisecond) // most wait by now; one that comes later is told the same
 	cancel()
-	for began := time.Now(); gaveUp.Load() < 20 && time.Since(began) < 10*time.Second; time.Sleep(time.Millisecond) {
-	}
-	is.Equal(gaveUp.Load(), int64(20)) // at once, the transaction is still there
+	testkit.Eventually(t, "half of them have given up", func() bool { return gaveUp.Load() == 20 }) // while the transaction is still there
 	is.Equal(created.Load(), int64(0))
 	close(release)
 	group.Wait()
@@ -626,10 +624,13 @@ func TestBatchesThatAreRunAgainWaitOnce(t *testing.T) {
 			}
 		})
 	}
+	// Another one waits after them, and keeps the writer until they are done. On a machine so slow that it comes before them,
+	// or gives up, the test shows less.
 	time.Sleep(50 * time.Millisecond)
-	go func() { // another one waits behind them, and keeps the writer for long
+	done := make(chan struct{})
+	go func() {
 		held <- s.InTx(context.Background(), func(*store.Tx) error {
-			time.Sleep(5 * patience)
+			<-done
 			return nil
 		})
 	}()
@@ -637,8 +638,12 @@ func TestBatchesThatAreRunAgainWaitOnce(t *testing.T) {
 	began := time.Now()
 	close(release)
 	group.Wait()
-	is.True(time.Since(began) < 3*patience)
-	is.NoErr(<-held)
-	is.NoErr(<-held)
+	is.True(time.Since(began) < 10*patience) // a wait for each of them would be 20
+	close(done)
+	for range 2 {
+		if err := <-held; err != nil && !errors.Is(err, store.ErrBusy) {
+			t.Error(err)
+		}
+	}
 	is.NoErr(s.CheckCounts(t.Context()))
 }

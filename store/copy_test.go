@@ -132,11 +132,11 @@ func TestCopyWhoseSourceFails(t *testing.T) {
 		}) != nil)
 		is.True(copyPrompts(ctx, 100, func(i int) ([]any, error) { return good(i)[i/70:], nil }) != nil) // too few values
 		ended, cancel := context.WithCancel(ctx)
-		is.True(copyPrompts(ended, 1_000, func(i int) ([]any, error) {
+		is.True(copyPrompts(ended, 1_000_000, func(i int) ([]any, error) {
 			if i == 70 {
 				cancel()
 			}
-			time.Sleep(time.Microsecond) // PostgreSQL's is told while rows are sent
+			time.Sleep(time.Microsecond) // pgx hears of the end while it sends rows
 			return good(i), nil
 		}) != nil)
 		prompts, err := s.ListPrompts(ctx, store.ListPromptsParams{})

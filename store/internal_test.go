@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,44 +25,48 @@ func validParams(prompt string) CreateGenerationParams {
 
 func TestClockFollowsAServerThatIsAhead(t *testing.T) {
 	t.Parallel()
-	is := is.New(t)
-	c := &clock{now: time.Now}
-	ahead := time.Hour
-	is.NoErr(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) { return time.Now().Add(ahead), 0, nil }))
-	apart := time.Until(c.Now())
-	is.True(apart > ahead-time.Second && apart < ahead+time.Second)
-	broken := errors.New("broken")
-	is.Equal(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) { return time.Time{}, 0, broken }), broken)
-	apart = time.Until(c.Now())
-	is.True(apart > ahead-time.Second) // the last offset is kept
+	synctest.Test(t, func(t *testing.T) { // in which no time passes
+		is := is.New(t)
+		c := &clock{now: time.Now}
+		ahead := time.Hour
+		is.NoErr(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) { return time.Now().Add(ahead), 0, nil }))
+		apart := time.Until(c.Now())
+		is.True(apart > ahead-time.Second && apart < ahead+time.Second)
+		broken := errors.New("broken")
+		is.Equal(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) { return time.Time{}, 0, broken }), broken)
+		apart = time.Until(c.Now())
+		is.True(apart > ahead-time.Second) // the last offset is kept
+	})
 }
 
 // A trip that took long says little: of two processes on one server, neither may be off by half of it.
 func TestClockAsksAgainWhereATripTookLong(t *testing.T) {
 	t.Parallel()
-	is := is.New(t)
-	c := &clock{now: time.Now}
-	asked := 0
-	server := func(context.Context) (time.Time, time.Duration, error) {
-		if asked++; asked <= 5 {
-			return time.Now().Add(-30 * time.Millisecond), 60 * time.Millisecond, nil // the way back took all the time
+	synctest.Test(t, func(t *testing.T) { // in which no time passes
+		is := is.New(t)
+		c := &clock{now: time.Now}
+		asked := 0
+		server := func(context.Context) (time.Time, time.Duration, error) {
+			if asked++; asked <= 5 {
+				return time.Now().Add(-30 * time.Millisecond), 60 * time.Millisecond, nil // the way back took all the time
+			}
+			return time.Now(), time.Millisecond, nil
 		}
-		return time.Now(), time.Millisecond, nil
-	}
-	is.NoErr(c.follow(t.Context(), server))
-	is.Equal(asked, 6)
-	is.True(time.Until(c.Now()).Abs() < 10*time.Millisecond)
+		is.NoErr(c.follow(t.Context(), server))
+		is.Equal(asked, 6)
+		is.True(time.Until(c.Now()).Abs() < 10*time.Millisecond)
 
-	// What long trips say later does not turn a clock that is right.
-	kept := c.anchor.Load()
-	is.NoErr(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) {
-		return time.Now().Add(-20 * time.Millisecond), 60 * time.Millisecond, nil
-	}))
-	is.Equal(c.anchor.Load(), kept)
-	is.NoErr(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) {
-		return time.Now().Add(time.Second), 60 * time.Millisecond, nil
-	}))
-	is.True(time.Until(c.Now()) > 900*time.Millisecond)
+		// What long trips say later does not turn a clock that is right.
+		kept := c.anchor.Load()
+		is.NoErr(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) {
+			return time.Now().Add(-20 * time.Millisecond), 60 * time.Millisecond, nil
+		}))
+		is.Equal(c.anchor.Load(), kept)
+		is.NoErr(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) {
+			return time.Now().Add(time.Second), 60 * time.Millisecond, nil
+		}))
+		is.True(time.Until(c.Now()) > 900*time.Millisecond)
+	})
 }
 
 // SQLite has a transaction roll back by itself when the disk is full; a bound on the file's pages stands in for a disk.

@@ -237,7 +237,7 @@ func TestCancelledContextIsHonoured(t *testing.T) {
 			is.True(errors.Is(err, context.DeadlineExceeded))
 			return nil
 		}))
-		is.True(time.Since(start) < 5*time.Second)
+		is.True(time.Since(start) < 30*time.Second) // and not after minutes
 		testkit.Create(t, s, "all is well afterwards")
 	})
 }
@@ -256,7 +256,7 @@ func TestWriterOfAnotherProcessIsWaitedFor(t *testing.T) {
 		start := time.Now()
 		_, err := two.CreateGeneration(t.Context(), testkit.Beat("x"))
 		is.True(errors.Is(err, store.ErrBusy))
-		is.True(time.Since(start) < 2*time.Second)
+		is.True(time.Since(start) < 8*time.Second) // and not after the default, 10 s
 		short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		_, err = two.CreateGeneration(short, testkit.Beat("x"))
@@ -376,7 +376,7 @@ func TestClockFollowsTheServer(t *testing.T) {
 	s := storetest.OpenPostgres(t)
 	g := testkit.Create(t, s, "x")
 	apart := time.Since(g.CreatedAt)
-	is.True(apart > -time.Second && apart < 10*time.Second)
+	is.True(apart > -time.Second && apart < time.Minute)
 	is.Equal(g.CreatedAt.Location(), time.UTC)
 	is.Equal(g.CreatedAt, g.CreatedAt.Truncate(time.Microsecond))
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -17,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/matryer/is"
 
 	"github.com/dgx-music/storage/internal/testkit"
@@ -178,7 +179,7 @@ func TestFileThatAnotherProcessHasToItself(t *testing.T) {
 	start := time.Now()
 	_, err = store.Open(t.Context(), store.Options{URL: url, BusyTimeout: 200 * time.Millisecond})
 	is.True(errors.Is(err, store.ErrBusy))
-	is.True(time.Since(start) < time.Second)
+	is.True(time.Since(start) < 8*time.Second) // and not after the default, 10 s
 	for name, call := range map[string]func(context.Context) error{
 		"Open":    func(ctx context.Context) error { _, err := store.Open(ctx, store.Options{URL: url}); return err },
 		"Migrate": func(ctx context.Context) error { return store.Migrate(ctx, url) },
@@ -188,7 +189,7 @@ func TestFileThatAnotherProcessHasToItself(t *testing.T) {
 		start := time.Now()
 		err := call(ctx)
 		cancel()
-		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > time.Second {
+		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 8*time.Second {
 			t.Errorf("%s: %v after %s", name, err, took)
 		}
 	}
@@ -220,6 +221,7 @@ func TestFileThatIsNotForUsStaysAsItIs(t *testing.T) {
 	is.Equal(bytes.Equal(before, after), true)
 }
 
+// Not parallel: it counts the goroutines of the whole process.
 func TestGoroutinesEndWithTheStore(t *testing.T) {
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
@@ -244,13 +246,7 @@ func TestGoroutinesEndWithTheStore(t *testing.T) {
 			for range 5 {
 				openAndClose()
 			}
-			for range 100 { // those that end have a moment for it
-				if runtime.NumGoroutine() <= before {
-					return
-				}
-				time.Sleep(20 * time.Millisecond)
-			}
-			t.Errorf("%d goroutines became %d", before, runtime.NumGoroutine())
+			testkit.Eventually(t, "no more goroutines than before", func() bool { return runtime.NumGoroutine() <= before })
 		})
 	}
 }
@@ -263,24 +259,32 @@ func TestReplicaThatHangsCostsOneWait(t *testing.T) {
 	defer listener.Close()
 	s := storetest.OpenPostgres(t, store.Options{ReplicaURLs: []string{"postgres://nobody@" + listener.Addr().String() + "/none"}})
 	start := time.Now()
-	for range 5 {
+	for range 30 {
 		_, err := s.Stats(t.Context())
 		is.NoErr(err)
 	}
-	is.True(time.Since(start) < 4*time.Second)
+	is.True(time.Since(start) < 20*time.Second) // a second for each would be 30
 }
 
+// If the server has closed idle connections, and a call could send nothing on one of them, the call takes another one. A
+// proxy closes them: when a server has ended its own cannot be seen from outside.
 func TestConnectionsThatTheServerClosed(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
-	url := storetest.PostgresURL(t)
-	s, err := store.Open(ctx, store.Options{URL: url})
+	config, err := pgconn.ParseConfig(testkit.Postgres.URL(t))
+	is.NoErr(err)
+	folder, err := os.MkdirTemp("", "proxy-") // a socket's path must be short
+	is.NoErr(err)
+	defer os.RemoveAll(folder)
+	listener, err := net.Listen("unix", filepath.Join(folder, ".s.PGSQL.5432"))
+	if err != nil {
+		t.Skip("only on a Unix socket does a client know that it has sent nothing:", err)
+	}
+	server := proxied(t, listener, config)
+	s, err := store.Open(ctx, store.Options{URL: fmt.Sprintf("postgres://%s@/%s?host=%s&port=5432", config.User, config.Database, folder)})
 	is.NoErr(err)
 	defer s.Close()
-	operator, err := pgx.Connect(ctx, url)
-	is.NoErr(err)
-	defer operator.Close(ctx)
 	for round := range 3 {
 		var group sync.WaitGroup
 		for range 20 { // fill the pool
@@ -291,9 +295,7 @@ func TestConnectionsThatTheServerClosed(t *testing.T) {
 			})
 		}
 		group.Wait()
-		_, err = operator.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
-		is.NoErr(err)
-		time.Sleep(50 * time.Millisecond)
+		server.closeAll()
 		switch round {
 		case 0:
 			_, err = s.Stats(ctx)
@@ -462,7 +464,7 @@ func TestBusyTimeoutCountsOnceOnSQLite(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	url := storetest.URL(t)
-	const patience = 500 * time.Millisecond
+	const patience = 2 * time.Second
 	s, err := store.Open(t.Context(), store.Options{URL: url, BusyTimeout: patience})
 	is.NoErr(err)
 	defer s.Close()
@@ -475,11 +477,12 @@ func TestBusyTimeoutCountsOnceOnSQLite(t *testing.T) {
 			group.Go(func() {
 				start := time.Now()
 				_, err := s.TrackPrompt(t.Context(), "x")
-				if took := time.Since(start); !errors.Is(err, store.ErrBusy) || took > patience+300*time.Millisecond {
+				if took := time.Since(start); !errors.Is(err, store.ErrBusy) || took > patience*17/10 { // a wait after that of the other would make 15/8
+
 					t.Errorf("%v after %s", err, took)
 				}
 			})
-			time.Sleep(patience / 2)
+			time.Sleep(patience / 8)
 		}
 		group.Wait()
 		return nil

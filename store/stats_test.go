@@ -189,7 +189,9 @@ func TestTruncateTakesCountsAlong(t *testing.T) {
 		_, err := other.Exec(ctx, "TRUNCATE generations CASCADE")
 		truncated <- err
 	}()
-	time.Sleep(100 * time.Millisecond)
+	testkit.Eventually(t, "it waits for the transaction", func() bool {
+		return testkit.Count(t, s, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'TRUNCATE %' AND wait_event_type = 'Lock'") == 1
+	})
 	is.NoErr(tx.Commit(ctx))
 	is.NoErr(<-truncated)
 	is.NoErr(s.CheckCounts(ctx))

@@ -44,7 +44,7 @@ func working(t *testing.T, s *store.Store, opts store.WorkOptions, h handler) (s
 			cancel()
 			select {
 			case err = <-returned:
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				err = errors.New("Work does not return")
 			}
 		}
@@ -65,7 +65,7 @@ func eventually(t *testing.T, s *store.Store, id uuid.UUID, wanted func(store.Ge
 		if wanted(g) {
 			return g
 		}
-		if time.Since(began) > 15*time.Second {
+		if time.Since(began) > time.Minute {
 			t.Fatalf("it stays %s, attempt %d, error %v", g.Status, g.Attempt, g.ErrorMessage)
 		}
 	}
@@ -76,12 +76,17 @@ func TestWorkCompletesWhatTheHandlerReturns(t *testing.T) {
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		var running, most atomic.Int32
+		var once sync.Once
+		together := make(chan struct{}) // closed when two run at once
 		stop := working(t, s, store.WorkOptions{Concurrency: 4}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
 			n := running.Add(1)
 			defer running.Add(-1)
 			for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
 			}
-			time.Sleep(5 * time.Millisecond)
+			if n > 1 {
+				once.Do(func() { close(together) })
+			}
+			<-together
 			if err := s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{Step: store.StepSaving, Fraction: 0.9}); err != nil {
 				return store.CompleteGenerationParams{}, err
 			}
@@ -183,8 +188,8 @@ func TestWorkExtendsLeases(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		stop := working(t, s, store.WorkOptions{Lease: time.Second, RescueInterval: 50 * time.Millisecond}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
-			time.Sleep(2500 * time.Millisecond)
+		stop := working(t, s, store.WorkOptions{Lease: 3 * time.Second, RescueInterval: 50 * time.Millisecond}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+			time.Sleep(time.Until(*g.LeaseExpiresAt) + 500*time.Millisecond) // for longer than its first lease
 			return store.CompleteGenerationParams{}, ctx.Err()
 		})
 		g := eventually(t, s, testkit.Create(t, s, "x").ID, store.Generation.IsComplete)
@@ -206,7 +211,7 @@ func TestWorkEndsTheContextOfAHandler(t *testing.T) {
 		}
 		t.Run("whose generation is cancelled", func(t *testing.T) {
 			is := is.New(t)
-			stop := working(t, s, store.WorkOptions{Lease: time.Second}, listens)
+			stop := working(t, s, store.WorkOptions{Lease: 3 * time.Second}, listens)
 			g := testkit.Create(t, s, "x")
 			<-started
 			_, err := s.CancelGeneration(t.Context(), g.ID)
@@ -221,7 +226,7 @@ func TestWorkEndsTheContextOfAHandler(t *testing.T) {
 		})
 		t.Run("whose lease is lost", func(t *testing.T) {
 			is := is.New(t)
-			stop := working(t, s, store.WorkOptions{Lease: time.Second}, listens)
+			stop := working(t, s, store.WorkOptions{Lease: 3 * time.Second}, listens)
 			g := testkit.Create(t, s, "x")
 			<-started
 			_, err := s.UpdateGenerationStatus(t.Context(), g.ID, store.StatusCompleted, "by hand")
@@ -234,7 +239,7 @@ func TestWorkEndsTheContextOfAHandler(t *testing.T) {
 		})
 		t.Run("whose generation is deleted", func(t *testing.T) {
 			is := is.New(t)
-			stop := working(t, s, store.WorkOptions{Lease: time.Second}, listens)
+			stop := working(t, s, store.WorkOptions{Lease: 3 * time.Second}, listens)
 			g := testkit.Create(t, s, "x")
 			<-started
 			is.NoErr(s.DeleteGeneration(t.Context(), g.ID))
@@ -305,15 +310,22 @@ func TestWorkLetsHandlersFinish(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		started := make(chan struct{})
-		stop := working(t, s, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
-			close(started)
-			time.Sleep(300 * time.Millisecond)
-			return store.CompleteGenerationParams{}, ctx.Err() // which the end of Work's context does not end
-		})
+		started, finish := make(chan struct{}), make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		returned := make(chan error, 1)
+		go func() {
+			returned <- s.Work(ctx, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+				close(started)
+				<-finish
+				return store.CompleteGenerationParams{}, ctx.Err() // the end of Work's context does not end the handler's
+			})
+		}()
 		g, waiting := testkit.Create(t, s, "x"), testkit.Create(t, s, "waits")
 		<-started
-		is.NoErr(stop())
+		cancel()
+		close(finish)
+		is.NoErr(<-returned)
 		g, err := s.GetGeneration(t.Context(), g.ID)
 		is.NoErr(err)
 		is.True(g.IsComplete())
@@ -358,7 +370,9 @@ func TestWorkTakesOnlyItsModels(t *testing.T) {
 		is.NoErr(err)
 		stop := working(t, s, store.WorkOptions{ModelNames: []string{"musicgen-large"}, PollInterval: 10 * time.Millisecond}, sing)
 		eventually(t, s, mine.ID, store.Generation.IsComplete)
-		time.Sleep(100 * time.Millisecond)
+		second, err := s.CreateGeneration(t.Context(), params) // it comes after the other model's, and is claimed first
+		is.NoErr(err)
+		eventually(t, s, second.ID, store.Generation.IsComplete)
 		is.NoErr(stop())
 		other, err = s.GetGeneration(t.Context(), other.ID)
 		is.NoErr(err)
@@ -372,7 +386,7 @@ func TestWorkEndsWithItsStore(t *testing.T) {
 		is := is.New(t)
 		returned := make(chan error)
 		go func() { returned <- s.Work(context.Background(), store.WorkOptions{}, sing) }()
-		time.Sleep(50 * time.Millisecond)
+		eventually(t, s, testkit.Create(t, s, "x").ID, store.Generation.IsComplete) // it works
 		is.NoErr(s.Close())
 		is.True(errors.Is(<-returned, store.ErrClosed))
 	})
@@ -400,7 +414,7 @@ func TestWorkEndsWithItsStoreUnderAHandler(t *testing.T) {
 		case err := <-returned:
 			is.True(errors.Is(err, store.ErrClosed))
 			is.True(errors.Is(cause, store.ErrClosed))
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("Work does not return")
 		}
 	})
@@ -423,7 +437,7 @@ func TestWorkThatComesDueWakes(t *testing.T) {
 			}
 			sleeper := open(time.Now)
 			ahead := open(func() time.Time { return time.Now().Add(20 * time.Millisecond) })
-			for creator, after := range map[*store.Store]time.Duration{ahead: 0, sleeper: 300 * time.Millisecond} {
+			wakeUps := func(creator *store.Store, after time.Duration) (median time.Duration) {
 				took := make([]time.Duration, 5)
 				for i := range took {
 					woke := make(chan time.Time)
@@ -433,7 +447,7 @@ func TestWorkThatComesDueWakes(t *testing.T) {
 						}
 						woke <- time.Now()
 					}()
-					time.Sleep(100 * time.Millisecond) // until it sleeps
+					time.Sleep(100 * time.Millisecond) // by now it most likely sleeps
 					params := testkit.Beat("x")
 					if after > 0 {
 						params.ScheduledAt = time.Now().Add(after)
@@ -446,7 +460,10 @@ func TestWorkThatComesDueWakes(t *testing.T) {
 				slices.Sort(took)
 				t.Logf("woke %s after something came due", took)
 				is.True(took[0] > -time.Millisecond)
-				is.True(took[len(took)/2] < 150*time.Millisecond)
+				return took[len(took)/2]
+			}
+			for creator, after := range map[*store.Store]time.Duration{ahead: 0, sleeper: 300 * time.Millisecond} {
+				soon(t, 150*time.Millisecond, func() time.Duration { return wakeUps(creator, after) })
 			}
 		})
 	}
@@ -475,14 +492,14 @@ func TestWaitForPending(t *testing.T) {
 			select {
 			case err := <-returned:
 				is.NoErr(err)
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("it does not wake")
 			}
 		}
 		waiting := wait()
 		sleeps(waiting)
 		later := testkit.Beat("later")
-		later.ScheduledAt = time.Now().Add(1500 * time.Millisecond)
+		later.ScheduledAt = time.Now().Add(3 * time.Second)
 		_, err := s.CreateGeneration(ctx, later)
 		is.NoErr(err)
 		sleeps(waiting)
@@ -595,12 +612,12 @@ func TestIdleWorkersOnlyLook(t *testing.T) {
 			stop := working(t, s, store.WorkOptions{ModelNames: []string{"rare", "rarer"}, PollInterval: time.Hour}, sing)
 			for range 20 {
 				testkit.Create(t, s, "for another model")
-				time.Sleep(5 * time.Millisecond)
+				time.Sleep(5 * time.Millisecond) // so that not all share one hint
 			}
-			time.Sleep(200 * time.Millisecond)
+			looks := func() int { return log.count("HasDueGenerationsOfModel") }
+			testkit.Eventually(t, "it has looked", func() bool { return looks() > 2 })
 			is.Equal(log.count("ClaimGenerations")+log.count("NextPendingPriority"), 0)
-			looks := log.count("HasDueGenerationsOfModel")
-			is.True(looks > 2 && looks < 100) // one for each hint, and no more
+			is.True(looks() < 100) // one for each model and hint, and no more
 			is.NoErr(stop())
 		})
 	}
@@ -614,15 +631,19 @@ func TestContendedWorkIsNotAskedForWithoutPause(t *testing.T) {
 	s := testkit.Postgres.Open(t, store.Options{Logger: slog.New(log)})
 	testkit.Create(t, s, "x")
 	var stop func() error
+	var asked time.Duration
 	is.NoErr(s.InTx(t.Context(), func(tx *store.Tx) error {
 		claimed, err := tx.ClaimGenerations(t.Context(), store.ClaimParams{Worker: "slow", Limit: 1, Lease: time.Minute})
 		is.Equal(len(claimed), 1)
 		stop = working(t, s, store.WorkOptions{}, sing)
-		time.Sleep(time.Second)
+		began := time.Now()
+		testkit.Eventually(t, "it has asked again", func() bool {
+			asked = time.Since(began)
+			return asked > time.Second && log.count("ClaimGenerations") > 2
+		})
 		return err
 	}))
-	claims := log.count("ClaimGenerations")
-	is.True(claims > 2 && claims < 10) // at 0, 50, 150, 350, 750 ms
+	is.True(log.count("ClaimGenerations") < 10+int(asked/(500*time.Millisecond))) // at 0, 50, 150, 350, 750 ms, then each second
 	is.NoErr(stop())
 }
 
@@ -636,15 +657,22 @@ type stalled struct {
 
 func (p *stalled) set(cut bool) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.cut = cut
-	if !cut { // what hung is of no use any more
-		for _, conn := range p.conns {
-			conn.Close()
-		}
-		p.conns = nil
-	}
 	p.cond.Broadcast()
+	p.mu.Unlock()
+	if !cut {
+		p.closeAll() // what hung is of no use any more
+	}
+}
+
+// closeAll closes all connections, as a server does that is started again.
+func (p *stalled) closeAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, conn := range p.conns {
+		conn.Close()
+	}
+	p.conns = nil
 }
 
 func (p *stalled) pass(to, from net.Conn) {
@@ -669,15 +697,20 @@ func (p *stalled) pass(to, from net.Conn) {
 	}
 }
 
-// stallable gives the URL of a database behind such a proxy.
+// stallable returns the URL of a database with such a proxy before it.
 func stallable(t *testing.T) (string, *stalled) {
 	t.Helper()
 	is := is.New(t)
 	config, err := pgconn.ParseConfig(testkit.Postgres.URL(t))
 	is.NoErr(err)
-	network, address := pgconn.NetworkAddress(config.Host, config.Port)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	is.NoErr(err)
+	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", config.User, listener.Addr(), config.Database), proxied(t, listener, config)
+}
+
+// proxied is a proxy that passes the listener's connections to the server.
+func proxied(t *testing.T, listener net.Listener, config *pgconn.Config) *stalled {
+	network, address := pgconn.NetworkAddress(config.Host, config.Port)
 	p := &stalled{}
 	p.cond = sync.NewCond(&p.mu)
 	t.Cleanup(func() {
@@ -702,7 +735,7 @@ func stallable(t *testing.T) (string, *stalled) {
 			go p.pass(client, server)
 		}
 	}()
-	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", config.User, listener.Addr(), config.Database), p
+	return p
 }
 
 // The database is away for longer than the lease while a handler finishes: what it made is not lost.
@@ -724,11 +757,11 @@ func TestResultOutlivesAnOutage(t *testing.T) {
 	<-started
 	proxy.set(true)
 	close(finish)
-	time.Sleep(3 * time.Second)
+	time.Sleep(2 * time.Second) // for longer than the lease
+	testkit.Eventually(t, "it has tried", func() bool { return log.hasSaid("could not complete, and will try again") })
 	proxy.set(false)
 	g = eventually(t, s, g.ID, store.Generation.IsComplete)
 	is.Equal(g.Attempt, int64(1))
-	is.True(log.hasSaid("could not complete, and will try again"))
 	is.True(!log.hasSaid("dropped"))
 	is.NoErr(stop())
 }

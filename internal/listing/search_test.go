@@ -426,7 +426,7 @@ func TestLongSearches(t *testing.T) {
 			if len(found) != hits {
 				t.Errorf("%.20s (%d bytes): %d hits, want %d", query, len(query), len(found), hits)
 			}
-			is.True(time.Since(began) < 5*time.Second)
+			is.True(time.Since(began) < 30*time.Second) // seconds on a busy machine, not hours
 			_, err = s.ListGenerations(t.Context(), store.ListGenerationsParams{Search: query})
 			is.NoErr(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,20 +188,20 @@ func TestOptimizeBesideCallers(t *testing.T) {
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		l := newLoad(t)
-		until := time.Now().Add(shortOr(time.Second))
+		var runs atomic.Int64
+		goesOn := untilDone(func() bool { return runs.Load() > 1 })
 		var group sync.WaitGroup
-		group.Go(func() { l.run(t.Context(), t, s, until) })
-		runs := 0
-		for ; time.Now().Before(until); runs++ {
-			if err := s.Optimize(t.Context(), store.OptimizeParams{Vacuum: runs%2 == 1}); err != nil {
+		group.Go(func() { l.run(t.Context(), t, s, goesOn) })
+		for ; goesOn(); runs.Add(1) {
+			if err := s.Optimize(t.Context(), store.OptimizeParams{Vacuum: runs.Load()%2 == 1}); err != nil {
 				t.Error(err)
 			}
 		}
 		group.Wait()
-		is.True(runs > 1)
+		is.True(runs.Load() > 1)
 		is.NoErr(s.CheckCounts(t.Context()))
 		is.Equal(checked(t, s, l.root), []store.Finding{})
-		t.Logf("%d runs beside %d rounds of the callers, the longest creation took %s", runs, l.calls.Load(), time.Duration(l.slowest.Load()))
+		t.Logf("%d runs beside %d rounds of the callers, the longest creation took %s", runs.Load(), l.calls.Load(), time.Duration(l.slowest.Load()))
 	})
 }
 
@@ -221,7 +222,7 @@ func TestOptimizeGivesUpInTime(t *testing.T) {
 			for _, vacuum := range []bool{false, true} {
 				began := time.Now()
 				is.True(errors.Is(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: vacuum}), store.ErrBusy))
-				is.True(time.Since(began) < 10*patience)
+				is.True(time.Since(began) < 30*patience) // and not as long as the other holds it
 			}
 			return nil
 		}))

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/matryer/is"
 
@@ -298,7 +298,8 @@ func TestMigrationMissesNothingThatIsWrittenMeanwhile(t *testing.T) {
 	is.NoErr(err)
 	is.NoErr(store.Rollback(ctx, url))
 	done := make(chan error)
-	stop, written := make(chan struct{}), 0
+	stop := make(chan struct{})
+	var written atomic.Int64
 	go func() {
 		for {
 			select {
@@ -311,19 +312,18 @@ func TestMigrationMissesNothingThatIsWrittenMeanwhile(t *testing.T) {
 				done <- err
 				return
 			}
-			written++
+			written.Add(1)
 		}
 	}()
-	time.Sleep(50 * time.Millisecond)
+	testkit.Eventually(t, "something is written", func() bool { return written.Load() > 0 })
 	is.NoErr(store.Migrate(ctx, url))
 	close(stop)
 	is.NoErr(<-done)
-	is.True(written > 0)
 	found := 0
 	for _, err := range s.Generations(ctx, store.ListGenerationsParams{Metadata: map[string]any{"bpm": 140}, Limit: 1000}) {
 		is.NoErr(err)
 		found++
 	}
-	is.Equal(found, len(params)+written)
+	is.Equal(found, len(params)+int(written.Load()))
 	is.NoErr(s.CheckCounts(ctx))
 }

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -37,7 +38,9 @@ func TestCloseLeavesNoLogBehind(t *testing.T) {
 			go func() {
 				done <- s.InTx(context.Background(), func(tx *store.Tx) error {
 					close(started)
-					time.Sleep(200 * time.Millisecond)
+					for !errors.Is(s.Ping(context.Background()), store.ErrClosed) { // until Close has begun
+						time.Sleep(time.Millisecond)
+					}
 					return writeMuch(context.Background(), tx)
 				})
 			}()
@@ -84,7 +87,7 @@ func TestCheckpointDoesNotWaitLongForTheWriter(t *testing.T) {
 	}()
 	is.NoErr(s.InTx(t.Context(), func(tx *store.Tx) error {
 		close(writing)
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // most likely the other one waits by now; if not, this shows less
 		return writeMuch(t.Context(), tx)
 	}))
 	close(release) // it has come back although that one still holds the writer

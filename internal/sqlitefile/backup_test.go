@@ -117,7 +117,11 @@ func TestCloseEndsABackup(t *testing.T) {
 		}
 		ended <- err
 	}()
-	time.Sleep(20 * time.Millisecond)
+	testkit.Eventually(t, "a backup has begun", func() bool {
+		entries, err := os.ReadDir(folder)
+		is.NoErr(err)
+		return len(entries) > 0
+	})
 	is.NoErr(s.Close())
 	is.True(errors.Is(<-ended, store.ErrClosed))
 	entries, err := os.ReadDir(folder)
@@ -379,7 +383,7 @@ func TestBackupsUnderLoad(t *testing.T) {
 	ctx := t.Context()
 	lasts := 30 * time.Second
 	if testing.Short() {
-		lasts = 3 * time.Second
+		lasts = time.Second
 	}
 	s, err := store.Open(ctx, store.Options{URL: storetest.URL(t)})
 	is.NoErr(err)

@@ -213,3 +213,13 @@ func LogSize(url string) int64 {
 	}
 	return info.Size()
 }
+
+// Eventually waits until done reports true, for at most a minute. what names it.
+func Eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for began := time.Now(); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("not after a minute: %s", what)
+		}
+	}
+}

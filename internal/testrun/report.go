@@ -60,13 +60,22 @@ func (r *report) add(e event) {
 	case "build-output":
 		r.print(e.Output)
 	case "output":
-		if !isFrame(e.Output) {
+		switch {
+		case isFailure(e.Output):
+			r.print(e.Output)
+		case !isFrame(e.Output):
 			r.kept[key] = append(r.kept[key], e.Output)
 		}
 	case "pass", "skip", "fail":
 		r.ended(e)
 		delete(r.kept, key)
 	}
+}
+
+// isFailure reports whether a line is a failed assertion of matryer/is. It prints to standard output, so that the line counts
+// as that of another test if several run at once.
+func isFailure(line string) bool {
+	return strings.HasPrefix(line, "\t") && strings.Contains(line, "_test.go:")
 }
 
 // isFrame reports whether a line of output only says which test runs.

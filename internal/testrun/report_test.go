@@ -43,14 +43,17 @@ func TestFailuresAreShown(t *testing.T) {
 	is.New(t).Equal(reported(errors.New("exit status 1"),
 		event{Action: "start", Package: room},
 		event{Action: "run", Package: room, Test: "TestA"},
-		event{Action: "output", Package: room, Test: "TestA", Output: "    a_test.go:1: 1 != 2\n"},
+		event{Action: "run", Package: room, Test: "TestB"},
+		event{Action: "output", Package: room, Test: "TestB", Output: "\ta_test.go:1: 1 != 2\n"}, // of A
+		event{Action: "pass", Package: room, Test: "TestB"},
+		event{Action: "output", Package: room, Test: "TestA", Output: "    a_test.go:2: by t.Error\n"},
 		event{Action: "output", Package: room, Test: "TestA", Output: "--- FAIL: TestA (0.00s)\n"},
 		event{Action: "fail", Package: room, Test: "TestA"},
 		event{Action: "output", Package: room, Output: "panic: a goroutine's own\n"},
 		event{Action: "output", Package: room, Output: "FAIL\t" + room + "\t1.2s\n"},
 		event{Action: "fail", Package: room, Elapsed: 1.2},
 		event{Action: "build-output", ImportPath: "x", Output: "x.go:1: does not compile\n"},
-	), "    a_test.go:1: 1 != 2\n--- FAIL: TestA (0.00s)\npanic: a goroutine's own\nFAIL  internal/listing           1.2 s\n"+
+	), "\ta_test.go:1: 1 != 2\n    a_test.go:2: by t.Error\n--- FAIL: TestA (0.00s)\npanic: a goroutine's own\nFAIL  internal/listing           1.2 s\n"+
 		"x.go:1: does not compile\nfailed after 0s: exit status 1\n  internal/listing TestA\n  internal/listing\n")
 }
 
