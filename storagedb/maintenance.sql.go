@@ -58,8 +58,8 @@ type ExpiredLeasesRow struct {
 
 // Index: idx_generations_status or idx_generations_status_model_name, all that is processing.
 //
-// Only as many are processing as workers hold claims. An index on lease_expires_at would have to be kept at each extension of a
-// lease.
+// Only as many are processing as workers hold claims. An index on lease_expires_at would have to be kept at each
+// extension of a lease.
 func (q *Queries) ExpiredLeases(ctx context.Context, expiredBefore *time.Time) ([]ExpiredLeasesRow, error) {
 	rows, err := q.db.Query(ctx, expiredLeases, expiredBefore)
 	if err != nil {

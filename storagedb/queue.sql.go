@@ -65,7 +65,7 @@ type CancelBatchParams struct {
 
 // Index: idx_generations_batch_id.
 //
-// It is CancelGeneration for the unfinished generations of a batch that nobody has cancelled yet.
+// It is CancelGeneration for the unfinished generations of a batch that no caller has cancelled yet.
 func (q *Queries) CancelBatch(ctx context.Context, arg CancelBatchParams) (int64, error) {
 	result, err := q.db.Exec(ctx, cancelBatch, arg.Now, arg.BatchID)
 	if err != nil {

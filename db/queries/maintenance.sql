@@ -67,7 +67,7 @@ GROUP BY e.generation_id;
 -- name: ExpiredLeases :many
 -- Index: idx_generations_status or idx_generations_status_model_name, all that is processing.
 --
--- Only as many are processing as workers hold claims. An index on lease_expires_at would have to be kept at each extension of a
--- lease.
+-- Only as many are processing as workers hold claims. An index on lease_expires_at would have to be kept at each
+-- extension of a lease.
 SELECT id, attempt, lease_expires_at FROM generations
 WHERE status = 'processing' AND lease_expires_at <= @expired_before;

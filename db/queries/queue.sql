@@ -152,7 +152,7 @@ RETURNING *;
 -- name: CancelBatch :execrows
 -- Index: idx_generations_batch_id.
 --
--- It is CancelGeneration for the unfinished generations of a batch that nobody has cancelled yet.
+-- It is CancelGeneration for the unfinished generations of a batch that no caller has cancelled yet.
 UPDATE generations SET
 	status = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN status ELSE 'cancelled' END,
 	completed_at = CASE WHEN status = 'processing' AND lease_expires_at IS NOT NULL THEN completed_at ELSE @now END,

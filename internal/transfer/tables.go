@@ -206,7 +206,7 @@ func (c carried[Row]) batches(e engine.Engine, batchSize int64, key string) *bat
 const (
 	// maxBatchBytes ends a batch: after the row that brings it to this size. A row may have 16 MiB of metadata.
 	maxBatchBytes = 4 << 20
-	// firstBatch is the most rows of the first batch, of which the size of a row is not known.
+	// firstBatch is the most rows of the first batch, when the size of a row is not known yet.
 	firstBatch = 100
 )
 

@@ -470,8 +470,8 @@ type RescueGenerationsParams struct {
 
 // Index: idx_generations_status or idx_generations_status_model_name, all that is processing, then a sort.
 //
-// Only as many are processing as workers hold claims. An index on the lease would have to be kept at each extension. With SKIP
-// LOCKED, two callers that rescue at the same time do not wait for each other.
+// Only as many are processing as workers hold claims. An index on the lease would have to be kept at each extension.
+// With SKIP LOCKED, two callers that rescue at the same time do not wait for each other.
 func (q *Queries) RescueGenerations(ctx context.Context, arg RescueGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, rescueGenerations,
 		arg.FailedAt,

@@ -1,6 +1,6 @@
 -- The database becomes the queue: batches, progress, cancel requests, errors of attempts, and a switch that pauses.
 --
--- No table is made anew: each column has its own CHECK, with which it can be dropped.
+-- No table is replaced: each column has its own CHECK, and can be dropped with it.
 
 -- migrate:up
 

@@ -166,8 +166,8 @@ RETURNING generations.id;
 -- name: RescueGenerations :many
 -- Index: idx_generations_status or idx_generations_status_model_name, all that is processing, then a sort.
 --
--- Only as many are processing as workers hold claims. An index on the lease would have to be kept at each extension. With SKIP
--- LOCKED, two callers that rescue at the same time do not wait for each other.
+-- Only as many are processing as workers hold claims. An index on the lease would have to be kept at each extension.
+-- With SKIP LOCKED, two callers that rescue at the same time do not wait for each other.
 WITH expired AS (
 	SELECT g.id, g.attempt, g.worker FROM generations AS g
 	WHERE g.status = 'processing' AND g.lease_expires_at <= @now
