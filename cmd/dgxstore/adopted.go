@@ -11,7 +11,7 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// isPython tells whether the database is one of the Python service, for migrate to adopt.
+// isPython reports whether the database is one of the Python service that migrate would adopt.
 func (a *app) isPython(ctx context.Context) (bool, error) {
 	s, err := a.open(ctx)
 	if err == nil {
@@ -23,7 +23,7 @@ func (a *app) isPython(ctx context.Context) (bool, error) {
 	return false, err
 }
 
-// adopted tells what became of a database of the Python service.
+// adopted describes the database after the adoption.
 func (a *app) adopted(ctx context.Context) (*adopted, error) {
 	s, err := a.open(ctx)
 	if err != nil {
@@ -42,7 +42,8 @@ func (a *app) adopted(ctx context.Context) (*adopted, error) {
 	return &adopted{CopyPath: copied, Generations: stats.TotalGenerations, Prompts: stats.TotalPrompts}, err
 }
 
-// newestCopy is the latest of those that adoptions of the database have kept: the store counts them.
+// newestCopy returns the path of the latest copy that an adoption kept beside the database. The names of later copies
+// end with a number.
 func newestCopy(path string) (newest string, err error) {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {

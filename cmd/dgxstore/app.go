@@ -17,7 +17,7 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// app is what the commands share: the streams, the flags that all of them have, and what is known of the terminal.
+// app is the state that all commands share: streams, global flags and terminal properties.
 type app struct {
 	out *output // stdout
 
@@ -26,13 +26,13 @@ type app struct {
 	json        bool
 	quiet       bool
 
-	yes bool // of the commands that ask
+	yes bool // set by --yes of the commands that ask
 
-	started         bool // a command's own part has begun: what went wrong before that is wrong use
-	width           int  // of the terminal on stdout, in columns; 0: it is none
-	asksOnTerminal  bool // stdin and stderr are a terminal
-	barsOnTerminal  bool // stderr is one
-	chartOnTerminal bool // stdout is one
+	started         bool // the command itself has begun; every earlier error is a usage error
+	width           int  // columns of the terminal on stdout; 0 if stdout is not a terminal
+	asksOnTerminal  bool // stdin and stderr are terminals
+	barsOnTerminal  bool // stderr is a terminal
+	chartOnTerminal bool // stdout is a terminal
 }
 
 func newApp() *app {
@@ -56,12 +56,12 @@ func newApp() *app {
 	return a
 }
 
-// coloured is by https://no-color.org.
+// coloured reports whether stdout may have colours. It honours https://no-color.org.
 func (a *app) coloured() bool {
 	return a.chartOnTerminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// run makes a command's RunE of what it does.
+// run returns a RunE that calls do.
 func (a *app) run(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		a.started = true
@@ -72,8 +72,10 @@ func (a *app) run(do func(ctx context.Context, args []string) error) func(*cobra
 	}
 }
 
-// runOnStore is run with the store open.
-func (a *app) runOnStore(do func(ctx context.Context, s *store.Store, args []string) error) func(*cobra.Command, []string) error {
+// runOnStore returns a RunE that opens the store and calls do with it.
+func (a *app) runOnStore(
+	do func(ctx context.Context, s *store.Store, args []string) error,
+) func(*cobra.Command, []string) error {
 	return a.run(func(ctx context.Context, args []string) error {
 		s, err := a.open(ctx)
 		if err != nil {
@@ -84,37 +86,38 @@ func (a *app) runOnStore(do func(ctx context.Context, s *store.Store, args []str
 	})
 }
 
-// open opens the store, or says how to migrate: of a database of the Python service the store does so itself.
+// open opens the store. If migrate would help, the error says so. For a Python service's database the store's own error
+// already does.
 func (a *app) open(ctx context.Context) (*store.Store, error) {
 	s, err := store.Open(ctx, store.Options{URL: a.database, BusyTimeout: a.busyTimeout})
 	if errors.Is(err, store.ErrSchemaOutdated) && !errors.Is(err, store.ErrPythonDatabase) && a.canMigrate(ctx) {
-		return nil, fmt.Errorf("%w; from a shell: dgxstore migrate", err)
+		return nil, fmt.Errorf("%w; run dgxstore migrate", err)
 	}
 	return s, err
 }
 
-// canMigrate tells a database that is behind, or not there, from one that a newer program has migrated.
+// canMigrate reports whether the database is behind or does not exist. It is false if a newer program has migrated it.
 func (a *app) canMigrate(ctx context.Context) bool {
 	migrations, err := store.MigrationStatus(ctx, a.database)
 	return err == nil && !slices.ContainsFunc(migrations, func(m store.Migration) bool { return m.Name == "" })
 }
 
-// report writes err to stderr, and returns the exit code.
+// report writes err to stderr and returns the exit code.
 func (a *app) report(ctx context.Context, args []string, command *cobra.Command, err error) int {
 	code := exitCode(err)
-	_, isExplained := errors.AsType[*codedError](err)
+	_, hasCode := errors.AsType[*codedError](err)
 	message := strings.TrimPrefix(err.Error(), "store: ")
 	title, problems := problemsOf(err)
 	switch {
-	case ctx.Err() != nil && !isExplained: // whatever a driver makes of the end of its context
+	case ctx.Err() != nil && !hasCode: // drivers report the end of their context in many ways
 		code, message = exitInterrupted, "interrupted"
 	case !a.started:
 		code = exitUsage
 	case len(problems) > 0:
 		message = title
 	}
-	if a.json || slices.Contains(args, "--json") { // the flags behind a wrong one were not read
-		text, _ := json.Marshal(struct { // strings and an int always have a JSON
+	if a.json || slices.Contains(args, "--json") { // flags after an unknown one are not parsed
+		text, _ := json.Marshal(struct { // strings and an int never fail
 			Error    string    `json:"error"`
 			Code     int       `json:"code"`
 			Problems []problem `json:"problems,omitempty"`

@@ -10,24 +10,24 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) addYes(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&a.yes, "yes", "y", false, "do not ask")
+func (a *app) addYesFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&a.yes, "yes", "y", false, "do not ask for confirmation")
 }
 
-// ask returns nil where the answer is yes, or --yes was given. Without a terminal there is nobody to ask. The question is
-// plain text, and ends without its question mark.
-func (a *app) ask(ctx context.Context, question string) error {
+// confirm asks the question on the terminal, and returns nil if the answer is yes or if --yes was given. Without a
+// terminal it returns an error. The question is plain text without its question mark.
+func (a *app) confirm(ctx context.Context, question string) error {
 	if a.yes {
 		return nil
 	}
 	if !a.asksOnTerminal {
-		return &codedError{exitDeclined, "nothing was changed: this asks first, and there is no terminal to ask on; give --yes to do it: " + question}
+		return &codedError{exitDeclined, "nothing was changed; to confirm without a terminal, give --yes: " + question + "?"}
 	}
 	fmt.Fprintf(os.Stderr, "%s? [y/N] ", safe(question))
 	answers := make(chan string, 1)
-	// It ends with the answer, or with the program: a read from a terminal cannot be called off.
+	// The goroutine ends with the answer or with the program: a read from a terminal cannot be cancelled.
 	go func() {
-		line, _ := bufio.NewReader(os.Stdin).ReadString('\n') // the end of the input is no yes
+		line, _ := bufio.NewReader(os.Stdin).ReadString('\n') // on an error the line is not yes
 		answers <- line
 	}()
 	select {

@@ -47,7 +47,7 @@ func TestBackupAndRestore(t *testing.T) {
 				is.Equal(info.Mode().Perm(), os.FileMode(0o600))
 			}
 
-			// An earlier backup is replaced, any other file is not, and nothing else is left behind.
+			// An earlier backup is replaced, another file is not, and no temporary files remain.
 			is.Equal(dgxstore(t, "backup", other, "--database", url).code, exitDone)
 			letter := filepath.Join(filepath.Dir(other), "letter")
 			is.NoErr(os.WriteFile(letter, []byte("dear all"), 0o600))
@@ -55,35 +55,35 @@ func TestBackupAndRestore(t *testing.T) {
 			content, err := os.ReadFile(letter)
 			is.NoErr(err)
 			is.Equal(string(content), "dear all")
-			is.Equal(names(t, filepath.Dir(other)), []string{"letter", "other.backup"})
+			is.Equal(fileNames(t, filepath.Dir(other)), []string{"letter", "other.backup"})
 
-			// Into a database that is not there, or has nothing.
+			// Into a database that does not exist or is empty.
 			copied := empty(t)
 			var restored restored
 			dgxstore(t, "restore", path, "--json", "--database", copied).decode(t, &restored)
 			is.Equal(*restored.Generations, int64(1))
 			is.Equal(*restored.Prompts, int64(1))
-			is.Equal(left(t, copied), []uuid.UUID{before.ID})
+			is.Equal(remainingIDs(t, copied), []uuid.UUID{before.ID})
 
-			// Onto one that has something.
+			// Into a database that has rows.
 			create(t, openNow(t, copied), beat("not in the backup"))
 			r = dgxstore(t, "restore", path, "--database", copied)
 			if name == "sqlite" {
 				is.Equal(r.code, exitDeclined)
-				is.True(strings.Contains(r.stderr, "and its 2 generations by the backup "))
+				is.True(strings.Contains(r.stderr, "and its 2 generations with the backup "))
 			} else {
 				is.Equal(r.code, exitData)
 				is.True(strings.Contains(r.stderr, "dropdb and createdb"))
 				is.Equal(dgxstore(t, "restore", path, "--yes", "--json", "--database", copied).code, exitData)
 			}
-			is.Equal(len(left(t, copied)), 2)
+			is.Equal(len(remainingIDs(t, copied)), 2)
 		})
 	}
 }
 
-func names(t testing.TB, folder string) (names []string) {
+func fileNames(t testing.TB, dir string) (names []string) {
 	t.Helper()
-	entries, err := os.ReadDir(folder)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,10 +103,10 @@ func TestRestoreOntoExisting(t *testing.T) {
 	create(t, s, beat("not in the backup"))
 	is.NoErr(s.Close())
 	is.Equal(dgxstore(t, "restore", path, "--yes", "--database", url).code, exitDone)
-	is.Equal(len(left(t, url)), 0)
+	is.Equal(len(remainingIDs(t, url)), 0)
 }
 
-// A backup of an older schema is there again, and migrate brings it up to date.
+// A backup of an older schema can be restored, and migrate brings it up to date.
 func TestRestoreOlderSchema(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -125,48 +125,52 @@ func TestRestoreOlderSchema(t *testing.T) {
 	is.Equal(dgxstore(t, "restore", path, "--yes", "--database", storetest.EmptyPostgresURL(t)).code, exitSchema)
 }
 
-// What a killed backup of PostgreSQL has left goes with the first one a day later.
+// A backup deletes files that a killed backup of the same name left, if they are a day old.
 func TestUnfinishedBackups(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
-	url, folder := storetest.PostgresURL(t), t.TempDir()
+	url, dir := storetest.PostgresURL(t), t.TempDir()
 	for name, age := range map[string]time.Duration{
-		"b.db.123.unfinished": 25 * time.Hour, "b.db.123.unfinished-wal": 25 * time.Hour, "b.db.456.unfinished": time.Hour, "c.db.123.unfinished": 25 * time.Hour,
+		"b.db.123.unfinished": 25 * time.Hour, "b.db.123.unfinished-wal": 25 * time.Hour,
+		"b.db.456.unfinished": time.Hour, "c.db.123.unfinished": 25 * time.Hour,
 	} {
-		path := filepath.Join(folder, name)
+		path := filepath.Join(dir, name)
 		is.NoErr(os.WriteFile(path, nil, 0o600))
 		is.NoErr(os.Chtimes(path, time.Now().Add(-age), time.Now().Add(-age)))
 	}
-	is.Equal(dgxstore(t, "backup", filepath.Join(folder, "b.db"), "--database", url).code, exitDone)
-	is.Equal(names(t, folder), []string{"b.db", "b.db.456.unfinished", "c.db.123.unfinished"})
+	is.Equal(dgxstore(t, "backup", filepath.Join(dir, "b.db"), "--database", url).code, exitDone)
+	is.Equal(fileNames(t, dir), []string{"b.db", "b.db.456.unfinished", "c.db.123.unfinished"})
 }
 
-func TestBackupsThatAreNone(t *testing.T) {
+func TestInvalidBackups(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	url, path := missingURL(t)
 	r := dgxstore(t, "restore", "none.backup", "--database", url)
 	is.Equal(r.code, exitNotFound)
 	is.True(strings.Contains(r.stderr, "there is no backup at none.backup"))
-	is.True(!isThere(path))
-	r = dgxstore(t, "restore", program, "--database", url) // a file that is something else
+	is.True(!exists(path))
+	r = dgxstore(t, "restore", program, "--database", url) // not a database
 	is.True(r.code != exitDone)
-	is.True(!isThere(path))
-	is.True(dgxstore(t, "backup", filepath.Join("no", "such", "folder", "x.backup"), "--database", storetest.URL(t)).code != exitDone)
+	is.True(!exists(path))
+	r = dgxstore(t, "backup", filepath.Join("no", "such", "directory", "x.backup"), "--database", storetest.URL(t))
+	is.True(r.code != exitDone)
 }
 
-// A file that is none of ours, or broken, is somebody's, too.
-func TestRestoreAsksWhateverIsThere(t *testing.T) {
+// Restore also asks before it replaces a broken file or a file of another program.
+func TestRestoreAsksForAnyFile(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	path := filepath.Join(t.TempDir(), "music.backup")
 	is.Equal(dgxstore(t, "backup", path, "--database", storetest.URL(t)).code, exitDone)
-	folder := t.TempDir()
-	is.NoErr(os.WriteFile(filepath.Join(folder, "broken.db"), []byte("no database"), 0o600))
-	is.NoErr(os.WriteFile(filepath.Join(folder, "100% ours.db"), nil, 0o600))
-	for _, database := range []string{"sqlite:broken.db", "sqlite:100% ours.db", "sqlite://" + filepath.ToSlash(folder) + "/broken.db"} {
+	dir := t.TempDir()
+	is.NoErr(os.WriteFile(filepath.Join(dir, "broken.db"), []byte("no database"), 0o600))
+	is.NoErr(os.WriteFile(filepath.Join(dir, "100% ours.db"), nil, 0o600))
+	for _, database := range []string{
+		"sqlite:broken.db", "sqlite:100% ours.db", "sqlite://" + filepath.ToSlash(dir) + "/broken.db",
+	} {
 		cmd := command(t, "restore", path, "--database", database)
-		cmd.Dir = folder
-		is.Equal(finished(t, cmd).code, exitDeclined)
+		cmd.Dir = dir
+		is.Equal(runCommand(t, cmd).code, exitDeclined)
 	}
 }

@@ -11,20 +11,23 @@ import (
 )
 
 func (a *app) cancelCommand() *cobra.Command {
-	var batch id
+	var batch idFlag
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "cancel (ID... | --batch ID)",
-		Short: "Cancel generations; those that are worked on are told to stop",
-		Long: `Cancel cancels generations that wait at once, and tells the workers of those under way to stop, which they do at their next
-word, a third of their lease later at the latest. --batch does so for all of a batch that is not finished, and asks first.`,
+		Short: "Cancel pending and processing generations",
+		Long: `Cancel cancels a pending generation at once. It asks the worker of a processing
+generation to stop. The worker does so at its next call to the store, at the latest
+after a third of its lease.
+
+--batch cancels all unfinished generations of a batch, and asks first.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			if (len(args) == 0) == (batch.UUID == uuid.Nil) {
-				return usageError("give either IDs or --batch")
+				return usageError("give IDs or --batch")
 			}
 			if dryRun && len(args) > 0 {
-				return usageError("--dry-run is for --batch")
+				return usageError("--dry-run needs --batch")
 			}
 			ids, err := parseIDs(args)
 			if err != nil {
@@ -49,9 +52,9 @@ word, a third of their lease later at the latest. --batch does so for all of a b
 			return a.printOutcome(o)
 		}),
 	}
-	cmd.Flags().Var(&batch, "batch", "all of this batch that is not finished")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say how many there are of the batch")
-	a.addYes(cmd)
+	cmd.Flags().Var(&batch, "batch", "cancel all unfinished generations of this batch")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count the batch's unfinished generations")
+	a.addYesFlag(cmd)
 	a.completeBatches(cmd)
 	a.completeIDs(cmd, store.StatusPending)
 	return cmd
@@ -60,7 +63,7 @@ word, a third of their lease later at the latest. --batch does so for all of a b
 // cancelledBatch is the JSON of cancel --batch.
 type cancelledBatch struct {
 	BatchID   uuid.UUID `json:"batch_id"`
-	Cancelled int64     `json:"cancelled"` // or told to stop
+	Cancelled int64     `json:"cancelled"` // includes generations whose worker was asked to stop
 	DryRun    bool      `json:"dry_run"`
 }
 
@@ -72,10 +75,12 @@ func (a *app) cancelBatch(ctx context.Context, s *store.Store, batch uuid.UUID, 
 	if stats.TotalGenerations == 0 {
 		return fmt.Errorf("batch %s: %w", batch, store.ErrNotFound)
 	}
-	result := cancelledBatch{BatchID: batch, Cancelled: stats.PendingGenerations + stats.ProcessingGenerations, DryRun: dryRun}
-	if !dryRun && result.Cancelled > 0 {
-		question := fmt.Sprintf("Cancel %s of batch %s in %s", plural(result.Cancelled, "generation", "generations"), batch, shownURL(a.chosenURL()))
-		if err := a.ask(ctx, question); err != nil {
+	unfinished := stats.PendingGenerations + stats.ProcessingGenerations
+	result := cancelledBatch{BatchID: batch, Cancelled: unfinished, DryRun: dryRun}
+	if !dryRun && unfinished > 0 {
+		question := fmt.Sprintf("Cancel %s of batch %s in %s",
+			plural(unfinished, "generation", "generations"), batch, displayURL(a.chosenURL()))
+		if err := a.confirm(ctx, question); err != nil {
 			return err
 		}
 		if result.Cancelled, err = s.CancelBatch(ctx, batch); err != nil {
@@ -85,10 +90,12 @@ func (a *app) cancelBatch(ctx context.Context, s *store.Store, batch uuid.UUID, 
 	if a.json {
 		return a.printJSON(result)
 	}
-	a.printf("%s %s\n", plural(result.Cancelled, "generation", "generations"), doneOrWould(dryRun, "cancelled or told to stop"))
+	a.printf("%s %s\n", plural(result.Cancelled, "generation", "generations"),
+		doneOrWould(dryRun, "cancelled or asked to stop"))
 	return nil
 }
 
+// doneOrWould returns done, or "would be" done for a dry run.
 func doneOrWould(dryRun bool, done string) string {
 	if dryRun {
 		return "would be " + done

@@ -14,8 +14,8 @@ import (
 
 // checked is the JSON of check.
 type checked struct {
-	store.CheckReport                    // what is left, with --repair
-	Repaired          *store.CheckReport `json:"repaired,omitempty"` // with --repair
+	store.CheckReport                    // with --repair, the findings that remain
+	Repaired          *store.CheckReport `json:"repaired,omitempty"` // set by --repair
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -23,48 +23,52 @@ func (a *app) checkCommand() *cobra.Command {
 	var repair bool
 	cmd := &cobra.Command{
 		Use:   "check [--files-root DIR] [--repair]",
-		Short: "Look for damage: in the database, its counters and leases, and between it and the audio files",
-		Long: `Check looks at every row: whether the database is intact, whether counters say what there is, whether leases are stuck; with
---files-root also whether the audio files are there, have the size that the database says, and belong to a generation.
+		Short: "Check the database and the audio files for damage",
+		Long: `Check reads every row. It checks that the database is intact, that the counters are
+right, and that no lease is stuck. With --files-root it also checks that each audio
+file exists, has the stored size, and belongs to a generation.
 
-The exit code is 4 where something was found. --repair mends what can be mended without a loss, and asks first; the exit
-code is then 4 where something is left.`,
-		Args: cobra.NoArgs,
+The exit code is 4 if there are findings. --repair repairs what it can without losing
+data, and asks first. The exit code is then 4 if findings remain.`,
+		Args: noArgs,
 		RunE: a.runOnStore(func(ctx context.Context, s *store.Store, _ []string) error {
-			report, err := a.runCheck("checking", func() (store.CheckReport, error) { return s.Check(ctx, params) })
+			check := func() (store.CheckReport, error) { return s.Check(ctx, params) }
+			report, err := a.runCheck("checking", check)
 			if err != nil {
 				return err
 			}
 			result := checked{CheckReport: report}
 			if repair && hasRepairable(report) {
-				if !a.json && !a.yes { // or what was mended says the same
+				if !a.json && !a.yes { // with --yes, the list of repairs says the same
 					a.printFindings(report, "found")
 				}
-				if err := a.ask(ctx, "Mend what can be mended of it in "+shownURL(a.chosenURL())); err != nil {
+				if err := a.confirm(ctx, "Repair the repairable findings in "+displayURL(a.chosenURL())); err != nil {
 					return err
 				}
-				mended, err := a.runCheck("mending", func() (store.CheckReport, error) { return s.Repair(ctx, params) })
+				repaired, err := a.runCheck("repairing", func() (store.CheckReport, error) { return s.Repair(ctx, params) })
 				if err != nil {
 					return err
 				}
-				result.Repaired = &mended
-				if result.CheckReport, err = a.runCheck("checking again", func() (store.CheckReport, error) { return s.Check(ctx, params) }); err != nil {
+				result.Repaired = &repaired
+				if result.CheckReport, err = a.runCheck("checking again", check); err != nil {
 					return err
 				}
 			}
 			return a.printChecked(result)
 		}),
 	}
-	cmd.Flags().StringVar(&params.FilesRoot, "files-root", "", "`folder` that file paths are relative to (default: files are not looked at)")
-	cmd.Flags().BoolVar(&repair, "repair", false, "mend what can be mended")
-	_ = cmd.MarkFlagDirname("files-root") // an error is that there is no such flag
-	a.addYes(cmd)
+	cmd.Flags().StringVar(&params.FilesRoot, "files-root", "",
+		"`directory` that file paths are relative to (default: do not check files)")
+	cmd.Flags().BoolVar(&repair, "repair", false, "repair what can be repaired without losing data")
+	_ = cmd.MarkFlagDirname("files-root") // fails only if the flag does not exist
+	a.addYesFlag(cmd)
 	return cmd
 }
 
-func (a *app) runCheck(doing string, do func() (store.CheckReport, error)) (store.CheckReport, error) {
-	waiting := a.wait(doing)
-	defer waiting.finish()
+// runCheck calls do behind a spinner. The report's collections are never nil, so that JSON has no null.
+func (a *app) runCheck(label string, do func() (store.CheckReport, error)) (store.CheckReport, error) {
+	spinner := a.startSpinner(label)
+	defer spinner.finish()
 	report, err := do()
 	if report.Findings == nil {
 		report.Findings = []store.Finding{}
@@ -87,16 +91,16 @@ func (a *app) printChecked(result checked) error {
 		}
 	} else {
 		if result.Repaired != nil {
-			a.printFindings(*result.Repaired, "mended")
+			a.printFindings(*result.Repaired, "repaired")
 		}
 		if found > 0 {
-			word := "found"
+			verb := "found"
 			if result.Repaired != nil {
-				word = "left"
+				verb = "left"
 			}
-			a.printFindings(result.CheckReport, word)
+			a.printFindings(result.CheckReport, verb)
 		} else {
-			a.printf("%s\n", good.Sprint("all is well"))
+			a.printf("%s\n", good.Sprint("no findings"))
 		}
 	}
 	if found > 0 {
@@ -112,11 +116,12 @@ func total(report store.CheckReport) (n int64) {
 	return n
 }
 
-// printFindings writes a table for each kind, and behind them how many there are of each.
-func (a *app) printFindings(report store.CheckReport, word string) {
+// printFindings writes a table for each kind of finding, then the count of each kind with the verb.
+func (a *app) printFindings(report store.CheckReport, verb string) {
 	kinds := slices.Sorted(maps.Keys(report.Counts))
 	for _, kind := range kinds {
-		listed := newGrid(column{title: "KIND"}, column{title: "REPAIRABLE", optional: true}, column{title: "ID"}, column{title: "DETAIL", wrap: true})
+		listed := newGrid(column{title: "KIND"}, column{title: "REPAIRABLE", optional: true}, column{title: "ID"},
+			column{title: "DETAIL", wrap: true})
 		for _, f := range report.Findings {
 			if f.Kind == kind {
 				listed.add(string(f.Kind), map[bool]string{true: "yes", false: "no"}[f.Repairable], f.ID, f.Detail)
@@ -129,7 +134,7 @@ func (a *app) printFindings(report store.CheckReport, word string) {
 		a.printf("\n")
 	}
 	for _, kind := range kinds {
-		a.printf("%s: %s %s\n", safe(string(kind)), humanize.Comma(report.Counts[kind]), word)
+		a.printf("%s: %s %s\n", safe(string(kind)), humanize.Comma(report.Counts[kind]), verb)
 	}
 	a.printf("\n")
 }

@@ -20,7 +20,7 @@ func TestCheckAndRepair(t *testing.T) {
 		create(t, s, beat("trap beat"))
 		r := dgxstore(t, "check", "--database", url)
 		is.Equal(r.code, exitDone)
-		is.Equal(r.stdout, "all is well\n")
+		is.Equal(r.stdout, "no findings\n")
 
 		_, err := s.DB().Exec(t.Context(), "UPDATE generation_counters SET value = value + 1 WHERE name = 'pending'")
 		is.NoErr(err)
@@ -40,7 +40,7 @@ func TestCheckAndRepair(t *testing.T) {
 
 		is.Equal(dgxstore(t, "check", "--repair", "--database", url).code, exitDeclined)
 		is.Equal(dgxstore(t, "check", "--repair", "--json", "--database", url).code, exitDeclined)
-		is.Equal(dgxstore(t, "check", "--database", url).code, exitAttention) // nothing was mended
+		is.Equal(dgxstore(t, "check", "--database", url).code, exitAttention) // nothing was repaired
 
 		r = dgxstore(t, "check", "--repair", "--yes", "--json", "--database", url)
 		is.Equal(r.code, exitDone)
@@ -80,7 +80,7 @@ func TestOptimize(t *testing.T) {
 		is := is.New(t)
 		r := dgxstore(t, "optimize", "--database", url)
 		is.Equal(r.code, exitDone)
-		is.True(strings.HasPrefix(r.stdout, "optimized; "))
+		is.True(strings.HasPrefix(r.stdout, "optimized: "))
 		var done struct {
 			Vacuum          bool  `json:"vacuum"`
 			SizeBytesBefore int64 `json:"size_bytes_before"`

@@ -10,20 +10,21 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// What a shell completes must be there at once: it is taken from the newest generations, and from none where the database
-// does not answer in time.
+// Shell completion must be fast. It reads only the newest generations, and offers nothing if the database does not
+// answer in time.
 const (
 	completionTimeout = 2 * time.Second
 	completionLimit   = 100
 )
 
 func (a *app) completeStatuses(cmd *cobra.Command) {
-	// An error is that the command has no such flag, here and below.
-	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(statusNames(), cobra.ShellCompDirectiveNoFileComp))
+	// Here and below, it fails only if the command has no such flag.
+	_ = cmd.RegisterFlagCompletionFunc("status",
+		cobra.FixedCompletions(statusNames(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (a *app) completeModels(cmd *cobra.Command) {
-	_ = cmd.RegisterFlagCompletionFunc("model", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	complete := func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		var names []string
 		for _, g := range a.newest(cmd.Context(), "") {
 			if name := safe(g.ModelName); !slices.Contains(names, name) {
@@ -31,11 +32,12 @@ func (a *app) completeModels(cmd *cobra.Command) {
 			}
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
-	})
+	}
+	_ = cmd.RegisterFlagCompletionFunc("model", complete)
 }
 
 func (a *app) completeBatches(cmd *cobra.Command) {
-	_ = cmd.RegisterFlagCompletionFunc("batch", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	complete := func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		var ids []string
 		for _, g := range a.newest(cmd.Context(), "") {
 			if g.BatchID != nil && !slices.Contains(ids, g.BatchID.String()) {
@@ -43,12 +45,16 @@ func (a *app) completeBatches(cmd *cobra.Command) {
 			}
 		}
 		return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
-	})
+	}
+	_ = cmd.RegisterFlagCompletionFunc("batch", complete)
 }
 
-// completeIDs completes the arguments by the newest generations of the status, "" any, with their prompts as explanations.
+// completeIDs completes arguments with the IDs of the newest generations, and shows their prompts as descriptions. An
+// empty status means any.
 func (a *app) completeIDs(cmd *cobra.Command, status store.Status) {
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cmd.ValidArgsFunction = func(
+		cmd *cobra.Command, given []string, _ string,
+	) ([]string, cobra.ShellCompDirective) {
 		var ids []string
 		for _, g := range a.newest(cmd.Context(), status) {
 			if id := g.ID.String(); !slices.Contains(given, id) {
@@ -59,7 +65,8 @@ func (a *app) completeIDs(cmd *cobra.Command, status store.Status) {
 	}
 }
 
-// newest are none where something is wrong: there is nobody to tell.
+// newest returns the newest generations of the status. It returns none on any error, since completion cannot report
+// one.
 func (a *app) newest(ctx context.Context, status store.Status) []store.Generation {
 	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 	defer cancel()

@@ -10,13 +10,14 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// chosenURL is the database that the store will open: for it to be named, since the store takes the flag as it is.
+// chosenURL returns the URL of the database that the store will open. It is for messages: the store applies the same
+// defaults itself.
 func (a *app) chosenURL() string {
 	return cmp.Or(a.database, os.Getenv("DATABASE_URL"), "sqlite:data/generations.db")
 }
 
-// shownURL is a URL without its password, whichever way that is given.
-func shownURL(text string) string {
+// displayURL returns the URL without its password, in whichever part of the URL that is.
+func displayURL(text string) string {
 	if !isPostgres(text) {
 		return text
 	}
@@ -34,7 +35,7 @@ func shownURL(text string) string {
 			parsed.RawQuery = ""
 		}
 	}
-	if parsed.RawQuery == "" { // otherwise it stays as it was typed
+	if parsed.RawQuery == "" { // otherwise keep the query as the user typed it
 		parsed.RawQuery = query.Encode()
 	}
 	return parsed.String()
@@ -42,13 +43,14 @@ func shownURL(text string) string {
 
 func isPostgres(text string) bool { return strings.HasPrefix(strings.ToLower(text), "postgres") }
 
-// databaseFacts are what the store has no method for, since it needs none of it. Both statements cost the same at any size.
+// databaseFacts describes the engine and the size of a database.
 type databaseFacts struct {
 	Engine        string `json:"engine"` // sqlite or postgres
 	EngineVersion string `json:"engine_version"`
-	SizeBytes     int64  `json:"size_bytes"` // on disk, indexes included; SQLite's log beside the file is not
+	SizeBytes     int64  `json:"size_bytes"` // on disk, with indexes, without SQLite's -wal file
 }
 
+// facts asks the engine, since the store has no method for it. The cost does not depend on the size of the database.
 func (a *app) facts(ctx context.Context, s *store.Store) (databaseFacts, error) {
 	facts := databaseFacts{Engine: "sqlite"}
 	sql := "SELECT sqlite_version(), page_count * page_size FROM pragma_page_count, pragma_page_size"

@@ -17,10 +17,10 @@ import (
 var (
 	shellBlock  = regexp.MustCompile("(?ms)^ *```sh\n(.*?)^ *```")
 	inText      = regexp.MustCompile("`(dgxstore [^`]+)`")
-	commandLine = regexp.MustCompile(`(?m)\bdgxstore [^#>|()]+`) // up to a comment, or where its output goes
+	commandLine = regexp.MustCompile(`(?m)\bdgxstore [^#>|()]+`) // up to a comment, a redirection or a pipe
 )
 
-// documented are the commands that the documents tell their readers to run.
+// documented returns the commands that the documents tell their readers to run.
 func documented(t testing.TB) (lines []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", "..", "docs", "*.md"))
@@ -48,7 +48,7 @@ func documented(t testing.TB) (lines []string) {
 	return slices.Compact(lines)
 }
 
-// Each command of the documents is one: its flags exist and take what stands there, as do its arguments.
+// Each command in the documents is valid: it exists, and so do its flags, and they accept the values.
 func TestDocumentedCommands(t *testing.T) {
 	t.Parallel()
 	lines := documented(t)
@@ -61,12 +61,13 @@ func TestDocumentedCommands(t *testing.T) {
 			is := is.New(t)
 			args := words(t, line)
 			is.True(len(args) > 0)
-			help, err := command(t, append(args, "--help")...).Output() // of --json, too, for people
+			help, err := command(t, append(args, "--help")...).Output() // plain text, even with --json
 			is.NoErr(err)
-			is.True(args[0] == "help" || args[0] == "--help" || strings.Contains(string(help), "\n  dgxstore "+args[0])) // its own help, not that of all
+			isHelp := args[0] == "help" || args[0] == "--help"
+			is.True(isHelp || strings.Contains(string(help), "\n  dgxstore "+args[0])) // not the root command's help
 
-			// --help is content with any arguments.
-			root := (&app{out: &output{}}).rootCommand() // newApp sets the colours of all
+			// --help accepts any arguments, so check these here.
+			root := (&app{out: &output{}}).rootCommand() // newApp would set the global colours
 			cmd, rest, err := root.Find(args)
 			is.NoErr(err)
 			if cmd == root {
@@ -74,14 +75,14 @@ func TestDocumentedCommands(t *testing.T) {
 			}
 			is.NoErr(cmd.ParseFlags(rest))
 			is.NoErr(cmd.ValidateRequiredFlags())
-			if cmd.Name() != "show" && cmd.Name() != "help" { // show ID is no ID
+			if cmd.Name() != "show" && cmd.Name() != "help" { // in "show ID", ID is a placeholder
 				is.NoErr(cmd.ValidateArgs(cmd.Flags().Args()))
 			}
 		})
 	}
 }
 
-// words are the arguments as a shell makes them.
+// words splits the line into arguments as a shell does.
 func words(t testing.TB, line string) (args []string) {
 	t.Helper()
 	output, err := exec.Command("sh", "-c", `dgxstore() { printf '%s\n' "$@"; }; `+line).Output()

@@ -9,7 +9,7 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// The exit codes, which scripts rely on. The root command's help lists them.
+// The exit codes. Scripts rely on them, and the root command's help lists them.
 const (
 	exitDone        = 0
 	exitError       = 1
@@ -20,22 +20,23 @@ const (
 	exitBusy        = 6
 	exitDeclined    = 7
 	exitData        = 8
-	exitInterrupted = 130 // as a shell reports a program that SIGINT has ended
+	exitInterrupted = 130 // a shell reports this after SIGINT
 )
 
 const exitCodesHelp = `Exit codes:
   0    done
   1    an error
-  2    wrong use: an unknown command or flag, a bad argument
-  3    there is no such generation, batch, migration or backup
-  4    check has found something, status says that something needs attention
-  5    there is no database, or its schema version does not fit: see dgxstore migrate
+  2    wrong use: an unknown command or flag, or a bad argument
+  3    not found: no such generation, batch, migration or backup
+  4    check has findings, or status shows something that needs attention
+  5    no database, or its schema version does not fit: see dgxstore migrate
   6    the database is busy: try again
-  7    a question was answered with no, or could not be asked for want of a terminal: see --yes
-  8    the data does not allow it: rows that cannot be carried, a destination that is not empty or turns out different
+  7    not confirmed: the answer was no, or there is no terminal: see --yes
+  8    the data does not fit: rows are refused, the destination is not empty, or the
+       copy differs
   130  interrupted`
 
-// codedError is an error that brings its exit code along.
+// codedError is an error with an exit code of its own.
 type codedError struct {
 	code    int
 	message string
@@ -45,12 +46,12 @@ func (e *codedError) Error() string { return e.message }
 
 func usageError(message string) error { return &codedError{exitUsage, message} }
 
-// resumable says how to go on where a long command was interrupted.
-func resumable(ctx context.Context, err error, how string) error {
+// resumable returns err. If the command was interrupted, it returns an error with a hint on how to continue instead.
+func resumable(ctx context.Context, err error, hint string) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return &codedError{exitInterrupted, "interrupted; " + how}
+	return &codedError{exitInterrupted, "interrupted; " + hint}
 }
 
 func exitCode(err error) int {

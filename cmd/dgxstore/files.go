@@ -13,13 +13,13 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// fileDeleter deletes regular files below one folder. os.Root keeps it inside, even if a symbolic link leads out. It
-// leaves the files of the database alone.
+// fileDeleter deletes regular files below one directory. os.Root keeps it inside, even if a symbolic link leads out. It
+// never deletes files of the database.
 type fileDeleter struct {
-	folder   string // absolute
-	resolved string // the same without symbolic links
+	dir      string // absolute
+	resolved string // dir without symbolic links
 	root     *os.Root
-	database string // the path of the SQLite file; empty if there is none
+	database string // path of the SQLite file; empty on PostgreSQL
 }
 
 type fileError struct {
@@ -27,8 +27,8 @@ type fileError struct {
 	Error string `json:"error"`
 }
 
-func newFileDeleter(folder string) (*fileDeleter, error) {
-	absolute, err := filepath.Abs(folder)
+func newFileDeleter(dir string) (*fileDeleter, error) {
+	absolute, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -41,13 +41,13 @@ func newFileDeleter(folder string) (*fileDeleter, error) {
 		root.Close()
 		return nil, err
 	}
-	return &fileDeleter{folder: absolute, resolved: resolved, root: root}, nil
+	return &fileDeleter{dir: absolute, resolved: resolved, root: root}, nil
 }
 
 func (d *fileDeleter) close() { d.root.Close() }
 
-// spare keeps the deleter from the database's own files. It asks SQLite for their path, because the URL may be relative
-// or lead through a symbolic link.
+// spare protects the database's own files. It asks SQLite for their path, because the URL may be relative or lead
+// through a symbolic link.
 func (d *fileDeleter) spare(ctx context.Context, s *store.Store, url string) error {
 	if isPostgres(url) {
 		return nil
@@ -55,7 +55,7 @@ func (d *fileDeleter) spare(ctx context.Context, s *store.Store, url string) err
 	return s.DB().QueryRow(ctx, "SELECT file FROM pragma_database_list WHERE name = 'main'").Scan(&d.database)
 }
 
-// delete goes on after a file that cannot be deleted, and puts everything into the result.
+// delete deletes the files and counts them in the result. It continues after a file that it cannot delete.
 func (d *fileDeleter) delete(paths []string, result *pruned) {
 	own, err := databaseFiles(d.database)
 	for _, path := range paths {
@@ -84,11 +84,11 @@ func (d *fileDeleter) deleteOne(path string, own []fs.FileInfo) error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return errors.New("it is no regular file, and was left alone")
+		return errors.New("not deleted: it is not a regular file")
 	}
 	for _, file := range own {
 		if os.SameFile(info, file) {
-			return errors.New("it belongs to the database itself, and was left alone")
+			return errors.New("not deleted: it belongs to the database")
 		}
 	}
 	isDatabase, err := d.isDatabase(local)
@@ -96,17 +96,17 @@ func (d *fileDeleter) deleteOne(path string, own []fs.FileInfo) error {
 		return err
 	}
 	if isDatabase {
-		return errors.New("it is a SQLite database, and was left alone")
+		return errors.New("not deleted: it is a SQLite database")
 	}
 	return d.root.Remove(local)
 }
 
-// local returns the name of a file below the folder.
+// local returns the path relative to the directory. It fails if the file is not below the directory.
 func (d *fileDeleter) local(path string) (string, error) {
 	local := filepath.FromSlash(path)
 	if filepath.IsAbs(local) {
 		absolute := local
-		local = below(d.folder, absolute)
+		local = below(d.dir, absolute)
 		if !filepath.IsLocal(local) {
 			if parent, err := filepath.EvalSymlinks(filepath.Dir(absolute)); err == nil {
 				local = below(d.resolved, filepath.Join(parent, filepath.Base(absolute)))
@@ -114,25 +114,25 @@ func (d *fileDeleter) local(path string) (string, error) {
 		}
 	}
 	if !filepath.IsLocal(local) {
-		return "", fmt.Errorf("it is not below %s, and was left alone", d.folder)
+		return "", fmt.Errorf("not deleted: it is not below %s", d.dir)
 	}
 	return local, nil
 }
 
-// below is the path relative to the folder, or empty if there is none.
-func below(folder, path string) string {
-	local, err := filepath.Rel(folder, path)
+// below returns the path relative to dir. It is empty if there is no such path.
+func below(dir, path string) string {
+	local, err := filepath.Rel(dir, path)
 	if err != nil {
 		return ""
 	}
 	return local
 }
 
-// isDatabase reports whether a file begins as a SQLite database does: backups and kept copies may have any name.
+// isDatabase reports whether a file begins like a SQLite database. Backups and kept copies may have any name.
 func (d *fileDeleter) isDatabase(local string) (bool, error) {
 	file, err := d.root.Open(local)
 	if errors.Is(err, fs.ErrPermission) {
-		return false, nil // to delete a file takes no right to read it
+		return false, nil // deleting a file needs no permission to read it
 	}
 	if err != nil {
 		return false, err
@@ -140,20 +140,21 @@ func (d *fileDeleter) isDatabase(local string) (bool, error) {
 	defer file.Close()
 	const magic = "SQLite format 3\x00" // https://www.sqlite.org/fileformat.html#the_database_header
 	start := make([]byte, len(magic))
-	if _, err := io.ReadFull(file, start); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	_, err = io.ReadFull(file, start)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return false, err
 	}
 	return string(start) == magic, nil
 }
 
-// databaseFiles finds the files of a SQLite database: the file itself, what SQLite keeps beside it, and the copies that
+// databaseFiles finds the files of a SQLite database: the file itself, SQLite's files beside it, and the copies that
 // the store keeps beside it.
 func databaseFiles(path string) (files []fs.FileInfo, err error) {
 	if path == "" {
 		return nil, nil
 	}
-	folder, base := filepath.Split(path)
-	entries, err := os.ReadDir(folder)
+	dir, base := filepath.Split(path)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +163,7 @@ func databaseFiles(path string) (files []fs.FileInfo, err error) {
 		if !found || !isDatabaseSuffix(suffix) {
 			continue
 		}
-		info, err := os.Stat(filepath.Join(folder, entry.Name()))
+		info, err := os.Stat(filepath.Join(dir, entry.Name()))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

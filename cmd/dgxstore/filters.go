@@ -13,14 +13,14 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// filters are the flags that choose generations, of the commands that take many.
+// filters are the flags that select generations.
 type filters struct {
 	status   string
 	model    string
-	batch    id
+	batch    idFlag
 	favorite bool
-	since    moment
-	until    moment
+	since    timeFlag
+	until    timeFlag
 	metadata []string
 	ranges   []string
 	prompt   string
@@ -28,31 +28,34 @@ type filters struct {
 
 func (a *app) addFilters(cmd *cobra.Command, f *filters) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.model, "model", "", "of this `model`, such as musicgen-small")
-	flags.Var(&f.batch, "batch", "of this batch")
-	flags.BoolVar(&f.favorite, "favorite", false, "favorites alone")
-	flags.Var(&f.since, "since", "created then or later")
-	flags.Var(&f.until, "until", "created before")
-	flags.StringArrayVar(&f.metadata, "metadata", nil, "with `key=value` in the metadata; the value is JSON, or else a string; may be repeated")
-	flags.StringArrayVar(&f.ranges, "metadata-range", nil, "with `key=min..max` in the metadata, a number; either end may be left out; may be repeated")
-	flags.StringVar(&f.prompt, "prompt", "", "with these `words` in the prompt, typed as for search")
+	flags.StringVar(&f.model, "model", "", "only this `model`, such as musicgen-small")
+	flags.Var(&f.batch, "batch", "only this batch")
+	flags.BoolVar(&f.favorite, "favorite", false, "only favorites")
+	flags.Var(&f.since, "since", "only created at this time or later")
+	flags.Var(&f.until, "until", "only created before this time")
+	flags.StringArrayVar(&f.metadata, "metadata", nil,
+		"only with this `key=value` in the metadata; value is JSON, or else a string (repeatable)")
+	flags.StringArrayVar(&f.ranges, "metadata-range", nil,
+		"only with a number in this range, `key=min..max`; min or max may be empty (repeatable)")
+	flags.StringVar(&f.prompt, "prompt", "", "only with these `words` in the prompt; see search for the syntax")
 	a.completeModels(cmd)
 	a.completeBatches(cmd)
 }
 
 func (a *app) addStatusFilter(cmd *cobra.Command, f *filters) {
-	cmd.Flags().StringVar(&f.status, "status", "", "in this `status`: "+strings.Join(statusNames(), ", "))
+	cmd.Flags().StringVar(&f.status, "status", "", "only this `status`: "+strings.Join(statusNames(), ", "))
 	a.completeStatuses(cmd)
 }
 
-// params are the filters as the store takes them.
+// params converts the filters for the store.
 func (f *filters) params() (store.ListGenerationsParams, error) {
 	params := store.ListGenerationsParams{
 		Status: store.Status(f.status), ModelName: f.model, BatchID: f.batch.UUID, Favorite: f.favorite,
 		CreatedFrom: f.since.Time, CreatedTo: f.until.Time, Search: f.prompt,
 	}
 	if f.status != "" && !params.Status.Valid() {
-		return params, usageError(fmt.Sprintf("invalid status %q: it is one of %s", f.status, strings.Join(statusNames(), ", ")))
+		return params, usageError(fmt.Sprintf("invalid status %q: must be one of %s",
+			f.status, strings.Join(statusNames(), ", ")))
 	}
 	for _, text := range f.metadata {
 		key, value, found := strings.Cut(text, "=")
@@ -63,7 +66,7 @@ func (f *filters) params() (store.ListGenerationsParams, error) {
 			params.Metadata = make(map[string]any)
 		}
 		if json.Valid([]byte(value)) {
-			params.Metadata[key] = json.RawMessage(value) // to the last digit
+			params.Metadata[key] = json.RawMessage(value) // keeps every digit of a number
 		} else {
 			params.Metadata[key] = value
 		}
@@ -79,25 +82,26 @@ func (f *filters) params() (store.ListGenerationsParams, error) {
 }
 
 func parseRange(text string) (store.MetadataRange, error) {
-	wrong := usageError(fmt.Sprintf("invalid --metadata-range %q: write key=min..max, such as bpm=135..145 or bpm=135..", text))
-	key, ends, found := strings.Cut(text, "=")
-	low, high, isRange := strings.Cut(ends, "..")
+	invalid := usageError(fmt.Sprintf(
+		"invalid --metadata-range %q: write key=min..max, such as bpm=135..145 or bpm=135..", text))
+	key, bounds, found := strings.Cut(text, "=")
+	low, high, isRange := strings.Cut(bounds, "..")
 	if !found || !isRange {
-		return store.MetadataRange{}, wrong
+		return store.MetadataRange{}, invalid
 	}
 	r := store.MetadataRange{Key: key}
-	for _, end := range []struct {
+	for _, bound := range []struct {
 		text string
 		to   **float64
 	}{{low, &r.Min}, {high, &r.Max}} {
-		if end.text == "" {
+		if bound.text == "" {
 			continue
 		}
-		number, err := strconv.ParseFloat(end.text, 64)
+		number, err := strconv.ParseFloat(bound.text, 64)
 		if err != nil {
-			return store.MetadataRange{}, wrong
+			return store.MetadataRange{}, invalid
 		}
-		*end.to = &number
+		*bound.to = &number
 	}
 	return r, nil
 }
@@ -109,19 +113,19 @@ func statusNames() (names []string) {
 	return names
 }
 
-// id is a flag that takes a UUID.
-type id struct{ uuid.UUID }
+// idFlag is a flag that takes a UUID.
+type idFlag struct{ uuid.UUID }
 
-func (i *id) String() string {
+func (i *idFlag) String() string {
 	if i.UUID == uuid.Nil {
 		return ""
 	}
 	return i.UUID.String()
 }
 
-func (i *id) Type() string { return "ID" }
+func (i *idFlag) Type() string { return "ID" }
 
-func (i *id) Set(text string) (err error) {
+func (i *idFlag) Set(text string) (err error) {
 	i.UUID, err = parseID(text)
 	return err
 }
@@ -129,7 +133,8 @@ func (i *id) Set(text string) (err error) {
 func parseID(text string) (uuid.UUID, error) {
 	parsed, err := uuid.Parse(text)
 	if err != nil {
-		return uuid.Nil, usageError(fmt.Sprintf("%q is no ID: it is a UUID, such as dgxstore list shows in its first column", text))
+		return uuid.Nil, usageError(fmt.Sprintf(
+			"%q is not an ID: an ID is a UUID, such as 01890000-0000-7000-8000-000000000000", text))
 	}
 	return parsed, nil
 }

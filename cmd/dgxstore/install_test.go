@@ -22,14 +22,14 @@ const storageModule = "github.com/dgx-music/storage"
 // go install builds dgxstore from a release of both modules, in an empty directory and without go.work.
 func TestInstallFromRelease(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds the program from a module cache of its own")
+		t.Skip("builds the program with a module cache of its own")
 	}
 	t.Parallel()
 	is := is.New(t)
 	repository, err := filepath.Abs(filepath.Join("..", ".."))
 	is.NoErr(err)
 	proxy := filepath.Join(t.TempDir(), "proxy")
-	// Both modules are released together. Which version of the other cmd requires stands in its go.mod.
+	// Both modules are released together. cmd/go.mod has the version of the other one.
 	version := requiredVersion(t, filepath.Join(repository, "cmd", "go.mod"))
 	publish(t, proxy, repository, "", version)
 	publish(t, proxy, repository, "cmd", version)
@@ -39,10 +39,11 @@ func TestInstallFromRelease(t *testing.T) {
 	install.Dir = t.TempDir()
 	install.Env = append(os.Environ(),
 		"GOBIN="+bin, "GOWORK=", "GOTOOLCHAIN=local", "CGO_ENABLED=0",
-		// Its own, so that the pretended release stays out of the real one. -trimpath lets the build cache serve both.
+		// A module cache of its own keeps the pretended release out of the real one. -trimpath lets both use one build cache.
 		"GOMODCACHE="+filepath.Join(t.TempDir(), "mod"), "GOFLAGS=-modcacherw -trimpath",
 		// The other modules were downloaded for this test's build, and checked by go.sum.
-		"GOPROXY="+fileURL(proxy)+","+fileURL(filepath.Join(goEnv(t, "GOMODCACHE"), "cache", "download"))+","+goEnv(t, "GOPROXY"),
+		"GOPROXY="+strings.Join([]string{fileURL(proxy),
+			fileURL(filepath.Join(goEnv(t, "GOMODCACHE"), "cache", "download")), goEnv(t, "GOPROXY")}, ","),
 		"GOSUMDB=off",
 	)
 	if output, err := install.CombinedOutput(); err != nil {
@@ -86,8 +87,8 @@ func requiredVersion(t testing.TB, goMod string) string {
 	return ""
 }
 
-// publish puts the module in a directory of the repository into a module proxy that is a directory, as a tag of what is
-// in the working tree would. https://go.dev/ref/mod#goproxy-protocol
+// publish writes a module of the repository to a module proxy in a directory, as if the working tree were tagged.
+// See https://go.dev/ref/mod#goproxy-protocol
 func publish(t testing.TB, proxy, repository, directory, version string) {
 	t.Helper()
 	is := is.New(t)
@@ -106,14 +107,14 @@ func publish(t testing.TB, proxy, repository, directory, version string) {
 	is.NoErr(os.WriteFile(filepath.Join(versions, version+".zip"), content.Bytes(), 0o600))
 }
 
-// treeFile is a file of the working tree, for package zip, which leaves out those of modules further down.
+// treeFile is a file of the working tree, for package zip. That package leaves out nested modules.
 type treeFile struct{ directory, name string }
 
 func (f treeFile) Path() string                 { return f.name }
 func (f treeFile) Lstat() (os.FileInfo, error)  { return os.Lstat(filepath.Join(f.directory, f.name)) }
 func (f treeFile) Open() (io.ReadCloser, error) { return os.Open(filepath.Join(f.directory, f.name)) }
 
-// filesToCommit lists the files that git tracks, or would track if all was added.
+// filesToCommit lists the files that git tracks, or would track after git add.
 func filesToCommit(t testing.TB, directory string) (files []zip.File) {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -123,7 +124,7 @@ func filesToCommit(t testing.TB, directory string) (files []zip.File) {
 		t.Fatalf("git cannot list the files of the repository: %v", err)
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(output), "\x00"), "\x00") {
-		if file := (treeFile{directory, name}); isThere(filepath.Join(directory, name)) {
+		if file := (treeFile{directory, name}); exists(filepath.Join(directory, name)) {
 			files = append(files, file)
 		}
 	}

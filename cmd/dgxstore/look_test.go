@@ -28,7 +28,7 @@ func TestMigrate(t *testing.T) {
 		Pending    int               `json:"pending"`
 	}
 	dgxstore(t, "migrate", "--status", "--json", "--database", url).decode(t, &listed)
-	is.True(!isThere(path)) // to look creates nothing
+	is.True(!exists(path)) // --status creates nothing
 	is.True(listed.Pending > 5)
 	is.Equal(listed.Pending, len(listed.Migrations))
 
@@ -46,10 +46,11 @@ func TestMigrate(t *testing.T) {
 	is.True(strings.Contains(r.stderr, "--yes"))
 	r = dgxstore(t, "migrate", "--rollback", "--yes", "--database", url)
 	is.Equal(r.code, exitDone)
-	is.True(strings.Contains(r.stdout, "took back "+newest.Version+" "+newest.Name))
-	is.True(strings.Contains(dgxstore(t, "migrate", "--status", "--database", url).stdout, newest.Version+"  pending  "+newest.Name))
+	is.True(strings.Contains(r.stdout, "rolled back "+newest.Version+" "+newest.Name))
+	r = dgxstore(t, "migrate", "--status", "--database", url)
+	is.True(strings.Contains(r.stdout, newest.Version+"  pending  "+newest.Name))
 
-	// A schema that is behind: status says so, the others stop.
+	// The schema is behind: status says so, other commands fail.
 	r = dgxstore(t, "list", "--database", url)
 	is.Equal(r.code, exitSchema)
 	is.True(strings.Contains(r.stderr, "dgxstore migrate"))
@@ -67,17 +68,17 @@ func TestMigrate(t *testing.T) {
 	is.Equal(strings.Count(r.stdout, "applied "), 1)
 }
 
-// Nobody makes folders of an absolute path.
-func TestMigrateIntoMissingFolder(t *testing.T) {
+// Migrate does not create the directory of an absolute path.
+func TestMigrateIntoMissingDirectory(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
-	folder := filepath.Join(t.TempDir(), "none")
-	url := "sqlite://" + filepath.ToSlash(folder) + "/generations.db"
+	dir := filepath.Join(t.TempDir(), "none")
+	url := "sqlite://" + filepath.ToSlash(dir) + "/generations.db"
 	r := dgxstore(t, "migrate", "--database", url)
 	is.Equal(r.code, exitError)
 	is.True(strings.Contains(r.stderr, "directory"))
 	is.Equal(dgxstore(t, "migrate", "--json", "--database", url).code, exitError)
-	is.True(!isThere(folder))
+	is.True(!exists(dir))
 }
 
 func TestMigratePostgres(t *testing.T) {
@@ -89,12 +90,13 @@ func TestMigratePostgres(t *testing.T) {
 	is.Equal(dgxstore(t, "list", "--database", url).code, exitDone)
 }
 
-// A database of a newer program is left alone, and migrating is not recommended.
+// A database of a newer program is not changed, and the error does not recommend to migrate.
 func TestSchemaAhead(t *testing.T) {
 	t.Parallel()
 	onEveryEngine(t, func(t *testing.T, url string) {
 		is := is.New(t)
-		_, err := openNow(t, url).DB().Exec(t.Context(), "INSERT INTO schema_migrations (version) VALUES ('29991231235959')")
+		_, err := openNow(t, url).DB().Exec(t.Context(),
+			"INSERT INTO schema_migrations (version) VALUES ('29991231235959')")
 		is.NoErr(err)
 		for _, name := range []string{"list", "status", "migrate"} {
 			r := dgxstore(t, name, "--database", url)
@@ -102,7 +104,8 @@ func TestSchemaAhead(t *testing.T) {
 			is.True(strings.Contains(r.stderr, "upgrade the program"))
 			is.True(!strings.Contains(r.stderr, "dgxstore migrate"))
 		}
-		is.True(strings.Contains(dgxstore(t, "migrate", "--status", "--database", url).stdout, "29991231235959  applied  (of a newer program)"))
+		r := dgxstore(t, "migrate", "--status", "--database", url)
+		is.True(strings.Contains(r.stdout, "29991231235959  applied  (from a newer program)"))
 	})
 }
 
@@ -133,7 +136,7 @@ func TestStatus(t *testing.T) {
 		is.True(!o.Queue.Paused)
 		is.Equal(o.Attention, []string{})
 
-		// Paused while something waits.
+		// The queue is paused while a generation is pending.
 		is.Equal(dgxstore(t, "pause", "--database", url).code, exitDone)
 		r = dgxstore(t, "status", "--database", url)
 		is.Equal(r.code, exitAttention)
@@ -142,9 +145,9 @@ func TestStatus(t *testing.T) {
 		is.Equal(dgxstore(t, "resume", "--database", url).code, exitDone)
 		is.Equal(dgxstore(t, "status", "--database", url).code, exitDone)
 
-		// A worker that was killed two hours ago; one that works is no news.
+		// One worker was killed two hours ago. Another one works, and needs no attention.
 		past := openAt(t, url, time.Now().Add(-2*time.Hour))
-		create(t, past, beat("worked on by nobody"))
+		create(t, past, beat("stuck"))
 		stuck := claim(t, past, "gpu-7 \x1b[31m", time.Minute)
 		claim(t, s, "gpu-8", time.Hour)
 		r = dgxstore(t, "status", "--database", url)
@@ -201,7 +204,7 @@ func TestList(t *testing.T) {
 		is.Equal(list("--since", now.UTC().AddDate(0, 0, 1).Format(time.DateOnly)), nil)
 		is.Equal(list("--metadata", "genre=trap", "--metadata", "bpm=140.0"), []uuid.UUID{old.ID})
 		is.Equal(list("--metadata", `take="1"`), []uuid.UUID{old.ID})
-		is.Equal(list("--metadata", "take=1"), nil) // the number
+		is.Equal(list("--metadata", "take=1"), nil) // a number, not the string
 		is.Equal(list("--metadata-range", "bpm=135..145"), []uuid.UUID{old.ID})
 		is.Equal(list("--metadata-range", "bpm=141.."), nil)
 		is.Equal(list("--metadata-range", "bpm=..140"), []uuid.UUID{old.ID})
@@ -211,10 +214,11 @@ func TestList(t *testing.T) {
 		var page store.GenerationPage
 		dgxstore(t, "list", "--json", "--limit", "2", "--database", url).decode(t, &page)
 		is.Equal(list("--after", string(page.Next)), []uuid.UUID{old.ID})
-		is.True(strings.Contains(dgxstore(t, "list", "--limit", "2", "--database", url).stdout, "--after "+string(page.Next)))
+		r := dgxstore(t, "list", "--limit", "2", "--database", url)
+		is.True(strings.Contains(r.stdout, "--after "+string(page.Next)))
 
-		// What people read.
-		r := dgxstore(t, "list", "--database", url)
+		// The table.
+		r = dgxstore(t, "list", "--database", url)
 		is.Equal(r.code, exitDone)
 		checkHarmless(t, r.stdout)
 		lines := strings.Split(r.stdout, "\n")
@@ -226,7 +230,7 @@ func TestList(t *testing.T) {
 		is.Equal(dgxstore(t, "list", "--status", "cancelled", "--database", url).stdout, "no generations\n")
 		checkHarmless(t, dgxstore(t, "list", "--json", "--database", url).stdout)
 		dgxstore(t, "list", "--json", "--favorite", "--database", url).decode(t, &page)
-		is.Equal(page.Generations[0].Prompt, hostile) // JSON says it to the last character
+		is.Equal(page.Generations[0].Prompt, hostile) // JSON keeps every character
 	})
 }
 
@@ -246,20 +250,23 @@ func TestShow(t *testing.T) {
 		is.True(strings.Contains(r.stdout, "processing 0%"))
 		is.True(strings.Contains(r.stdout, "gpu-7"))
 
-		_, err := s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{Attempt: 1, ErrorMessage: "Traceback:\n\tfile \x1b[31m\u009b\nCUDA out of memory"})
+		_, err := s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{
+			Attempt: 1, ErrorMessage: "Traceback:\n\tfile \x1b[31m\u009b\nCUDA out of memory",
+		})
 		is.NoErr(err)
 		r = dgxstore(t, "show", g.ID.String(), "--database", url)
 		is.Equal(r.code, exitDone)
 		checkHarmless(t, r.stdout)
 		for _, part := range []string{
-			g.ID.String(), `trap \x1b[31mred`, "\n          second line\n", "failed", "musicgen-small", "16.0s, 32000 Hz, stereo", g.FilePath, "1 of 1",
-			"Attempt 1", `"note": "a\u001b[31m\u009b b"`, `file \x1b[31m\u009b`, "CUDA out of memory", "s ago",
+			g.ID.String(), `trap \x1b[31mred`, "\n          second line\n", "failed", "musicgen-small",
+			"16.0s, 32000 Hz, stereo", g.FilePath, "1 of 1", "Attempt 1", `"note": "a\u001b[31m\u009b b"`,
+			`file \x1b[31m\u009b`, "CUDA out of memory", "s ago",
 		} {
 			if !strings.Contains(r.stdout, part) {
 				t.Errorf("%q is not in %s", part, r.stdout)
 			}
 		}
-		var all shown
+		var all details
 		dgxstore(t, "show", "--json", g.ID.String(), "--database", url).decode(t, &all)
 		is.Equal(all.Generation.Prompt, params.Prompt)
 		is.Equal(len(all.Errors), 1)
@@ -268,7 +275,8 @@ func TestShow(t *testing.T) {
 		waiting := create(t, s, beat("waits"))
 		dgxstore(t, "show", "--json", waiting.ID.String(), "--database", url).decode(t, &all)
 		is.Equal(*all.QueuePosition, int64(1))
-		is.True(strings.Contains(dgxstore(t, "show", waiting.ID.String(), "--database", url).stdout, "position 1, priority"))
+		r = dgxstore(t, "show", waiting.ID.String(), "--database", url)
+		is.True(strings.Contains(r.stdout, "position 1, priority"))
 
 		r = dgxstore(t, "show", noSuchID, "--database", url)
 		is.Equal(r.code, exitNotFound)
@@ -304,7 +312,8 @@ func TestSearch(t *testing.T) {
 		var generations struct {
 			Generations []store.GenerationHit `json:"generations"`
 		}
-		dgxstore(t, "search", "--json", "--generations", "--status", "completed", "--limit", "5", "--database", url, "pia*").decode(t, &generations)
+		dgxstore(t, "search", "--json", "--generations", "--status", "completed", "--limit", "5", "--database", url,
+			"pia*").decode(t, &generations)
 		is.Equal(len(generations.Generations), 2)
 		r = dgxstore(t, "search", "--generations", "--database", url, "piano")
 		is.True(strings.Contains(r.stdout, piano.ID.String()))
@@ -312,7 +321,7 @@ func TestSearch(t *testing.T) {
 
 		r = dgxstore(t, "search", "nothing", "--database", url)
 		is.Equal(r.code, exitDone)
-		is.Equal(r.stdout, "nothing found\n")
+		is.Equal(r.stdout, "no matches\n")
 		dgxstore(t, "search", "--json", "nothing", "--database", url).decode(t, &prompts)
 		is.Equal(len(prompts.Prompts), 0)
 	})
@@ -371,7 +380,7 @@ func TestUsage(t *testing.T) {
 		is.Equal(usage.Days[2].Completed, int64(1))
 		r := dgxstore(t, "usage", "--database", url)
 		is.Equal(r.code, exitDone)
-		is.Equal(strings.Count(r.stdout, "\n"), 15) // 14 days, and no chart without a terminal
+		is.Equal(strings.Count(r.stdout, "\n"), 15) // a header and 14 days, but no chart without a terminal
 		today := strings.Split(r.stdout, "\n")[14]
 		is.Equal(strings.Fields(today), []string{now.Format(time.DateOnly), "1", "1", "0", "16.0s", "18.5s"})
 	})

@@ -1,5 +1,5 @@
-// Command dgxstore is the operator's view of a store: it migrates, shows, counts, searches, cancels, retries, prunes, backs
-// up, moves and checks what is in a database of DGX Music. dgxstore --help explains it.
+// Command dgxstore manages a DGX Music database from the shell. It shows, searches and counts generations, cancels and
+// retries them, and migrates, backs up, transfers, prunes and checks the database. dgxstore --help explains it.
 package main
 
 import (
@@ -14,7 +14,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	context.AfterFunc(ctx, stop) // a second signal kills the program
 	a := newApp()
 	root := a.rootCommand()
 	root.SetArgs(args)

@@ -23,7 +23,7 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// Every test here runs the program itself, built once, as an operator would.
+// The tests run the program itself, as an operator would. It is built once.
 var (
 	program    string
 	buildFlags []string
@@ -32,13 +32,13 @@ var (
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
-	folder, err := os.MkdirTemp("", "dgxstore")
+	dir, err := os.MkdirTemp("", "dgxstore")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(folder)
-	program = filepath.Join(folder, "dgxstore")
+	defer os.RemoveAll(dir)
+	program = filepath.Join(dir, "dgxstore")
 	if runtime.GOOS == "windows" {
 		program += ".exe"
 	}
@@ -50,13 +50,13 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// result is what a run of the program came to.
+// result is the result of a run of the program.
 type result struct {
 	code           int
 	stdout, stderr string
 }
 
-// command is the program, to be started, in a folder of the test's own and without a database but what args name.
+// command prepares a run of the program. It runs in a directory of its own, and has no database unless args name one.
 func command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
@@ -70,14 +70,14 @@ func command(t testing.TB, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// dgxstore runs the program without a terminal, and checks what holds for every such run: nothing is coloured, --json
-// gives one document or one error, and an error says what it is about.
+// dgxstore runs the program without a terminal. It checks what holds for every such run: no colours, one document or
+// one error with --json, and a message with every error.
 func dgxstore(t testing.TB, args ...string) result {
 	t.Helper()
-	return finished(t, command(t, args...))
+	return runCommand(t, command(t, args...))
 }
 
-func finished(t testing.TB, cmd *exec.Cmd) result {
+func runCommand(t testing.TB, cmd *exec.Cmd) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -86,7 +86,7 @@ func finished(t testing.TB, cmd *exec.Cmd) result {
 		t.Errorf("%v writes escape sequences without a terminal: %q", cmd.Args[1:], r.stdout+r.stderr)
 	}
 	if r.code != exitDone && r.stderr == "" {
-		t.Errorf("%v ends with %d and says nothing", cmd.Args[1:], r.code)
+		t.Errorf("%v exits with %d and no message", cmd.Args[1:], r.code)
 	}
 	if slices.Contains(cmd.Args, "--json") {
 		r.checkJSON(t, cmd.Args[1:])
@@ -97,11 +97,11 @@ func finished(t testing.TB, cmd *exec.Cmd) result {
 func (r result) checkJSON(t testing.TB, args []string) {
 	t.Helper()
 	if r.stdout != "" && !json.Valid([]byte(r.stdout)) {
-		t.Errorf("%v writes no JSON: %q", args, r.stdout)
+		t.Errorf("%v writes invalid JSON: %q", args, r.stdout)
 	}
 	if r.code == exitDone {
 		if r.stdout == "" || r.stderr != "" {
-			t.Errorf("%v writes %q and, to stderr, %q", args, r.stdout, r.stderr)
+			t.Errorf("%v writes %q to stdout and %q to stderr", args, r.stdout, r.stderr)
 		}
 		return
 	}
@@ -112,7 +112,7 @@ func (r result) checkJSON(t testing.TB, args []string) {
 	}
 	decodeText(t, r.stderr, &failure)
 	if failure.Code != r.code || failure.Error == "" || strings.Count(r.stderr, "\n") != 1 {
-		t.Errorf("%v ends with %d and %q", args, r.code, r.stderr)
+		t.Errorf("%v exits with %d and %q", args, r.code, r.stderr)
 	}
 }
 
@@ -128,7 +128,7 @@ func exitStatus(t testing.TB, err error) int {
 	return exit.ExitCode()
 }
 
-// decode reads the one document on stdout strictly: no field may be unknown, and nothing may follow.
+// decode parses stdout, which must be exactly one document without unknown fields.
 func (r result) decode(t testing.TB, into any) {
 	t.Helper()
 	if r.code != exitDone && r.code != exitAttention && r.stdout == "" {
@@ -145,11 +145,11 @@ func decodeText(t testing.TB, text string, into any) {
 		t.Fatalf("%v in %q", err, text)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		t.Fatalf("something follows the document in %q", text)
+		t.Fatalf("more than one document in %q", text)
 	}
 }
 
-// onEveryEngine runs a test on a migrated, empty database per engine.
+// onEveryEngine runs a test on each engine, with a migrated, empty database.
 func onEveryEngine(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	for name, url := range map[string]func(testing.TB) string{"sqlite": storetest.URL, "postgres": storetest.PostgresURL} {
@@ -160,7 +160,7 @@ func onEveryEngine(t *testing.T, test func(t *testing.T, url string)) {
 	}
 }
 
-// openAt opens the store with a clock that stands still at a time.
+// openAt opens the store with a clock that always shows now.
 func openAt(t testing.TB, url string, now time.Time) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Options{URL: url, Now: func() time.Time { return now }})
@@ -173,7 +173,8 @@ func openAt(t testing.TB, url string, now time.Time) *store.Store {
 
 func beat(prompt string) store.CreateGenerationParams {
 	return store.CreateGenerationParams{
-		Prompt: prompt, ModelName: "musicgen-small", DurationSeconds: 16, SampleRate: 32000, Channels: 2, FilePath: "outputs/" + uuid.NewString() + ".wav",
+		Prompt: prompt, ModelName: "musicgen-small", DurationSeconds: 16, SampleRate: 32000, Channels: 2,
+		FilePath: "outputs/" + uuid.NewString() + ".wav",
 	}
 }
 
@@ -188,7 +189,8 @@ func create(t testing.TB, s *store.Store, params store.CreateGenerationParams) s
 
 func createCompleted(t testing.TB, s *store.Store, params store.CreateGenerationParams) store.Generation {
 	t.Helper()
-	g, err := s.CompleteGeneration(t.Context(), create(t, s, params).ID, store.CompleteGenerationParams{GenerationTimeSeconds: 18.5, FileSizeBytes: 1000})
+	g, err := s.CompleteGeneration(t.Context(), create(t, s, params).ID,
+		store.CompleteGenerationParams{GenerationTimeSeconds: 18.5, FileSizeBytes: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +224,7 @@ func statusOf(t testing.TB, s *store.Store, id uuid.UUID) store.Status {
 	return g.Status
 }
 
-// holdWriter keeps SQLite's write lock until the test ends.
+// holdWriter holds SQLite's write lock until the test ends.
 func holdWriter(t testing.TB, url string) {
 	t.Helper()
 	s := openAt(t, url, time.Now())
@@ -243,21 +245,21 @@ func holdWriter(t testing.TB, url string) {
 	})
 }
 
-// missingURL is that of a SQLite file which is not there.
+// missingURL returns the URL and the path of a SQLite file that does not exist.
 func missingURL(t testing.TB) (url, path string) {
 	path = filepath.Join(t.TempDir(), "none.db")
 	return "sqlite:" + filepath.ToSlash(path), path
 }
 
-func isThere(path string) bool {
+func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
 }
 
 const noSuchID = "01890000-0000-7000-8000-000000000000"
 
-// hostile is what a prompt or an error message may try on a terminal: colours, a title, a carriage return, C1's CSI, the
-// direction of writing.
+// hostile is a prompt that attacks a terminal: with colours, a window title, a carriage return, the C1 control CSI and
+// a change of the writing direction.
 const hostile = "trap \x1b[31mred\x1b]0;title\x07 \r over \u009b1m \u202e drow"
 
 func checkHarmless(t testing.TB, output string) {
@@ -265,6 +267,6 @@ func checkHarmless(t testing.TB, output string) {
 	is := is.New(t)
 	is.Helper()
 	for _, r := range "\x1b\x07\r\u009b\u202e" {
-		is.True(!strings.ContainsRune(output, r)) // a character that a terminal would heed
+		is.True(!strings.ContainsRune(output, r)) // a terminal would interpret this character
 	}
 }

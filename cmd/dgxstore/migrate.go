@@ -14,15 +14,18 @@ func (a *app) migrateCommand() *cobra.Command {
 	var status, rollback bool
 	cmd := &cobra.Command{
 		Use:   "migrate [--status | --rollback]",
-		Short: "Bring the database's schema up to date; creates a SQLite file that does not exist",
-		Long: `Migrate applies all migrations that are pending. It creates a SQLite file that does not exist; a PostgreSQL database must
-exist. Any number of processes may do so at once: one migrates, the others wait.
+		Short: "Create the database, or bring its schema up to date",
+		Long: `Migrate applies all pending migrations. It creates a SQLite file that does not exist;
+a PostgreSQL database must exist. If several processes migrate at once, one of them
+does the work and the others wait.
 
-A SQLite file that the Python service made is adopted: stop the service first. A copy of it stays beside it, with .before-v2
-behind its name. Where it holds what cannot be carried, the error names the rows, and nothing is changed.
+Migrate adopts a SQLite file of the Python service. Stop that service first. A copy
+stays beside the file, under its name with .before-v2 appended. If the file has rows
+that the store cannot hold, the error names them and nothing is changed.
 
---rollback takes the latest migration back, with all data that only it could hold, and asks first.`,
-		Args: cobra.NoArgs,
+--rollback undoes the latest migration and deletes the data that depends on it. It
+asks first.`,
+		Args: noArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			switch {
 			case status:
@@ -34,9 +37,9 @@ behind its name. Where it holds what cannot be carried, the error names the rows
 		}),
 	}
 	cmd.Flags().BoolVar(&status, "status", false, "only list the migrations")
-	cmd.Flags().BoolVar(&rollback, "rollback", false, "take the latest migration back")
+	cmd.Flags().BoolVar(&rollback, "rollback", false, "undo the latest migration")
 	cmd.MarkFlagsMutuallyExclusive("status", "rollback")
-	a.addYes(cmd)
+	a.addYesFlag(cmd)
 	return cmd
 }
 
@@ -44,11 +47,11 @@ behind its name. Where it holds what cannot be carried, the error names the rows
 type migrated struct {
 	Applied []store.Migration `json:"applied"`
 	Version string            `json:"version"`
-	Adopted *adopted          `json:"adopted"` // null where it was no database of the Python service
+	Adopted *adopted          `json:"adopted"` // null unless a database of the Python service was adopted
 }
 
 type adopted struct {
-	CopyPath    string `json:"copy_path"` // the database as it was
+	CopyPath    string `json:"copy_path"` // a copy from before the adoption
 	Generations int64  `json:"generations"`
 	Prompts     int64  `json:"prompts"`
 }
@@ -62,9 +65,9 @@ func (a *app) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	waiting := a.wait("migrating " + shownURL(a.chosenURL()))
+	spinner := a.startSpinner("migrating " + displayURL(a.chosenURL()))
 	err = store.Migrate(ctx, a.database)
-	waiting.finish()
+	spinner.finish()
 	if err != nil {
 		return err
 	}
@@ -88,14 +91,15 @@ func (a *app) migrate(ctx context.Context) error {
 		return a.printJSON(result)
 	}
 	if result.Adopted != nil {
-		a.printf("adopted a database of the Python service: %s, %s\n", plural(result.Adopted.Generations, "generation", "generations"),
+		a.printf("adopted a database of the Python service: %s, %s\n",
+			plural(result.Adopted.Generations, "generation", "generations"),
 			plural(result.Adopted.Prompts, "prompt", "prompts"))
-		a.printf("the database as it was is in %s\n", safe(result.Adopted.CopyPath))
+		a.printf("kept a copy of the original database: %s\n", safe(result.Adopted.CopyPath))
 	}
 	for _, m := range applied {
 		a.printf("applied %s %s\n", m.Version, safe(m.Name))
 	}
-	a.printf("%s is at version %s\n", safe(shownURL(a.chosenURL())), latest(after))
+	a.printf("%s is at version %s\n", safe(displayURL(a.chosenURL())), latest(after))
 	return nil
 }
 
@@ -105,13 +109,15 @@ func (a *app) rollback(ctx context.Context) error {
 		return err
 	}
 	if latest(before) != "" {
-		if err := a.ask(ctx, fmt.Sprintf("Take migration %s of %s back, with all data that only it could hold", latest(before), shownURL(a.chosenURL()))); err != nil {
+		question := fmt.Sprintf("Undo migration %s of %s and delete the data that depends on it",
+			latest(before), displayURL(a.chosenURL()))
+		if err := a.confirm(ctx, question); err != nil {
 			return err
 		}
 	}
-	waiting := a.wait("rolling back")
+	spinner := a.startSpinner("rolling back")
 	err = store.Rollback(ctx, a.database)
-	waiting.finish()
+	spinner.finish()
 	if err != nil {
 		return err
 	}
@@ -132,7 +138,7 @@ func (a *app) rollback(ctx context.Context) error {
 		}{rolledBack, latest(after)})
 	}
 	for _, m := range rolledBack {
-		a.printf("took back %s %s\n", m.Version, safe(m.Name))
+		a.printf("rolled back %s %s\n", m.Version, safe(m.Name))
 	}
 	return nil
 }
@@ -156,7 +162,7 @@ func (a *app) migrationStatus(ctx context.Context) error {
 			state = "applied"
 		}
 		if name == "" {
-			name = "(of a newer program)"
+			name = "(from a newer program)"
 		}
 		g.add(m.Version, state, name)
 	}
@@ -164,7 +170,7 @@ func (a *app) migrationStatus(ctx context.Context) error {
 	return nil
 }
 
-// latest is the version that the database is at; "": none.
+// latest returns the version of the database. It is empty if no migration is applied.
 func latest(migrations []store.Migration) (version string) {
 	for _, m := range migrations {
 		if m.Applied {
@@ -174,6 +180,7 @@ func latest(migrations []store.Migration) (version string) {
 	return version
 }
 
+// pending counts the migrations that are not applied.
 func pending(migrations []store.Migration) (count int) {
 	for _, m := range migrations {
 		if !m.Applied {

@@ -9,34 +9,35 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// outcome is what became of the generations that a command named one by one. One that went wrong does not keep the others
-// back.
+// outcome is the result of a command on generations named by ID. A failed generation does not stop the others.
 type outcome struct {
-	Generations []changed `json:"generations"`
-	Failed      []refused `json:"failed"`
+	Generations []changedGeneration `json:"generations"`
+	Failed      []failedGeneration  `json:"failed"`
 	errs        []error
 }
 
-type changed struct {
+type changedGeneration struct {
 	ID              uuid.UUID    `json:"id"`
 	Status          store.Status `json:"status"`
-	CancelRequested bool         `json:"cancel_requested"` // its worker was asked to stop
+	CancelRequested bool         `json:"cancel_requested"` // true if its worker was asked to stop
 }
 
-type refused struct {
+type failedGeneration struct {
 	ID    uuid.UUID `json:"id"`
 	Error string    `json:"error"`
 }
 
-func newOutcome() *outcome { return &outcome{Generations: []changed{}, Failed: []refused{}} }
+func newOutcome() *outcome {
+	return &outcome{Generations: []changedGeneration{}, Failed: []failedGeneration{}}
+}
 
 func (o *outcome) add(id uuid.UUID, g store.Generation, err error) {
 	if err != nil {
-		o.Failed = append(o.Failed, refused{id, strings.TrimPrefix(err.Error(), "store: ")})
+		o.Failed = append(o.Failed, failedGeneration{id, strings.TrimPrefix(err.Error(), "store: ")})
 		o.errs = append(o.errs, err)
 		return
 	}
-	o.Generations = append(o.Generations, changed{g.ID, g.Status, g.CancelRequestedAt != nil})
+	o.Generations = append(o.Generations, changedGeneration{g.ID, g.Status, g.CancelRequestedAt != nil})
 }
 
 func (a *app) printOutcome(o *outcome) error {
@@ -49,14 +50,14 @@ func (a *app) printOutcome(o *outcome) error {
 	for _, g := range o.Generations {
 		state := string(g.Status)
 		if g.CancelRequested {
-			state = "is told to stop"
+			state = "asked to stop"
 		}
 		a.printf("%s %s\n", g.ID, state)
 	}
 	return o.err()
 }
 
-// err has the exit code of all that went wrong where that is one, or else that of an error.
+// err returns an error for all failed generations. Its exit code is theirs if they share one, or else exitError.
 func (o *outcome) err() error {
 	switch len(o.errs) {
 	case 0:
@@ -70,7 +71,7 @@ func (o *outcome) err() error {
 			code = exitError
 		}
 	}
-	message := fmt.Sprintf("%d of %d went wrong:", len(o.errs), len(o.errs)+len(o.Generations))
+	message := fmt.Sprintf("%d of %d failed:", len(o.errs), len(o.errs)+len(o.Generations))
 	for _, failed := range o.Failed {
 		message += "\n- " + failed.Error
 	}

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// output is stdout. It keeps the first error, so that a full disk is not taken for success.
+// output is stdout. It keeps the first error, so that the command fails if the disk is full.
 type output struct {
 	file *os.File
 	err  error
@@ -25,34 +25,34 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// printf writes what the format itself says as it is: values of the database go through safe.
+// printf writes to stdout and escapes nothing. Pass values of the database through safe.
 func (a *app) printf(format string, values ...any) { fmt.Fprintf(a.out, format, values...) }
 
-// printJSON writes v as the one document on stdout.
+// printJSON writes v to stdout as the command's only document.
 func (a *app) printJSON(v any) error {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(v); err != nil {
-		return fmt.Errorf("encode the answer as JSON: %w", err)
+		return fmt.Errorf("encode JSON: %w", err)
 	}
 	a.printf("%s", escapedJSON(text.String()))
 	return nil
 }
 
-// safe is text for a terminal: what would move the cursor, change colours or turn the direction of writing is escaped, so
-// that a prompt or an error message can do none of that.
+// safe escapes text for a terminal. A prompt or an error message can then neither move the cursor, nor change colours
+// or the direction of writing.
 func safe(text string) string {
 	if utf8.ValidString(text) && strings.IndexFunc(text, isUnsafe) < 0 {
 		return text
 	}
 	var b strings.Builder
-	for i, width := 0, 0; i < len(text); i += width {
+	for i, size := 0, 0; i < len(text); i += size {
 		var r rune
-		r, width = utf8.DecodeRuneInString(text[i:])
+		r, size = utf8.DecodeRuneInString(text[i:])
 		switch {
-		case r == utf8.RuneError && width == 1:
+		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&b, `\x%02x`, text[i])
 		case r == '\n':
 			b.WriteString(`\n`)
@@ -73,13 +73,13 @@ func safe(text string) string {
 	return b.String()
 }
 
-// isUnsafe tells of control characters, those of C1 included, marks of the writing's direction, line separators and what
-// Unicode has no use for. The joiners stay: emoji and several scripts are written with them.
+// isUnsafe reports whether r is a control character (C0 or C1), a mark of the writing direction, a line separator or an
+// unassigned code point. Joiners are safe: emoji and several scripts need them.
 func isUnsafe(r rune) bool {
 	return !unicode.IsGraphic(r) && r != '\u200c' && r != '\u200d'
 }
 
-// safeLines is safe for a text of several lines.
+// safeLines splits text into lines and escapes each.
 func safeLines(text string) []string {
 	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n")
 	for i, line := range lines {
@@ -88,8 +88,8 @@ func safeLines(text string) []string {
 	return lines
 }
 
-// escapedJSON is the same document without characters that a terminal would heed. encoding/json escapes those of ASCII
-// itself, but for DEL; beyond ASCII they can only be in strings.
+// escapedJSON escapes the characters of a JSON document that a terminal would interpret. encoding/json already escapes
+// those of ASCII, except DEL. All others can only be in strings.
 func escapedJSON(document string) string {
 	var b strings.Builder
 	for _, r := range document {

@@ -11,11 +11,11 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// problem is a row that stands in the way, as the JSON of an error lists it.
+// problem is a row that a migration or a transfer cannot carry over. The JSON of an error lists it.
 type problem struct {
 	Table   string `json:"table"`
-	Row     string `json:"row"`    // its ID; empty for what is wrong with the table itself
-	Column  string `json:"column"` // empty likewise
+	Row     string `json:"row"`    // ID of the row; empty if the problem is the table itself
+	Column  string `json:"column"` // empty if the problem is the whole row or the table
 	Problem string `json:"problem"`
 	Remedy  string `json:"remedy"`
 }
@@ -28,49 +28,49 @@ func (p problem) String() string {
 	return where + " " + p.Problem + ": " + p.Remedy
 }
 
-// problemsOf are those that an error of migrate or transfer names, under a title; none for other errors. The store names the
-// first hundred.
+// problemsOf returns the problems that an error of migrate or transfer lists, with a title for them. Other errors have
+// none. The store lists at most a hundred.
 func problemsOf(err error) (title string, problems []problem) {
 	var total int64
 	if adoption, ok := errors.AsType[*store.AdoptionError](err); ok {
 		total = int64(adoption.Total)
-		title = "%s in this database of the Python service cannot be carried, and nothing was changed"
+		title = "nothing was changed: this database of the Python service has %s"
 		for _, p := range adoption.Problems {
 			problems = append(problems, problem(p))
 		}
 	}
 	if unfit, ok := errors.AsType[*store.UnfitRowsError](err); ok {
 		total = unfit.Total
-		title = "%s of the source cannot be carried, and nothing was written"
+		title = "nothing was written: the source has %s"
 		for _, row := range unfit.Rows {
-			problems = append(problems, problem{row.Table, row.Key, row.Field, row.Problem, "mend or delete it in the source"})
+			const remedy = "correct or delete it in the source"
+			problems = append(problems, problem{row.Table, row.Key, row.Field, row.Problem, remedy})
 		}
 	}
 	if len(problems) == 0 {
 		return "", nil
 	}
-	return fmt.Sprintf(title, plural(total, "thing", "things")) + firstOf(int64(len(problems)), total), problems
-}
-
-func firstOf(listed, total int64) string {
-	if listed == total {
-		return ""
+	title = fmt.Sprintf(title, plural(total, "problem", "problems"))
+	if listed := int64(len(problems)); listed < total {
+		title += fmt.Sprintf("; the first %s are", humanize.Comma(listed))
 	}
-	return fmt.Sprintf("; these are the first %s", humanize.Comma(listed))
+	return title, problems
 }
 
-// forOperators says with an operator's commands what the store says with a Go programmer's.
+// forOperators replaces store errors whose text is for Go programmers with text for operators.
 func forOperators(err error) error {
-	const emptyIt = "dropdb and createdb, or a file that does not exist yet"
 	if mismatch, ok := errors.AsType[*store.TransferMismatchError](err); ok {
-		rows := fmt.Sprintf("%s in the source, %s in the destination", plural(mismatch.Source.Rows, "row", "rows"), humanize.Comma(mismatch.Destination.Rows))
-		return &codedError{exitData, fmt.Sprintf("%s is not the same in both, %s: somebody has written to one of them meanwhile; stop the writers, empty the destination (%s), and begin again", mismatch.Table, rows, emptyIt)}
+		return &codedError{exitData, fmt.Sprintf(
+			"table %s differs: %s in the source, %s in the destination; another process wrote to one of them meanwhile",
+			mismatch.Table, plural(mismatch.Source.Rows, "row", "rows"), humanize.Comma(mismatch.Destination.Rows))}
 	}
 	if errors.Is(err, store.ErrNotEmpty) {
-		return &codedError{exitData, "the destination has data already, and was left as it is; it must be empty: " + emptyIt}
+		return &codedError{exitData,
+			"the destination is not empty, and was not changed; use a new SQLite file, or dropdb and createdb"}
 	}
-	if refused, ok := errors.AsType[*store.ValidationError](err); ok && !slices.Contains([]string{"batch_size", "to_url", "path"}, refused.Field) {
-		return &codedError{exitData, "a row is refused by the destination's schema, mend or delete it in the source: " + err.Error()}
+	refused, ok := errors.AsType[*store.ValidationError](err)
+	if ok && !slices.Contains([]string{"batch_size", "to_url", "path"}, refused.Field) {
+		return &codedError{exitData, "the destination's schema refuses a row: " + strings.TrimPrefix(err.Error(), "store: ")}
 	}
 	return err
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// pythonDatabase is a file that the Python service has made, with the statements run on it.
+// pythonDatabase copies a database file of the Python service, and runs the statements on the copy.
 func pythonDatabase(t testing.TB, statements ...string) (path, url string) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("..", "..", "internal", "testkit", "testdata", "python-alembic.db"))
@@ -30,7 +30,7 @@ func pythonDatabase(t testing.TB, statements ...string) (path, url string) {
 	return path, "sqlite:" + filepath.ToSlash(path)
 }
 
-// onFile runs statements without the store, which would refuse them.
+// onFile runs statements past the store, which would refuse them.
 func onFile(t testing.TB, path string, statements ...string) {
 	t.Helper()
 	database, err := sql.Open("sqlite", path)
@@ -58,21 +58,22 @@ func TestMigratePythonDatabase(t *testing.T) {
 	r := dgxstore(t, "migrate", "--database", url)
 	is.Equal(r.code, exitDone)
 	is.True(strings.Contains(r.stdout, "adopted a database of the Python service: 120 generations, "))
-	is.True(strings.Contains(r.stdout, "the database as it was is in "+path+".before-v2\n"))
+	is.True(strings.Contains(r.stdout, "kept a copy of the original database: "+path+".before-v2\n"))
 	is.True(!strings.Contains(dgxstore(t, "migrate", "--database", url).stdout, "adopted"))
 
-	// Back, and once more.
+	// Restore the copy, and adopt it once more.
 	r = dgxstore(t, "restore", path+".before-v2", "--database", url)
 	is.Equal(r.code, exitDeclined)
-	is.True(strings.Contains(r.stderr, "and its 120 generations by the backup"))
+	is.True(strings.Contains(r.stderr, "and its 120 generations with the backup"))
 	r = dgxstore(t, "restore", path+".before-v2", "--yes", "--database", url)
 	is.Equal(r.code, exitDone)
 	is.True(strings.Contains(r.stdout, "dgxstore migrate"))
-	is.True(strings.Contains(dgxstore(t, "restore", path+".before-v2", "--database", url).stderr, ", a database of the Python service, by"))
+	r = dgxstore(t, "restore", path+".before-v2", "--database", url)
+	is.True(strings.Contains(r.stderr, ", a database of the Python service, with"))
 	var done migrated
 	dgxstore(t, "migrate", "--json", "--database", url).decode(t, &done)
 	is.True(strings.HasPrefix(done.Adopted.CopyPath, path+".before-v2"))
-	is.True(isThere(done.Adopted.CopyPath))
+	is.True(exists(done.Adopted.CopyPath))
 	is.Equal(done.Adopted.Generations, int64(120))
 	is.True(done.Adopted.Prompts > 0)
 }
@@ -80,14 +81,16 @@ func TestMigratePythonDatabase(t *testing.T) {
 func TestMigrateUnfitPythonDatabase(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
-	path, url := pythonDatabase(t, "UPDATE generations SET duration_seconds = -1", "UPDATE generations SET id = 'no \x1b[31mid' || char(10) WHERE rowid = 1")
+	path, url := pythonDatabase(t, "UPDATE generations SET duration_seconds = -1",
+		"UPDATE generations SET id = 'no \x1b[31mid' || char(10) WHERE rowid = 1")
 	before, err := os.ReadFile(path)
 	is.NoErr(err)
 	r := dgxstore(t, "migrate", "--database", url)
 	is.Equal(r.code, exitData)
 	checkHarmless(t, r.stderr)
 	lines := strings.Split(r.stderr, "\n")
-	is.True(strings.Contains(r.stderr, "dgxstore: 121 things in this database of the Python service cannot be carried, and nothing was changed; these are the first 100:\n"))
+	is.True(strings.HasPrefix(r.stderr[strings.Index(r.stderr, "dgxstore: "):], "dgxstore: nothing was changed: "+
+		"this database of the Python service has 121 problems; the first 100 are:\n"))
 	is.True(strings.Count(r.stderr, "\n- generations ") == 100)
 	is.True(len(lines) < 105)
 
@@ -118,25 +121,30 @@ func TestTransferUnfitRows(t *testing.T) {
 	to, made := missingURL(t)
 	r := dgxstore(t, "transfer", "--from", from, "--to", to)
 	is.Equal(r.code, exitData)
-	is.True(strings.Contains(r.stderr, "dgxstore: 1 thing of the source cannot be carried, and nothing was written:\n- prompts 1, text "))
-	is.True(!isThere(made))
+	is.True(strings.Contains(r.stderr,
+		"dgxstore: nothing was written: the source has 1 problem:\n- prompts 1, text "))
+	is.True(!exists(made))
 	var failure struct {
 		Problems []problem `json:"problems"`
 	}
 	is.NoErr(json.Unmarshal([]byte(dgxstore(t, "transfer", "--json", "--from", from, "--to", to).stderr), &failure))
 	is.Equal(failure.Problems[0].Row, "1")
 
-	// What only the destination's schema refuses is of the data, too, and no wrong use.
-	onFile(t, path, "UPDATE prompts SET text = 'trap beat'", "PRAGMA ignore_check_constraints = ON", "UPDATE generations SET channels = 9")
+	// A row that only the destination's schema refuses is a data error, not a usage error.
+	onFile(t, path, "UPDATE prompts SET text = 'trap beat'", "PRAGMA ignore_check_constraints = ON",
+		"UPDATE generations SET channels = 9")
 	r = dgxstore(t, "transfer", "--from", from, "--to", to)
 	is.Equal(r.code, exitData)
 	is.True(strings.Contains(r.stderr, "channels"))
 }
 
-// Somebody writes between the reading of the source and its comparison: what the store then says is made an operator's.
+// The error is for operators if another process writes during a transfer.
 func TestTransferMismatch(t *testing.T) {
 	is := is.New(t)
-	err := forOperators(&store.TransferMismatchError{Table: "prompts", Source: store.TransferredTable{Rows: 1000}, Destination: store.TransferredTable{Rows: 999}})
+	err := forOperators(&store.TransferMismatchError{
+		Table: "prompts", Source: store.TransferredTable{Rows: 1000}, Destination: store.TransferredTable{Rows: 999},
+	})
 	is.Equal(exitCode(err), exitData)
-	is.True(strings.Contains(err.Error(), "prompts is not the same in both, 1,000 rows in the source, 999 in the destination"))
+	is.True(strings.Contains(err.Error(),
+		"table prompts differs: 1,000 rows in the source, 999 in the destination"))
 }

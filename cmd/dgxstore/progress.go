@@ -12,39 +12,39 @@ import (
 	"golang.org/x/term"
 )
 
-// lineInterval is how often progress writes a line where there is no terminal to draw a bar on.
+// lineInterval is the time between two progress lines. They replace the bar if stderr is not a terminal.
 const lineInterval = 5 * time.Second
 
-// progress shows on stderr how far something has got: as a bar on a terminal, as lines elsewhere, not at all with --quiet
-// and --json.
+// progress shows on stderr how far a command is: as a bar on a terminal, as lines elsewhere. With --quiet or --json it
+// shows nothing.
 type progress struct {
-	bar      *progressbar.ProgressBar // nil: lines
+	bar      *progressbar.ProgressBar // nil if stderr is not a terminal
 	silent   bool
-	doing    string
+	label    string
 	unit     string
 	lastLine time.Time
-	stop     chan struct{}
-	running  sync.WaitGroup // what tells that something without an end in sight still goes on
+	stop     chan struct{}  // closed to stop the spinner
+	running  sync.WaitGroup // the spinner's goroutine
 }
 
-// count shows something that has a known number of steps. Call finish when it ends, however it does.
-func (a *app) count(doing, unit string, total int64) *progress {
-	p := &progress{doing: doing, unit: unit, silent: a.quiet || a.json, lastLine: time.Now()}
+// startBar shows the progress of work with a known number of steps. Always call finish.
+func (a *app) startBar(label, unit string, total int64) *progress {
+	p := &progress{label: label, unit: unit, silent: a.quiet || a.json, lastLine: time.Now()}
 	if a.barsOnTerminal && !p.silent {
-		p.bar = newBar(doing, total)
+		p.bar = newBar(label, total)
 	}
 	return p
 }
 
-// wait shows that something goes on which does not tell how far it has got. Call finish when it ends.
-func (a *app) wait(doing string) *progress {
-	p := a.count(doing, "", -1)
+// startSpinner shows that work of unknown length is still running. Always call finish.
+func (a *app) startSpinner(label string) *progress {
+	p := a.startBar(label, "", -1)
 	if p.silent {
 		return p
 	}
 	began := time.Now()
 	if p.bar == nil {
-		p.line(doing + " ...")
+		p.line(label + " ...")
 	}
 	p.stop = make(chan struct{})
 	p.running.Go(func() {
@@ -60,9 +60,9 @@ func (a *app) wait(doing string) *progress {
 				return
 			case <-ticks.C:
 				if p.bar != nil {
-					_ = p.bar.Add(1) // an error is that of stderr, which nobody could be told of
+					_ = p.bar.Add(1) // an error of stderr cannot be reported
 				} else {
-					p.line(fmt.Sprintf("%s ... %s", doing, human(time.Since(began))))
+					p.line(fmt.Sprintf("%s ... %s", label, humanDuration(time.Since(began))))
 				}
 			}
 		}
@@ -70,25 +70,27 @@ func (a *app) wait(doing string) *progress {
 	return p
 }
 
-// newBar makes one that fits into one line: what is longer could not be wiped again.
-func newBar(doing string, total int64) *progressbar.ProgressBar {
+// newBar returns a bar that fits into one line of the terminal. A longer one could not be erased.
+func newBar(label string, total int64) *progressbar.ProgressBar {
 	const barWidth = 12
 	columns, _, err := term.GetSize(int(os.Stderr.Fd()))
 	if err != nil || columns <= 0 {
 		columns = 80
 	}
-	room := columns - 20 // for what is drawn behind it: a spinner's time
+	labelWidth := columns - 20 // the elapsed time follows the label
 	if total >= 0 {
-		room -= barWidth + 22 // the bar, the percentage and the count
+		labelWidth -= barWidth + 22 // so do the bar, the percentage and the count
 	}
 	options := []progressbar.Option{
 		progressbar.OptionSetWriter(os.Stderr),
-		progressbar.OptionSetDescription(text.Snip(safe(doing), max(room, 8), "…")),
+		progressbar.OptionSetDescription(text.Snip(safe(label), max(labelWidth, 8), "…")),
 		progressbar.OptionSetWidth(barWidth),
 		progressbar.OptionThrottle(65 * time.Millisecond),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetRenderBlankState(true),
-		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}),
+		progressbar.OptionSetTheme(progressbar.Theme{
+			Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]",
+		}),
 	}
 	if total >= 0 {
 		options = append(options, progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true))
@@ -98,8 +100,8 @@ func newBar(doing string, total int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(total, options...)
 }
 
-// at tells that done of total steps are done.
-func (p *progress) at(done, total int64) {
+// update shows that done of total steps are done.
+func (p *progress) update(done, total int64) {
 	if p.silent {
 		return
 	}
@@ -110,10 +112,10 @@ func (p *progress) at(done, total int64) {
 		_ = p.bar.Set64(done) // as above
 		return
 	}
-	if done > 0 && done < total && time.Since(p.lastLine) < lineInterval { // the start and the end are told at once
+	if done > 0 && done < total && time.Since(p.lastLine) < lineInterval { // start and end are shown at once
 		return
 	}
-	p.line(fmt.Sprintf("%s: %s of %s %s", p.doing, humanize.Comma(done), humanize.Comma(total), p.unit))
+	p.line(fmt.Sprintf("%s: %s of %s %s", p.label, humanize.Comma(done), humanize.Comma(total), p.unit))
 }
 
 func (p *progress) line(line string) {
@@ -121,7 +123,7 @@ func (p *progress) line(line string) {
 	fmt.Fprintln(os.Stderr, safe(line))
 }
 
-// finish takes the bar away.
+// finish removes the bar.
 func (p *progress) finish() {
 	if p.stop != nil {
 		close(p.stop)

@@ -15,32 +15,35 @@ import (
 type pruned struct {
 	store.PruneReport
 	DryRun       bool        `json:"dry_run"`
-	DeletedFiles int64       `json:"deleted_files"` // with --delete-files, as the following
-	MissingFiles int64       `json:"missing_files"` // that were gone already
-	FileErrors   []fileError `json:"file_errors"`   // files that could not be deleted or were refused
+	DeletedFiles int64       `json:"deleted_files"` // set by --delete-files, as are the next two
+	MissingFiles int64       `json:"missing_files"` // files that did not exist
+	FileErrors   []fileError `json:"file_errors"`   // files that were refused or could not be deleted
 }
 
 func (a *app) pruneCommand() *cobra.Command {
-	var olderThan duration
+	var olderThan durationFlag
 	var statuses []string
 	var params store.PruneParams
 	var deleteFiles bool
 	var filesRoot string
 	cmd := &cobra.Command{
 		Use:   "prune --older-than DURATION [flags]",
-		Short: "Delete generations that ended long ago; asks first",
-		Long: `Prune deletes generations that ended longer ago than --older-than, and asks first. It prints the paths of their audio
-files, which no generation names any more. --delete-files deletes these, too: regular files below --files-root that do
-not belong to the database. It reports the others and leaves them alone.`,
+		Short: "Delete generations that ended long ago",
+		Long: `Prune deletes generations that ended longer ago than --older-than. It asks first, and
+may run while the service runs.
+
+It prints the audio files that no generation names any more. --delete-files deletes
+these files, too, if they are regular files below --files-root and do not belong to
+the database. It reports each file that it does not delete.`,
 		Example: `  dgxstore prune --older-than 30d --status failed,cancelled --dry-run
   dgxstore prune --older-than 365d --keep-favorites --delete-files --files-root /srv/music --yes`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			params.OlderThan = time.Duration(olderThan)
 			for _, name := range statuses {
 				status := store.Status(name)
 				if !status.Finished() {
-					return usageError(fmt.Sprintf("invalid status %q: prune deletes completed, failed and cancelled ones", name))
+					return usageError(fmt.Sprintf("invalid status %q: must be completed, failed or cancelled", name))
 				}
 				params.Statuses = append(params.Statuses, status)
 			}
@@ -72,18 +75,21 @@ not belong to the database. It reports the others and leaves them alone.`,
 		}),
 	}
 	flags := cmd.Flags()
-	flags.Var(&olderThan, "older-than", "ended longer ago than this, such as 30d")
-	flags.StringSliceVar(&statuses, "status", nil, "in these `statuses` (default completed,failed,cancelled)")
-	flags.BoolVar(&params.KeepFavorites, "keep-favorites", false, "leave favorites alone")
-	flags.BoolVar(&params.DropUnusedPrompts, "drop-unused-prompts", false, "also prompts that are left without a generation and were last used before that")
-	flags.BoolVar(&params.DryRun, "dry-run", false, "delete nothing, say what would be")
+	flags.Var(&olderThan, "older-than", "only generations that ended longer ago, such as 30d (required)")
+	flags.StringSliceVar(&statuses, "status", nil, "only these `statuses` (default completed,failed,cancelled)")
+	flags.BoolVar(&params.KeepFavorites, "keep-favorites", false, "do not delete favorites")
+	flags.BoolVar(&params.DropUnusedPrompts, "drop-unused-prompts", false,
+		"also delete prompts without a generation that were last used longer ago")
+	flags.BoolVar(&params.DryRun, "dry-run", false, "delete nothing; show what would be deleted")
 	flags.BoolVar(&deleteFiles, "delete-files", false, "also delete the audio files")
-	flags.StringVar(&filesRoot, "files-root", "", "`folder` that file paths are relative to; nothing outside is deleted")
-	_ = cmd.MarkFlagRequired("older-than") // an error is that there is no such flag
+	flags.StringVar(&filesRoot, "files-root", "",
+		"`directory` that file paths are relative to; no file outside is deleted")
+	_ = cmd.MarkFlagRequired("older-than") // here and below, it fails only if the flag does not exist
 	_ = cmd.MarkFlagDirname("files-root")
-	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(
-		[]string{string(store.StatusCompleted), string(store.StatusFailed), string(store.StatusCancelled)}, cobra.ShellCompDirectiveNoFileComp))
-	a.addYes(cmd)
+	finished := []string{string(store.StatusCompleted), string(store.StatusFailed), string(store.StatusCancelled)}
+	_ = cmd.RegisterFlagCompletionFunc("status",
+		cobra.FixedCompletions(finished, cobra.ShellCompDirectiveNoFileComp))
+	a.addYesFlag(cmd)
 	return cmd
 }
 
@@ -91,25 +97,25 @@ func (a *app) prune(ctx context.Context, s *store.Store, params store.PruneParam
 	if !params.DryRun && !a.yes {
 		counting := params
 		counting.DryRun = true
-		report, err := a.runPrune(ctx, s, counting, "counting what is old")
+		report, err := a.runPrune(ctx, s, counting, "counting old generations")
 		if err != nil {
 			return err
 		}
 		if report.Generations == 0 && report.Prompts == 0 {
 			return a.printPruned(pruned{PruneReport: report, FileErrors: []fileError{}}, files)
 		}
-		if err := a.ask(ctx, a.pruneQuestion(report, params, files)); err != nil {
+		if err := a.confirm(ctx, a.pruneQuestion(report, params, files)); err != nil {
 			return err
 		}
 	}
 	report, err := a.runPrune(ctx, s, params, "pruning")
 	result := pruned{PruneReport: report, DryRun: params.DryRun, FileErrors: []fileError{}}
 	if files != nil && !params.DryRun {
-		// Also where the rest went wrong: of what is deleted nobody else would know the files any more.
+		// Even if Prune failed half way: only this report names the files of the generations that it has deleted.
 		files.delete(report.FilePaths, &result)
 	}
 	if err != nil {
-		err = resumable(ctx, err, "what was deleted until then stays deleted; the same command goes on with the rest")
+		err = resumable(ctx, err, "deleted generations stay deleted; run the same command again for the rest")
 		if report.Generations == 0 && report.Prompts == 0 {
 			return err
 		}
@@ -123,9 +129,11 @@ func (a *app) prune(ctx context.Context, s *store.Store, params store.PruneParam
 	return err
 }
 
-func (a *app) runPrune(ctx context.Context, s *store.Store, params store.PruneParams, doing string) (store.PruneReport, error) {
-	waiting := a.wait(doing)
-	defer waiting.finish()
+func (a *app) runPrune(
+	ctx context.Context, s *store.Store, params store.PruneParams, label string,
+) (store.PruneReport, error) {
+	spinner := a.startSpinner(label)
+	defer spinner.finish()
 	report, err := s.Prune(ctx, params)
 	if report.FilePaths == nil {
 		report.FilePaths = []string{}
@@ -134,21 +142,23 @@ func (a *app) runPrune(ctx context.Context, s *store.Store, params store.PrunePa
 }
 
 func (a *app) pruneQuestion(report store.PruneReport, params store.PruneParams, files *fileDeleter) string {
-	question := fmt.Sprintf("Delete %s that ended over %s ago", plural(report.Generations, "generation", "generations"), longAge(params.OlderThan))
+	question := fmt.Sprintf("Delete %s that ended over %s ago",
+		plural(report.Generations, "generation", "generations"), longAge(params.OlderThan))
 	if params.DropUnusedPrompts {
 		question += ", " + plural(report.Prompts, "unused prompt", "unused prompts")
 	}
 	if files != nil {
-		question += ", " + plural(int64(len(report.FilePaths)), "audio file", "audio files") + " below " + files.folder
+		question += ", " + plural(int64(len(report.FilePaths)), "audio file", "audio files") + " below " + files.dir
 	}
-	return question + " from " + shownURL(a.chosenURL())
+	return question + " from " + displayURL(a.chosenURL())
 }
 
+// longAge formats a duration in days, if it is whole days.
 func longAge(d time.Duration) string {
 	if days := d / (24 * time.Hour); days > 0 && d%(24*time.Hour) == 0 {
 		return plural(int64(days), "day", "days")
 	}
-	return human(d)
+	return humanDuration(d)
 }
 
 func (a *app) printPruned(result pruned, files *fileDeleter) error {
@@ -159,16 +169,22 @@ func (a *app) printPruned(result pruned, files *fileDeleter) error {
 	if result.Prompts > 0 {
 		prompts = " and " + plural(result.Prompts, "prompt", "prompts")
 	}
-	a.printf("%s%s %s\n", plural(result.Generations, "generation", "generations"), prompts, doneOrWould(result.DryRun, "deleted"))
+	a.printf("%s%s %s\n",
+		plural(result.Generations, "generation", "generations"), prompts, doneOrWould(result.DryRun, "deleted"))
 	if files != nil && !result.DryRun {
-		a.printf("%s deleted, %s gone already\n", plural(result.DeletedFiles, "file", "files"), humanize.Comma(result.MissingFiles))
+		a.printf("%s deleted, %s did not exist\n",
+			plural(result.DeletedFiles, "file", "files"), humanize.Comma(result.MissingFiles))
 		for _, failed := range result.FileErrors {
 			a.printf("%s: %s\n", safe(failed.Path), safe(failed.Error))
 		}
 		return nil
 	}
 	if len(result.FilePaths) > 0 {
-		a.printf("\nfiles that no generation %s any more:\n", map[bool]string{true: "would name", false: "names"}[result.DryRun])
+		verb := "names"
+		if result.DryRun {
+			verb = "would name"
+		}
+		a.printf("\naudio files that no generation %s any more:\n", verb)
 		for _, path := range result.FilePaths {
 			a.printf("%s\n", safe(path))
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// seedOld makes a completed, a failed and a favorite generation of two months ago, and one of today.
+// seedOld creates a completed, a failed and a favorite generation of two months ago, and a completed one of today.
 func seedOld(t testing.TB, url string) (completed, failed, favorite, today store.Generation) {
 	t.Helper()
 	past := openAt(t, url, time.Now().AddDate(0, -2, 0))
@@ -30,7 +30,7 @@ func seedOld(t testing.TB, url string) (completed, failed, favorite, today store
 	return completed, failed, favorite, createCompleted(t, openNow(t, url), beat("of today"))
 }
 
-func left(t testing.TB, url string) (ids []uuid.UUID) {
+func remainingIDs(t testing.TB, url string) (ids []uuid.UUID) {
 	t.Helper()
 	var page store.GenerationPage
 	dgxstore(t, "list", "--oldest-first", "--json", "--database", url).decode(t, &page)
@@ -59,7 +59,7 @@ func TestPrune(t *testing.T) {
 		is.Equal(r.code, exitDeclined)
 		is.True(strings.Contains(r.stderr, "Delete 3 generations that ended over 30 days ago from "))
 		is.Equal(run("--json").code, exitDeclined)
-		is.Equal(left(t, url), all)
+		is.Equal(remainingIDs(t, url), all)
 
 		var report pruned
 		run("--dry-run", "--json", "--drop-unused-prompts").decode(t, &report)
@@ -67,17 +67,17 @@ func TestPrune(t *testing.T) {
 		is.Equal(report.Generations, int64(3))
 		is.Equal(report.Prompts, int64(3))
 		is.Equal(len(report.FilePaths), 3)
-		is.Equal(left(t, url), all)
+		is.Equal(remainingIDs(t, url), all)
 
 		r = run("--status", "failed", "--yes")
 		is.Equal(r.code, exitDone)
 		is.True(strings.HasPrefix(r.stdout, "1 generation deleted\n"))
-		is.Equal(left(t, url), []uuid.UUID{completed.ID, favorite.ID, today.ID})
+		is.Equal(remainingIDs(t, url), []uuid.UUID{completed.ID, favorite.ID, today.ID})
 		run("--keep-favorites", "--yes", "--json").decode(t, &report)
 		is.Equal(report.FilePaths, []string{completed.FilePath})
-		is.Equal(left(t, url), []uuid.UUID{favorite.ID, today.ID})
+		is.Equal(remainingIDs(t, url), []uuid.UUID{favorite.ID, today.ID})
 		is.Equal(run("--yes", "--drop-unused-prompts").code, exitDone)
-		is.Equal(left(t, url), []uuid.UUID{today.ID})
+		is.Equal(remainingIDs(t, url), []uuid.UUID{today.ID})
 		is.Equal(run().stdout, "0 generations deleted\n") // nothing to ask about
 	})
 }
@@ -92,45 +92,47 @@ func TestPruneFiles(t *testing.T) {
 		is.NoErr(os.WriteFile(path, []byte("RIFF"), 0o600))
 		return path
 	}
-	of := func(path string) {
+	createOld := func(path string) {
 		params := beat("old")
 		params.FilePath = path
 		createCompleted(t, past, params)
 	}
-	relative, absolute := write(filepath.Join(root, "outputs", "relative.wav")), write(filepath.Join(root, "absolute.wav"))
+	relative := write(filepath.Join(root, "outputs", "relative.wav"))
+	absolute := write(filepath.Join(root, "absolute.wav"))
 	secret, linked := write(filepath.Join(outside, "secret.wav")), write(filepath.Join(outside, "linked.wav"))
 	kept := write(filepath.Join(root, "outputs", "kept.wav"))
 	is.NoErr(os.Symlink(outside, filepath.Join(root, "link")))
-	of("outputs/relative.wav")
-	of(absolute)
-	of("outputs/gone.wav")
-	of("outputs") // a folder
-	of(secret)
+	createOld("outputs/relative.wav")
+	createOld(absolute)
+	createOld("outputs/gone.wav")
+	createOld("outputs") // a directory
+	createOld(secret)
 	up, err := filepath.Rel(root, secret)
 	is.NoErr(err)
-	of(filepath.ToSlash(up))
-	of("link/linked.wav")
+	createOld(filepath.ToSlash(up))
+	createOld("link/linked.wav")
 
 	args := []string{"prune", "--older-than", "30d", "--delete-files", "--files-root", root, "--database", url}
 	r := dgxstore(t, args...)
 	is.Equal(r.code, exitDeclined)
-	is.True(strings.Contains(r.stderr, "Delete 7 generations that ended over 30 days ago, 7 audio files below "+root+" from "))
+	is.True(strings.Contains(r.stderr,
+		"Delete 7 generations that ended over 30 days ago, 7 audio files below "+root+" from "))
 	is.Equal(dgxstore(t, append(args, "--dry-run")...).code, exitDone)
-	is.True(isThere(relative))
+	is.True(exists(relative))
 
 	var report pruned
 	r = dgxstore(t, append(args, "--yes", "--json")...)
-	is.Equal(r.code, exitError) // not all of them could be deleted
+	is.Equal(r.code, exitError) // some files were not deleted
 	is.True(strings.Contains(r.stderr, "4 files could not be deleted"))
 	r.decode(t, &report)
 	is.Equal(report.DeletedFiles, int64(2))
 	is.Equal(report.MissingFiles, int64(1))
 	is.Equal(len(report.FileErrors), 4)
-	is.True(!isThere(relative) && !isThere(absolute))
-	is.True(isThere(secret) && isThere(linked) && isThere(kept))
+	is.True(!exists(relative) && !exists(absolute))
+	is.True(exists(secret) && exists(linked) && exists(kept))
 }
 
-// The database's own files are refused, whatever the path that names them.
+// Prune never deletes the database's own files, whichever path names them.
 func TestPruneSparesTheDatabase(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -139,7 +141,7 @@ func TestPruneSparesTheDatabase(t *testing.T) {
 	database := filepath.Join(root, "data", "generations.db")
 	url := "sqlite:" + filepath.ToSlash(database)
 	is.NoErr(store.Migrate(t.Context(), url))
-	past := openAt(t, url, time.Now().AddDate(0, -4, 0)) // stays open, so that there is a log
+	past := openAt(t, url, time.Now().AddDate(0, -4, 0)) // stays open, so that the -wal file exists
 	is.NoErr(past.Backup(t.Context(), filepath.Join(root, "backup.wav")))
 
 	data := func(name string) string { return filepath.Join(root, "data", name) }
@@ -147,7 +149,7 @@ func TestPruneSparesTheDatabase(t *testing.T) {
 		"data/generations.db", "data/generations.db-wal", "data/generations.db-shm",
 		"data/generations.db.before-v2", "data/generations.db.before-v2-2",
 		"data/generations.db.before-v2.whole.unfinished", "data/generations.db.123.unfinished", "backup.wav",
-		"./data/../data/generations.db", database, "hardlink.wav", "link.wav", "folder/generations.db",
+		"./data/../data/generations.db", database, "hardlink.wav", "link.wav", "dir/generations.db",
 		filepath.ToSlash(filepath.Join(outside, "root", "data", "generations.db")),
 	}
 	for _, name := range []string{".before-v2", ".before-v2-2", ".before-v2.whole.unfinished", ".123.unfinished"} {
@@ -155,7 +157,7 @@ func TestPruneSparesTheDatabase(t *testing.T) {
 	}
 	is.NoErr(os.Link(database, filepath.Join(root, "hardlink.wav")))
 	is.NoErr(os.Symlink(database, filepath.Join(root, "link.wav")))
-	is.NoErr(os.Symlink("data", filepath.Join(root, "folder")))
+	is.NoErr(os.Symlink("data", filepath.Join(root, "dir")))
 	is.NoErr(os.Symlink(root, filepath.Join(outside, "root")))
 	deleted := []string{"data/generations.db.wav", filepath.ToSlash(filepath.Join(outside, "root", "audio.wav"))}
 	is.NoErr(os.WriteFile(data("generations.db.wav"), []byte("RIFF"), 0o600))
@@ -169,7 +171,7 @@ func TestPruneSparesTheDatabase(t *testing.T) {
 	// The URL and the root are relative, as in the directory of a service.
 	cmd := command(t, "prune", "--older-than", "90d", "--delete-files", "--files-root", ".", "--yes", "--json")
 	cmd.Dir, cmd.Env = root, append(cmd.Env, "DATABASE_URL=sqlite:data/generations.db")
-	r := finished(t, cmd)
+	r := runCommand(t, cmd)
 	is.Equal(r.code, exitError)
 	var report pruned
 	r.decode(t, &report)
@@ -182,11 +184,11 @@ func TestPruneSparesTheDatabase(t *testing.T) {
 	}
 	is.Equal(len(refused), len(kept))
 	for _, path := range kept {
-		is.True(strings.HasSuffix(refused[path], ", and was left alone")) // the path is among them
-		is.True(isThere(filepath.Join(root, path)) || isThere(path))
+		is.True(strings.HasPrefix(refused[path], "not deleted: ")) // fails if the path was not refused
+		is.True(exists(filepath.Join(root, path)) || exists(path))
 	}
 	for _, path := range deleted {
-		is.True(!isThere(filepath.Join(root, path)) && !isThere(path))
+		is.True(!exists(filepath.Join(root, path)) && !exists(path))
 	}
 	is.Equal(dgxstore(t, "check", "--database", url).code, exitDone)
 
@@ -198,11 +200,11 @@ func TestPruneSparesTheDatabase(t *testing.T) {
 	r = dgxstore(t, "prune", "--older-than", "90d", "--delete-files", "--files-root", root, "--yes",
 		"--database", "sqlite:"+filepath.ToSlash(filepath.Join(outside, "link.db")))
 	is.Equal(r.code, exitError)
-	is.True(strings.Contains(r.stdout, "\ndata/generations.db: it belongs to the database itself, and was left alone\n"))
-	is.True(isThere(database))
+	is.True(strings.Contains(r.stdout, "\ndata/generations.db: not deleted: it belongs to the database\n"))
+	is.True(exists(database))
 }
 
-// What a signal has cut off says how to go on, and does go on.
+// An interrupted prune says how to continue, and the next one does.
 func TestPruneInterrupted(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -232,9 +234,10 @@ func TestPruneInterrupted(t *testing.T) {
 	is.NoErr(cmd.Process.Signal(os.Interrupt))
 	rest, err := io.ReadAll(stderr)
 	is.NoErr(err)
-	is.Equal(string(rest), "dgxstore: interrupted; what was deleted until then stays deleted; the same command goes on with the rest\n")
+	is.Equal(string(rest),
+		"dgxstore: interrupted; deleted generations stay deleted; run the same command again for the rest\n")
 	is.Equal(exitStatus(t, cmd.Wait()), exitInterrupted)
-	is.True(len(left(t, url)) > 0)
+	is.True(len(remainingIDs(t, url)) > 0)
 	is.Equal(dgxstore(t, "prune", "--older-than", "30d", "--yes", "--database", url).code, exitDone)
-	is.Equal(len(left(t, url)), 0)
+	is.Equal(len(remainingIDs(t, url)), 0)
 }

@@ -19,14 +19,16 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// onTerminal runs the program on a terminal, types answer once the question is there, and returns what the terminal got.
+// onTerminal runs the program on a terminal, answers its question, and returns the terminal's output.
 func onTerminal(t testing.TB, cmd *exec.Cmd, columns uint16, answer string) (code int, screen string) {
 	t.Helper()
 	return whileAsked(t, cmd, columns, answer, func() {})
 }
 
-// whileAsked is onTerminal, and does something between the question and the answer.
-func whileAsked(t testing.TB, cmd *exec.Cmd, columns uint16, answer string, meanwhile func()) (code int, screen string) {
+// whileAsked is like onTerminal, and calls meanwhile between the question and the answer.
+func whileAsked(
+	t testing.TB, cmd *exec.Cmd, columns uint16, answer string, meanwhile func(),
+) (code int, screen string) {
 	t.Helper()
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: columns})
 	if err != nil {
@@ -45,7 +47,7 @@ func whileAsked(t testing.TB, cmd *exec.Cmd, columns uint16, answer string, mean
 			}
 			answer = ""
 		}
-		if err != nil { // on Linux EIO, once the program has ended
+		if err != nil { // on Linux it is EIO after the program has ended
 			break
 		}
 	}
@@ -61,7 +63,7 @@ func TestQuestionOnTerminal(t *testing.T) {
 	s := openNow(t, url)
 	failed := createFailed(t, s, beat("trap beat"), "CUDA out of memory")
 	question := "Put 1 failed generation back in the queue of " + url + "? [y/N] "
-	for _, answer := range []string{"\n", "n\n", "no way\n", "\x04"} { // the last is the end of the input
+	for _, answer := range []string{"\n", "n\n", "no way\n", "\x04"} { // the last one is Ctrl-D
 		code, screen := onTerminal(t, command(t, "retry", "--failed", "--database", url), 200, answer)
 		is.Equal(code, exitDeclined)
 		is.True(strings.Contains(screen, question))
@@ -73,10 +75,10 @@ func TestQuestionOnTerminal(t *testing.T) {
 	is.True(strings.Contains(screen, "dgxstore: interrupted"))
 	is.Equal(statusOf(t, s, failed.ID), store.StatusFailed)
 
-	// Where stdin is no terminal nobody can answer.
+	// An answer counts only if stdin is a terminal.
 	cmd := command(t, "retry", "--failed", "--database", url)
 	cmd.Stdin = strings.NewReader("y\n")
-	is.Equal(finished(t, cmd).code, exitDeclined)
+	is.Equal(runCommand(t, cmd).code, exitDeclined)
 
 	code, screen = onTerminal(t, command(t, "retry", "--failed", "--database", url), 200, "y\n")
 	is.Equal(code, exitDone)
@@ -84,14 +86,14 @@ func TestQuestionOnTerminal(t *testing.T) {
 	is.Equal(statusOf(t, s, failed.ID), store.StatusPending)
 }
 
-// What somebody else puts back while the question stands is not put back twice, and does not stop the others.
-func TestRetryLeavesChangedAlone(t *testing.T) {
+// Retry skips generations that another process changes before the answer.
+func TestRetrySkipsChanged(t *testing.T) {
 	t.Parallel()
 	onEveryEngine(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		s := openNow(t, url)
-		retried := createFailed(t, s, beat("put back by somebody else"), "CUDA out of memory")
-		deleted := createFailed(t, s, beat("deleted by somebody else"), "CUDA out of memory")
+		retried := createFailed(t, s, beat("retried meanwhile"), "CUDA out of memory")
+		deleted := createFailed(t, s, beat("deleted meanwhile"), "CUDA out of memory")
 		other := createFailed(t, s, beat("trap beat"), "CUDA out of memory")
 		code, screen := whileAsked(t, command(t, "retry", "--failed", "--database", url), 200, "y\n", func() {
 			_, err := s.RetryGeneration(t.Context(), retried.ID)
@@ -99,7 +101,8 @@ func TestRetryLeavesChangedAlone(t *testing.T) {
 			is.NoErr(s.DeleteGeneration(t.Context(), deleted.ID))
 		})
 		is.Equal(code, exitDone)
-		is.True(strings.Contains(screen, "1 generation put back in the queue\n2 were left alone, changed by somebody else meanwhile\n"))
+		is.True(strings.Contains(screen, "1 generation put back in the queue\n"+
+			"2 generations skipped: another process changed them meanwhile\n"))
 		is.Equal(statusOf(t, s, other.ID), store.StatusPending)
 	})
 }
@@ -128,7 +131,7 @@ func TestBarOnTerminal(t *testing.T) {
 		is.True(!strings.Contains(screen, "putting back"))
 	}
 
-	// Something that does not tell how far it has got.
+	// A migration has a spinner, since its length is unknown.
 	empty, _ := missingURL(t)
 	code, screen = onTerminal(t, command(t, "migrate", "--database", empty), 100, "")
 	is.Equal(code, exitDone)
@@ -150,12 +153,13 @@ func TestChartOnTerminal(t *testing.T) {
 	is.Equal(code, exitDone)
 	is.True(colours.MatchString(screen))
 	plain := colours.ReplaceAllString(screen, "")
-	is.True(strings.Contains(plain, "\n 10 ┤ ")) // and a round step between two lines
+	is.True(strings.Contains(plain, "\n 10 ┤ ")) // the step between two lines is round
 	is.True(strings.Contains(plain, "\n  8 ┤ "))
 	is.True(!strings.Contains(plain, "\n  9 ┤"))
-	is.True(strings.Contains(plain, "completed ─ and failed x per day, "+now.UTC().AddDate(0, 0, -6).Format(time.DateOnly)+" to "+now.UTC().Format(time.DateOnly)))
+	firstDay, today := now.UTC().AddDate(0, 0, -6).Format(time.DateOnly), now.UTC().Format(time.DateOnly)
+	is.True(strings.Contains(plain, "completed ─ and failed x per day, "+firstDay+" to "+today))
 	for line := range strings.SplitSeq(plain, "\n") {
-		is.True(text.StringWidth(line) <= 80) // a line is wider than the terminal
+		is.True(text.StringWidth(line) <= 80) // fits the terminal
 	}
 	checkHarmless(t, plain)
 }
@@ -165,7 +169,9 @@ func TestTableOnTerminal(t *testing.T) {
 	is := is.New(t)
 	url := storetest.URL(t)
 	s := openNow(t, url)
-	for _, prompt := range []string{"静かなピアノの夜想曲、雨の音と一緒に", "trap 🔥🔥🔥 beat", strings.Repeat("long ", 100), hostile} {
+	for _, prompt := range []string{
+		"静かなピアノの夜想曲、雨の音と一緒に", "trap 🔥🔥🔥 beat", strings.Repeat("long ", 100), hostile,
+	} {
 		createFailed(t, s, beat(prompt), "CUDA out of memory")
 	}
 	for _, columns := range []uint16{80, 100, 120, 160} {
@@ -179,7 +185,7 @@ func TestTableOnTerminal(t *testing.T) {
 		column := strings.Index(lines[0], "PROMPT")
 		cut := false
 		for _, line := range lines {
-			is.True(text.StringWidth(line) <= int(columns)) // a line is wider than the terminal
+			is.True(text.StringWidth(line) <= int(columns)) // fits the terminal
 			is.True(line[column-1] == ' ' && line[column] != ' ')
 			cut = cut || strings.HasSuffix(line, "…")
 		}
@@ -193,7 +199,7 @@ func TestTableOnTerminal(t *testing.T) {
 	is.Equal(code, exitDone)
 	is.True(!strings.ContainsRune(screen, '\x1b'))
 
-	// Into a file, nothing is cut.
+	// Without a terminal nothing is cut.
 	is.True(strings.Contains(dgxstore(t, "list", "--database", url).stdout, strings.Repeat("long ", 99)+"long"))
 }
 
@@ -207,10 +213,10 @@ func TestStatusOnTerminal(t *testing.T) {
 	code, screen := onTerminal(t, command(t, "status", "--database", url), 80, "")
 	is.Equal(code, exitAttention)
 	is.True(strings.Contains(colours.ReplaceAllString(screen, ""), "Queue       paused since "))
-	is.True(strings.Contains(screen, "dgxstore: attention: the queue is paused while 1 generation waits"))
+	is.True(strings.Contains(screen, "dgxstore: attention: the queue is paused while 1 generation is pending"))
 }
 
-// A bar that is longer than its line would leave its rest behind.
+// A bar fits into one line. A longer one could not be erased.
 func TestBarFitsTerminal(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -222,7 +228,7 @@ func TestBarFitsTerminal(t *testing.T) {
 		code, screen := onTerminal(t, command(t, args...), 80, "")
 		is.Equal(code, exitDone)
 		for drawn := range strings.FieldsFuncSeq(screen, func(r rune) bool { return r == '\r' || r == '\n' }) {
-			is.True(text.StringWidth(drawn) <= 80 || strings.HasPrefix(drawn, "transferred to ")) // text may go on in the next line
+			is.True(text.StringWidth(drawn) <= 80 || strings.HasPrefix(drawn, "transferred to ")) // only a bar must fit
 		}
 	}
 }

@@ -11,8 +11,10 @@ import (
 func (a *app) pauseCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "pause",
-		Short: "Stop all workers' claims until resume; what is being worked on goes on",
-		Args:  cobra.NoArgs,
+		Short: "Pause the queue: workers claim nothing until resume",
+		Long: `Pause stops all workers from claiming generations until resume. Generations that are
+processing continue.`,
+		Args: noArgs,
 		RunE: a.runOnStore(func(ctx context.Context, s *store.Store, _ []string) error {
 			if err := s.PauseQueue(ctx); err != nil {
 				return err
@@ -25,8 +27,8 @@ func (a *app) pauseCommand() *cobra.Command {
 func (a *app) resumeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume",
-		Short: "Let claims go on",
-		Args:  cobra.NoArgs,
+		Short: "Resume the queue: workers claim generations again",
+		Args:  noArgs,
 		RunE: a.runOnStore(func(ctx context.Context, s *store.Store, _ []string) error {
 			if err := s.ResumeQueue(ctx); err != nil {
 				return err

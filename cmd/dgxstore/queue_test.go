@@ -48,7 +48,7 @@ func TestCancel(t *testing.T) {
 
 		r := dgxstore(t, "cancel", waiting.ID.String(), claimed.ID.String(), "--database", url)
 		is.Equal(r.code, exitDone)
-		is.Equal(r.stdout, waiting.ID.String()+" cancelled\n"+claimed.ID.String()+" is told to stop\n")
+		is.Equal(r.stdout, waiting.ID.String()+" cancelled\n"+claimed.ID.String()+" asked to stop\n")
 		is.Equal(statusOf(t, s, waiting.ID), store.StatusCancelled)
 
 		r = dgxstore(t, "cancel", finished.ID.String(), "--database", url)
@@ -56,12 +56,12 @@ func TestCancel(t *testing.T) {
 		is.True(strings.Contains(r.stderr, "is completed and cannot become cancelled"))
 		is.Equal(dgxstore(t, "cancel", noSuchID, "--database", url).code, exitNotFound)
 
-		// One that goes wrong does not keep the others back.
+		// A failed cancellation does not stop the others.
 		var o outcome
 		r = dgxstore(t, "cancel", "--json", noSuchID, finished.ID.String(), other.ID.String(), "--database", url)
 		is.Equal(r.code, exitError)
 		r.decode(t, &o)
-		is.Equal(o.Generations, []changed{{ID: other.ID, Status: store.StatusCancelled}})
+		is.Equal(o.Generations, []changedGeneration{{ID: other.ID, Status: store.StatusCancelled}})
 		is.Equal(len(o.Failed), 2)
 		is.Equal(statusOf(t, s, other.ID), store.StatusCancelled)
 	})
@@ -86,7 +86,7 @@ func TestCancelBatch(t *testing.T) {
 		is.True(strings.Contains(r.stderr, "--yes"))
 		is.True(strings.Contains(r.stderr, "Cancel 2 generations of batch "+params.BatchID.String()))
 		is.Equal(run("--json").code, exitDeclined)
-		is.Equal(run("--dry-run").stdout, "2 generations would be cancelled or told to stop\n")
+		is.Equal(run("--dry-run").stdout, "2 generations would be cancelled or asked to stop\n")
 		is.Equal(statusOf(t, s, first.ID), store.StatusPending)
 
 		var done cancelledBatch
@@ -94,7 +94,7 @@ func TestCancelBatch(t *testing.T) {
 		is.Equal(done, cancelledBatch{BatchID: params.BatchID, Cancelled: 2})
 		is.Equal(statusOf(t, s, first.ID), store.StatusCancelled)
 		is.Equal(statusOf(t, s, apart.ID), store.StatusPending)
-		is.Equal(run().stdout, "0 generations cancelled or told to stop\n") // nothing to ask about
+		is.Equal(run().stdout, "0 generations cancelled or asked to stop\n") // nothing to ask about
 		is.Equal(dgxstore(t, "cancel", "--batch", noSuchID, "--yes", "--database", url).code, exitNotFound)
 	})
 }
@@ -136,13 +136,15 @@ func TestRetryMany(t *testing.T) {
 		r := run("--failed")
 		is.Equal(r.code, exitDeclined)
 		is.True(strings.Contains(r.stderr, "Put 4 failed generations back in the queue"))
-		is.Equal(run("--failed", "--model", "musicgen-large", "--dry-run").stdout, "1 generation would be put back in the queue\n")
+		is.Equal(run("--failed", "--model", "musicgen-large", "--dry-run").stdout,
+			"1 generation would be put back in the queue\n")
 		is.Equal(statusOf(t, s, one.ID), store.StatusFailed)
 
 		r = run("--failed", "--model", "musicgen-large", "--yes")
 		is.Equal(r.code, exitDone)
 		is.Equal(r.stdout, "1 generation put back in the queue\n")
-		is.Equal(r.stderr, "putting back: 0 of 1 generations\nputting back: 1 of 1 generations\n") // lines where there is no terminal
+		// Without a terminal, progress is lines.
+		is.Equal(r.stderr, "putting back: 0 of 1 generations\nputting back: 1 of 1 generations\n")
 		is.Equal(statusOf(t, s, one.ID), store.StatusPending)
 		var done retried
 		run("--failed", "--yes", "--json").decode(t, &done)
@@ -156,7 +158,7 @@ func TestRetryMany(t *testing.T) {
 	})
 }
 
-// A signal ends what runs, and the exit code says so.
+// A signal ends a command, with an exit code of its own.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
@@ -176,7 +178,8 @@ func TestInterrupted(t *testing.T) {
 			is.NoErr(cmd.Process.Signal(signal))
 			rest, err := io.ReadAll(stderr)
 			is.NoErr(err)
-			is.Equal(string(rest), "dgxstore: interrupted; 0 generations were put back; the same command goes on with the others\n")
+			is.Equal(string(rest),
+				"dgxstore: interrupted; 0 generations were put back; run the same command again for the others\n")
 			is.Equal(exitStatus(t, cmd.Wait()), exitInterrupted)
 		})
 	}

@@ -17,25 +17,31 @@ func (a *app) searchCommand() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "search WORDS...",
-		Short: "Find prompts by their words, the best first, or their generations",
-		Long: `Search finds prompts by their words, the best first, with how often each was used. All words must be there, in any order;
-those in "double quotes" must follow each other, -word must not be there, synth* finds synthwave, too. Put -- before a
-query that begins with a minus.`,
+		Short: "Search prompts, or their generations",
+		Long: `Search finds prompts by their words, best matches first. With --generations it finds
+the generations of these prompts.
+
+  trap beat      both words, in any order
+  "trap beat"    this phrase
+  -piano         not this word
+  synth*         words that begin with synth
+
+If the query begins with a minus, put -- before it.`,
 		Example: `  dgxstore search lo-fi piano
   dgxstore search --generations --status completed '"trap beat"' -- -piano`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError("give words to search for")
+				return usageError("give at least one word to search for")
 			}
 			return nil
 		},
 		RunE: a.runOnStore(func(ctx context.Context, s *store.Store, args []string) error {
 			query := strings.Join(args, " ")
 			if chosen.status != "" && !generations {
-				return usageError("--status is for --generations")
+				return usageError("--status needs --generations")
 			}
 			if limit == 0 {
-				return usageError("invalid --limit: it is at least 1")
+				return usageError("--limit must be at least 1")
 			}
 			if !generations {
 				return a.searchPrompts(ctx, s, query, limit)
@@ -48,8 +54,8 @@ query that begins with a minus.`,
 		}),
 	}
 	a.addStatusFilter(cmd, &chosen)
-	cmd.Flags().BoolVar(&generations, "generations", false, "generations instead of prompts")
-	cmd.Flags().IntVar(&limit, "limit", 20, "at most `N`")
+	cmd.Flags().BoolVar(&generations, "generations", false, "search generations instead of prompts")
+	cmd.Flags().IntVar(&limit, "limit", 20, "show at most `N`")
 	return cmd
 }
 
@@ -64,11 +70,11 @@ func (a *app) searchPrompts(ctx context.Context, s *store.Store, query string, l
 		}{hits})
 	}
 	if len(hits) == 0 {
-		a.printf("nothing found\n")
+		a.printf("no matches\n")
 		return nil
 	}
-	g := newGrid(column{title: "ID", right: true}, column{title: "USED", right: true}, column{title: "LAST USED", right: true},
-		column{title: "TEXT", paint: paintMatches})
+	g := newGrid(column{title: "ID", right: true}, column{title: "USED", right: true},
+		column{title: "LAST USED", right: true}, column{title: "TEXT", paint: paintMatches})
 	for _, hit := range hits {
 		g.add(fmt.Sprint(hit.Prompt.ID), humanize.Comma(hit.Prompt.UsedCount), ago(hit.Prompt.LastUsedAt), hit.Snippet)
 	}
@@ -87,7 +93,7 @@ func (a *app) searchGenerations(ctx context.Context, s *store.Store, params stor
 		}{hits})
 	}
 	if len(hits) == 0 {
-		a.printf("nothing found\n")
+		a.printf("no matches\n")
 		return nil
 	}
 	g := newGrid(column{title: "ID"}, column{title: "STATUS", paint: paintStatus}, column{title: "AGE", right: true},
@@ -99,7 +105,7 @@ func (a *app) searchGenerations(ctx context.Context, s *store.Store, params stor
 	return nil
 }
 
-// paintMatches paints what stands in square brackets, in which the store puts what matched.
+// paintMatches colours the matches of a snippet. The store puts each match in square brackets.
 func paintMatches(snippet string) string {
 	var b strings.Builder
 	for {

@@ -15,17 +15,17 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// shown is all that the store knows of a generation.
-type shown struct {
+// details is everything that the store knows about a generation.
+type details struct {
 	Generation    store.Generation        `json:"generation"`
 	Errors        []store.GenerationError `json:"errors"`
-	QueuePosition *int64                  `json:"queue_position"` // 1 is next, 0 is being worked on; null: finished
+	QueuePosition *int64                  `json:"queue_position"` // 1 if next, 0 if processing, null if finished
 }
 
 func (a *app) showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
-		Short: "Show all of a generation: its progress, metadata and the errors of its attempts",
+		Short: "Show one generation: status, progress, metadata and the error of each attempt",
 		Args:  oneArg("one ID"),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			id, err := parseID(args[0])
@@ -37,21 +37,21 @@ func (a *app) showCommand() *cobra.Command {
 				return err
 			}
 			defer s.Close()
-			all, err := lookUp(ctx, s, id)
+			all, err := loadDetails(ctx, s, id)
 			if err != nil {
 				return err
 			}
 			if a.json {
 				return a.printJSON(all)
 			}
-			return a.printShown(all)
+			return a.printDetails(all)
 		}),
 	}
 	a.completeIDs(cmd, "")
 	return cmd
 }
 
-func lookUp(ctx context.Context, s *store.Store, id uuid.UUID) (all shown, err error) {
+func loadDetails(ctx context.Context, s *store.Store, id uuid.UUID) (all details, err error) {
 	if all.Generation, err = s.GetGeneration(ctx, id); err != nil {
 		return all, err
 	}
@@ -65,13 +65,13 @@ func lookUp(ctx context.Context, s *store.Store, id uuid.UUID) (all shown, err e
 	switch {
 	case err == nil:
 		all.QueuePosition = &position
-	case !errors.Is(err, store.ErrNotFound): // that it is finished is no error
+	case !errors.Is(err, store.ErrNotFound): // a finished generation has no position
 		return all, err
 	}
 	return all, nil
 }
 
-func (a *app) printShown(all shown) error {
+func (a *app) printDetails(all details) error {
 	g := all.Generation
 	var f fields
 	f.add("ID", g.ID.String())
@@ -106,7 +106,7 @@ func (a *app) printShown(all shown) error {
 		f.add("Worker", *g.Worker)
 	}
 	f.add("Lease until", optionalTime(g.LeaseExpiresAt))
-	f.add("Told to stop", optionalTime(g.CancelRequestedAt))
+	f.add("Asked to stop", optionalTime(g.CancelRequestedAt))
 	if g.BatchID != nil {
 		f.add("Batch", g.BatchID.String())
 	}
@@ -116,7 +116,7 @@ func (a *app) printShown(all shown) error {
 	if metadata := g.Metadata.String(); metadata != "{}" {
 		var indented bytes.Buffer
 		if err := json.Indent(&indented, []byte(metadata), "", "  "); err == nil {
-			metadata = indented.String() // what is no JSON, of the Python service, is shown as it is
+			metadata = indented.String() // the Python service may have stored text that is not JSON
 		}
 		f.add("Metadata", metadata)
 	}
@@ -127,13 +127,15 @@ func (a *app) printShown(all shown) error {
 	a.printf("\n")
 	for _, attempt := range all.Errors {
 		var f fields
-		f.addPainted("Attempt "+strconv.FormatInt(attempt.Attempt, 10), "failed "+utcAndAge(attempt.FailedAt)+" on "+attempt.Worker, nil)
+		f.addPainted("Attempt "+strconv.FormatInt(attempt.Attempt, 10),
+			"failed "+utcAndAge(attempt.FailedAt)+" on "+attempt.Worker, nil)
 		f.addPainted("", attempt.Error, func(line string) string { return bad.Sprint(line) })
 		a.printFields(&f)
 	}
 	return nil
 }
 
+// optionalWord returns text after a space, or nothing if there is none.
 func optionalWord(text *string) string {
 	if text == nil {
 		return ""
@@ -152,7 +154,7 @@ func channels(n int64) string {
 }
 
 func size(bytes int64) string {
-	if bytes < 0 { // a row of the Python service may say anything
+	if bytes < 0 { // the Python service checked no sizes
 		return strconv.FormatInt(bytes, 10) + " B"
 	}
 	return humanize.IBytes(uint64(bytes))

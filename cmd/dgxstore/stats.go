@@ -11,20 +11,20 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// counts is what stats shows.
+// counts is the JSON of stats.
 type counts struct {
 	store.Stats
-	Queue  *queueState        `json:"queue,omitempty"`  // not of a batch
-	Models []store.ModelUsage `json:"models,omitempty"` // with --models
+	Queue  *queueState        `json:"queue,omitempty"`  // absent with --batch
+	Models []store.ModelUsage `json:"models,omitempty"` // set by --models
 }
 
 func (a *app) statsCommand() *cobra.Command {
-	var batch id
+	var batch idFlag
 	var models bool
 	cmd := &cobra.Command{
 		Use:   "stats [flags]",
-		Short: "Count generations by status, of all, of a batch, or by model",
-		Args:  cobra.NoArgs,
+		Short: "Count generations by status, for all, a batch or each model",
+		Args:  noArgs,
 		RunE: a.runOnStore(func(ctx context.Context, s *store.Store, _ []string) (err error) {
 			var c counts
 			if batch.UUID != uuid.Nil {
@@ -39,9 +39,9 @@ func (a *app) statsCommand() *cobra.Command {
 				return err
 			}
 			if models {
-				waiting := a.wait("reading all of history")
+				spinner := a.startSpinner("reading all generations")
 				c.Models, err = s.ModelUsage(ctx)
-				waiting.finish()
+				spinner.finish()
 				if err != nil {
 					return err
 				}
@@ -53,8 +53,8 @@ func (a *app) statsCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	cmd.Flags().Var(&batch, "batch", "count this batch")
-	cmd.Flags().BoolVar(&models, "models", false, "also what each version of each model has done; reads all of history")
+	cmd.Flags().Var(&batch, "batch", "count only this batch")
+	cmd.Flags().BoolVar(&models, "models", false, "also show each version of each model; reads all generations")
 	a.completeBatches(cmd)
 	cmd.MarkFlagsMutuallyExclusive("batch", "models")
 	return cmd
@@ -81,7 +81,7 @@ func (a *app) printCounts(c counts) {
 	if c.Queue != nil {
 		f.add("Queue", c.Queue.String())
 		if c.PendingGenerations > 0 {
-			f.add("Oldest pending", humanSeconds(c.OldestPendingAgeSeconds)+" ago")
+			f.add("Oldest pending", "created "+humanSeconds(c.OldestPendingAgeSeconds)+" ago")
 		}
 		if c.AverageGenerationTimeSeconds > 0 {
 			f.add("Average time", humanSeconds(c.AverageGenerationTimeSeconds)+" in the last hour")
@@ -92,18 +92,22 @@ func (a *app) printCounts(c counts) {
 		return
 	}
 	a.printf("\n")
-	g := newGrid(column{title: "TOTAL", right: true}, column{title: "COMPLETED", right: true}, column{title: "FAILED", right: true},
-		column{title: "RATE", right: true}, column{title: "AVERAGE", right: true}, column{title: "P95", right: true},
-		column{title: "RTF", right: true}, column{title: "MODEL"})
+	g := newGrid(column{title: "TOTAL", right: true}, column{title: "COMPLETED", right: true},
+		column{title: "FAILED", right: true}, column{title: "RATE", right: true}, column{title: "AVERAGE", right: true},
+		column{title: "P95", right: true}, column{title: "RTF", right: true}, column{title: "MODEL"})
 	for _, m := range c.Models {
 		average, p95, factor := "-", "-", "-"
 		if m.CompletedGenerations > 0 {
-			average, p95 = humanSeconds(m.AverageGenerationTimeSeconds), humanSeconds(m.P95GenerationTimeSeconds)
+			average = humanSeconds(m.AverageGenerationTimeSeconds)
+			p95 = humanSeconds(m.P95GenerationTimeSeconds)
 			factor = fmt.Sprintf("%.2f", m.RealTimeFactor)
 		}
-		g.add(humanize.Comma(m.TotalGenerations), humanize.Comma(m.CompletedGenerations), humanize.Comma(m.FailedGenerations),
-			fmt.Sprintf("%.1f%%", m.FailureRate*100), average, p95, factor, m.ModelName+optionalWord(m.ModelVersion))
+		g.add(humanize.Comma(m.TotalGenerations), humanize.Comma(m.CompletedGenerations),
+			humanize.Comma(m.FailedGenerations), fmt.Sprintf("%.1f%%", m.FailureRate*100),
+			average, p95, factor, m.ModelName+optionalWord(m.ModelVersion))
 	}
 	a.printGrid(g, "")
-	a.printf("\nRATE: failed of those that completed or failed. RTF (real-time factor): generation time over audio length.\n")
+	a.printf("\nRATE is the failed share of all completed and failed generations.\n" +
+		"AVERAGE and P95 are generation times.\n" +
+		"RTF is the real-time factor: generation time divided by audio length.\n")
 }

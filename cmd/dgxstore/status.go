@@ -13,22 +13,22 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// stuckAfter is how long a lease may have run out before it is news: workers look for those of others every 15 seconds.
+// stuckAfter is the time after which an expired lease is stuck. Workers rescue expired leases every 15 seconds.
 const stuckAfter = time.Minute
 
-// overview is what status shows.
+// overview is the JSON of status. If migrations are pending, the fields that need the current schema are empty or null.
 type overview struct {
-	Database          string       `json:"database"` // the URL, without its password
-	databaseFacts                  // empty where the schema is behind
+	Database          string       `json:"database"` // URL without its password
+	databaseFacts                  // needs the current schema
 	SchemaVersion     string       `json:"schema_version"`
 	PendingMigrations int          `json:"pending_migrations"`
-	Queue             *queueState  `json:"queue"`          // null where the schema is behind, as are the following
-	Stats             *store.Stats `json:"stats"`          //
-	LastDay           *lastDay     `json:"last_day"`       //
-	LastCompleted     *lastEnd     `json:"last_completed"` // null also where there is none
-	LastFailed        *lastEnd     `json:"last_failed"`
-	StuckLeases       []stuckLease `json:"stuck_leases"`
-	Attention         []string     `json:"attention"` // what somebody should look at; the exit code is 4 where there is something
+	Queue             *queueState  `json:"queue"`          // needs the current schema
+	Stats             *store.Stats `json:"stats"`          // likewise
+	LastDay           *lastDay     `json:"last_day"`       // likewise
+	LastCompleted     *lastEnd     `json:"last_completed"` // likewise; null if no generation has completed
+	LastFailed        *lastEnd     `json:"last_failed"`    // likewise; null if no generation has failed
+	StuckLeases       []stuckLease `json:"stuck_leases"`   // likewise
+	Attention         []string     `json:"attention"`      // if not empty, the exit code is 4
 }
 
 type queueState struct {
@@ -36,7 +36,7 @@ type queueState struct {
 	PausedAt *time.Time `json:"paused_at"`
 }
 
-// lastDay is what happened in the last 24 hours.
+// lastDay counts the last 24 hours.
 type lastDay struct {
 	Created   int64 `json:"created"`
 	Completed int64 `json:"completed"`
@@ -49,7 +49,7 @@ type lastEnd struct {
 	ErrorMessage *string    `json:"error_message"`
 }
 
-// stuckLease is a claim that ran out, and that nobody has ended since.
+// stuckLease is a lease that expired and that no worker has rescued.
 type stuckLease struct {
 	ID             uuid.UUID `json:"id"`
 	Worker         string    `json:"worker"`
@@ -59,14 +59,15 @@ type stuckLease struct {
 func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Show database and queue on one screen; exit code 4 where something needs attention",
+		Short: "Show the database and the queue; exit code 4 if they need attention",
 		Long: `Status shows the database and the queue on one screen.
 
-Its exit code is 4 where something needs attention: migrations are pending, the queue is paused while generations wait, or
-leases ran out over a minute ago and no worker has taken them over.`,
-		Args: cobra.NoArgs,
+The exit code is 4 if something needs attention: migrations are pending, the queue is
+paused while generations are pending, or a lease expired over a minute ago and no
+worker has rescued its generation.`,
+		Args: noArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
-			o, err := a.lookAround(ctx)
+			o, err := a.readOverview(ctx)
 			if err != nil {
 				return err
 			}
@@ -90,8 +91,8 @@ func andMore(n int) string {
 	return fmt.Sprintf("; and %d more", n)
 }
 
-func (a *app) lookAround(ctx context.Context) (overview, error) {
-	o := overview{Database: shownURL(a.chosenURL()), StuckLeases: []stuckLease{}, Attention: []string{}}
+func (a *app) readOverview(ctx context.Context) (overview, error) {
+	o := overview{Database: displayURL(a.chosenURL()), StuckLeases: []stuckLease{}, Attention: []string{}}
 	s, openErr := a.open(ctx)
 	if openErr != nil && !errors.Is(openErr, store.ErrSchemaOutdated) {
 		return o, openErr
@@ -105,16 +106,17 @@ func (a *app) lookAround(ctx context.Context) (overview, error) {
 	}
 	o.SchemaVersion, o.PendingMigrations = latest(migrations), pending(migrations)
 	if openErr != nil {
-		if o.SchemaVersion == "" || o.PendingMigrations == 0 { // there is no database, or a newer program's
+		if o.SchemaVersion == "" || o.PendingMigrations == 0 { // no database, or one of a newer program
 			return o, openErr
 		}
-		o.Attention = append(o.Attention, fmt.Sprintf("%s: run dgxstore migrate", plural(int64(o.PendingMigrations), "migration is pending", "migrations are pending")))
+		o.Attention = append(o.Attention, fmt.Sprintf("%s: run dgxstore migrate",
+			plural(int64(o.PendingMigrations), "migration is pending", "migrations are pending")))
 		return o, nil
 	}
-	return o, a.lookInside(ctx, s, &o)
+	return o, a.readDatabase(ctx, s, &o)
 }
 
-func (a *app) lookInside(ctx context.Context, s *store.Store, o *overview) (err error) {
+func (a *app) readDatabase(ctx context.Context, s *store.Store, o *overview) (err error) {
 	if o.databaseFacts, err = a.facts(ctx, s); err != nil {
 		return err
 	}
@@ -145,8 +147,9 @@ func (a *app) lookInside(ctx context.Context, s *store.Store, o *overview) (err 
 	if o.LastFailed, err = last(ctx, s, store.StatusFailed); err != nil {
 		return err
 	}
-	// As many as there are workers: what is being worked on is never much.
-	for g, err := range s.Generations(ctx, store.ListGenerationsParams{Status: store.StatusProcessing, OldestFirst: true}) {
+	// These are few: each belongs to a worker.
+	processing := store.ListGenerationsParams{Status: store.StatusProcessing, OldestFirst: true}
+	for g, err := range s.Generations(ctx, processing) {
 		if err != nil {
 			return err
 		}
@@ -159,10 +162,12 @@ func (a *app) lookInside(ctx context.Context, s *store.Store, o *overview) (err 
 		}
 	}
 	if o.Queue.Paused && stats.PendingGenerations > 0 {
-		o.Attention = append(o.Attention, fmt.Sprintf("the queue is paused while %s: dgxstore resume lets claims go on", plural(stats.PendingGenerations, "generation waits", "generations wait")))
+		o.Attention = append(o.Attention, fmt.Sprintf("the queue is paused while %s pending: run dgxstore resume",
+			plural(stats.PendingGenerations, "generation is", "generations are")))
 	}
 	if n := len(o.StuckLeases); n > 0 {
-		o.Attention = append(o.Attention, fmt.Sprintf("%s, and no worker has taken over: start one, or dgxstore check --repair", plural(int64(n), "lease ran out", "leases ran out")))
+		o.Attention = append(o.Attention, fmt.Sprintf("%s and no worker rescues: run dgxstore check --repair",
+			plural(int64(n), "lease expired", "leases expired")))
 	}
 	return nil
 }
@@ -174,7 +179,8 @@ func newQueueState(pausedAt time.Time) *queueState {
 	return &queueState{Paused: true, PausedAt: &pausedAt}
 }
 
-// last is what ended last, of those of the status that were created last: an index serves that.
+// last returns the generation that ended last, of the hundred newest of the status. No index serves the time of the
+// end.
 func last(ctx context.Context, s *store.Store, status store.Status) (*lastEnd, error) {
 	page, err := s.ListGenerations(ctx, store.ListGenerationsParams{Status: status, Limit: 100})
 	if err != nil {
@@ -194,17 +200,18 @@ func (a *app) printOverview(o overview) error {
 	f.add("Database", o.Database)
 	schema := "version " + o.SchemaVersion + ", up to date"
 	if o.PendingMigrations > 0 {
-		schema = fmt.Sprintf("version %s, %s", o.SchemaVersion, plural(int64(o.PendingMigrations), "migration pending", "migrations pending"))
+		schema = fmt.Sprintf("version %s, %s", o.SchemaVersion,
+			plural(int64(o.PendingMigrations), "migration pending", "migrations pending"))
 	}
 	f.add("Schema", schema)
 	if o.Stats != nil {
 		f.add("Engine", o.name()+", "+size(o.SizeBytes))
 		f.add("Queue", o.Queue.String())
-		waiting := ""
+		oldest := ""
 		if o.Stats.PendingGenerations > 0 {
-			waiting = ", the oldest for " + humanSeconds(o.Stats.OldestPendingAgeSeconds)
+			oldest = ", the oldest created " + humanSeconds(o.Stats.OldestPendingAgeSeconds) + " ago"
 		}
-		f.add("Pending", humanize.Comma(o.Stats.PendingGenerations)+waiting)
+		f.add("Pending", humanize.Comma(o.Stats.PendingGenerations)+oldest)
 		stuck := ""
 		if n := len(o.StuckLeases); n > 0 {
 			stuck = fmt.Sprintf(", %d of them stuck", n)
@@ -214,13 +221,13 @@ func (a *app) printOverview(o overview) error {
 		f.add("Failed", humanize.Comma(o.Stats.FailedGenerations)+o.LastFailed.String())
 		f.add("Cancelled", humanize.Comma(o.Stats.CancelledGenerations))
 		f.add("Prompts", humanize.Comma(o.Stats.TotalPrompts))
-		f.add("Last 24 h", fmt.Sprintf("%s created, %s completed, %s failed",
-			humanize.Comma(o.LastDay.Created), humanize.Comma(o.LastDay.Completed), humanize.Comma(o.LastDay.Failed)))
+		f.add("Last 24 h", fmt.Sprintf("%s created, %s completed, %s failed", humanize.Comma(o.LastDay.Created),
+			humanize.Comma(o.LastDay.Completed), humanize.Comma(o.LastDay.Failed)))
 	}
 	a.printFields(&f)
 	if len(o.StuckLeases) > 0 {
 		a.printf("\n")
-		g := newGrid(column{title: "STUCK"}, column{title: "LEASE RAN OUT"}, column{title: "WORKER"})
+		g := newGrid(column{title: "STUCK"}, column{title: "LEASE EXPIRED"}, column{title: "WORKER"})
 		for _, stuck := range o.StuckLeases {
 			g.add(stuck.ID.String(), ago(stuck.LeaseExpiresAt), stuck.Worker)
 		}
@@ -240,10 +247,10 @@ func (l *lastEnd) String() string {
 	if l == nil || l.EndedAt == nil {
 		return ""
 	}
-	return ", the last " + ago(*l.EndedAt)
+	return ", the latest " + ago(*l.EndedAt)
 }
 
-// plural is the count with the one form or the other.
+// plural returns the count with the singular or the plural.
 func plural(n int64, one, many string) string {
 	if n == 1 {
 		return "1 " + one

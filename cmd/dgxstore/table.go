@@ -8,19 +8,19 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// minTextWidth is what the last column of a table keeps, and what optional columns make room for.
+// minTextWidth is the least width of a table's last column. Optional columns are dropped to keep it.
 const minTextWidth = 20
 
-// column is one of a table. Its cells are plain text: the table escapes and cuts them, and paints them only then.
+// column describes a column of a table. Its cells are plain text: the table escapes, cuts and then paints them.
 type column struct {
 	title    string
-	right    bool                     // numbers
-	optional bool                     // left out, the last one first, where the terminal is too narrow
-	wrap     bool                     // the last column: continued below rather than cut
-	paint    func(cell string) string // nil: as it is
+	right    bool                     // align right, as numbers are
+	optional bool                     // may be dropped if the terminal is too narrow; the last one goes first
+	wrap     bool                     // for the last column: continue on the next line instead of cutting
+	paint    func(cell string) string // colours a cell; may be nil
 }
 
-// grid is a table of texts. The last column takes what the others leave of the terminal's width.
+// grid is a table of texts. The last column gets the width that the others leave.
 type grid struct {
 	columns []column
 	rows    [][]string
@@ -28,7 +28,7 @@ type grid struct {
 
 func newGrid(columns ...column) *grid { return &grid{columns: columns} }
 
-// add escapes the cells.
+// add appends a row and escapes its cells.
 func (g *grid) add(cells ...string) {
 	for i := range cells {
 		cells[i] = safe(cells[i])
@@ -36,10 +36,10 @@ func (g *grid) add(cells ...string) {
 	g.rows = append(g.rows, cells)
 }
 
-// print writes the table with an indent; width is the terminal's, 0 cuts nothing.
+// printGrid writes the table with an indent. Without a terminal nothing is cut.
 func (a *app) printGrid(g *grid, indent string) {
 	last := len(g.columns) - 1
-	shown, room := g.fit(a.width - len(indent))
+	shown, lastWidth := g.fit(a.width - len(indent))
 	t := table.NewWriter()
 	style := table.StyleDefault
 	style.Options = table.OptionsNoBordersAndSeparators
@@ -67,9 +67,9 @@ func (a *app) printGrid(g *grid, indent string) {
 			switch {
 			case i != last || a.width <= 0:
 			case g.columns[i].wrap:
-				cell = text.WrapSoft(cell, room)
+				cell = text.WrapSoft(cell, lastWidth)
 			default:
-				cell = text.Snip(cell, room, "…")
+				cell = text.Snip(cell, lastWidth, "…")
 			}
 			if paint := g.columns[i].paint; paint != nil {
 				cell = paint(cell)
@@ -83,8 +83,9 @@ func (a *app) printGrid(g *grid, indent string) {
 	}
 }
 
-// fit chooses the columns that a terminal has room for, and tells how much of it is left for the last one.
-func (g *grid) fit(width int) (shown []int, room int) {
+// fit chooses the columns that fit into the width, and returns the width that is left for the last one. A width of 0 or
+// less shows all columns.
+func (g *grid) fit(width int) (shown []int, lastWidth int) {
 	for i := range g.columns {
 		shown = append(shown, i)
 	}
@@ -92,21 +93,21 @@ func (g *grid) fit(width int) (shown []int, room int) {
 		return shown, 0
 	}
 	for {
-		room = width
+		lastWidth = width
 		for _, i := range shown[:len(shown)-1] {
-			room -= g.width(i) + 2
+			lastWidth -= g.width(i) + 2
 		}
-		if room >= minTextWidth {
-			return shown, room
+		if lastWidth >= minTextWidth {
+			return shown, lastWidth
 		}
 		dropped := -1
-		for place, i := range shown {
+		for index, i := range shown {
 			if g.columns[i].optional {
-				dropped = place
+				dropped = index
 			}
 		}
 		if dropped < 0 {
-			return shown, max(room, minTextWidth)
+			return shown, max(lastWidth, minTextWidth)
 		}
 		shown = slices.Delete(shown, dropped, dropped+1)
 	}
@@ -120,14 +121,14 @@ func (g *grid) width(column int) int {
 	return width
 }
 
-// fields is a list of names and values, one below the other.
+// fields is a list of names and values, printed one below the other.
 type fields struct {
 	names  []string
 	values []string
 	paints []func(string) string
 }
 
-// add takes a value of one or more lines; an empty one is left out.
+// add appends a value of one or more lines. It skips an empty value.
 func (f *fields) add(name, value string) { f.addPainted(name, value, nil) }
 
 func (f *fields) addPainted(name, value string, paint func(string) string) {
@@ -155,14 +156,14 @@ func (a *app) printFields(f *fields) {
 	}
 }
 
-// Colours mean the same everywhere.
+// Colours have the same meaning in all commands.
 var (
 	good = text.FgGreen
 	bad  = text.FgRed
 	warn = text.FgYellow
 )
 
-// paintStatus paints a status, which a detail may follow.
+// paintStatus colours a status, with or without a detail after it.
 func paintStatus(cell string) string {
 	word, _, _ := strings.Cut(cell, " ")
 	switch word {

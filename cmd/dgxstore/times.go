@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-const timesHelp = `Times are UTC. A flag that takes one reads 2026-11-25, 2026-11-25T13:00:00Z, or how long ago it was: 90m, 24h, 7d, 2w.`
+const timesHelp = `Times are UTC. A flag takes a time as 2026-11-25 or 2026-11-25T13:00:00Z, or as its
+age: 90m, 24h, 7d, 2w.`
 
-// utc is how tables and fields write a time.
+// utc formats a time for tables and fields.
 func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
-// utcAndAge is the time, and how long ago it was.
+// utcAndAge formats a time, and how long ago it was.
 func utcAndAge(t time.Time) string { return utc(t) + " (" + ago(t) + ")" }
 
 func optionalTime(t *time.Time) string {
@@ -22,19 +23,19 @@ func optionalTime(t *time.Time) string {
 	return utcAndAge(*t)
 }
 
-// age is ago under a heading that says so.
+// age is like ago without the word "ago", for a column that is titled AGE.
 func age(t time.Time) string { return strings.TrimSuffix(ago(t), " ago") }
 
-// ago is how long ago a time was, or how long it is until then.
+// ago formats how long ago a past time was, or how far away a future one is.
 func ago(t time.Time) string {
 	if age := time.Since(t); age >= 0 {
-		return human(age) + " ago"
+		return humanDuration(age) + " ago"
 	}
-	return "in " + human(time.Until(t))
+	return "in " + humanDuration(time.Until(t))
 }
 
-// human is a duration in its two largest units.
-func human(d time.Duration) string {
+// humanDuration formats a duration in its two largest units.
+func humanDuration(d time.Duration) string {
 	d = d.Round(time.Second)
 	const day = 24 * time.Hour
 	switch {
@@ -48,32 +49,32 @@ func human(d time.Duration) string {
 	return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
 }
 
-// humanSeconds is human, with a digit behind the point below a minute.
+// humanSeconds is like humanDuration. Below a minute it shows tenths.
 func humanSeconds(seconds float64) string {
 	if seconds < 60 {
 		return strconv.FormatFloat(seconds, 'f', 1, 64) + "s"
 	}
-	if seconds > 1e9 { // time.Duration ends at 292 years
+	if seconds > 1e9 { // a time.Duration holds at most 292 years
 		return strconv.FormatFloat(seconds, 'g', 3, 64) + "s"
 	}
-	return human(time.Duration(seconds * float64(time.Second)))
+	return humanDuration(time.Duration(seconds * float64(time.Second)))
 }
 
-// duration is a flag that also knows days and weeks.
-type duration time.Duration
+// durationFlag is a flag that also accepts days and weeks.
+type durationFlag time.Duration
 
-func (d *duration) String() string {
+func (d *durationFlag) String() string {
 	if *d == 0 {
 		return ""
 	}
 	return time.Duration(*d).String()
 }
 
-func (d *duration) Type() string { return "duration" }
+func (d *durationFlag) Type() string { return "duration" }
 
-func (d *duration) Set(text string) error {
+func (d *durationFlag) Set(text string) error {
 	parsed, err := parseDuration(text)
-	*d = duration(parsed)
+	*d = durationFlag(parsed)
 	return err
 }
 
@@ -91,21 +92,21 @@ func parseDuration(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q is no duration: write 90m, 24h, 7d or 2w", text)
+		return 0, fmt.Errorf("%q is not a duration: write it as 90m, 24h, 7d or 2w", text)
 	}
 	return d, nil
 }
 
-// moment is a flag that takes a time.
-type moment struct {
+// timeFlag is a flag that takes a time, or how long ago it was.
+type timeFlag struct {
 	time.Time
 	text string
 }
 
-func (m *moment) String() string { return m.text }
-func (m *moment) Type() string   { return "time" }
+func (m *timeFlag) String() string { return m.text }
+func (m *timeFlag) Type() string   { return "time" }
 
-func (m *moment) Set(text string) error {
+func (m *timeFlag) Set(text string) error {
 	m.text = text
 	for _, layout := range []string{time.DateOnly, time.RFC3339, "2006-01-02 15:04:05Z"} {
 		if t, err := time.Parse(layout, text); err == nil {
@@ -115,7 +116,8 @@ func (m *moment) Set(text string) error {
 	}
 	age, err := parseDuration(text)
 	if err != nil {
-		return fmt.Errorf("%q is no time: write 2026-11-25, 2026-11-25T13:00:00Z, or how long ago: 90m, 24h, 7d", text)
+		return fmt.Errorf("%q is not a time: write it as 2026-11-25, 2026-11-25T13:00:00Z, or an age such as 24h or 7d",
+			text)
 	}
 	m.Time = time.Now().Add(-age)
 	return nil

@@ -14,23 +14,27 @@ func (a *app) transferCommand() *cobra.Command {
 	var batchSize int
 	cmd := &cobra.Command{
 		Use:   "transfer --from URL --to URL",
-		Short: "Copy a database into another, also of the other engine, and compare the two",
-		Long: `Transfer copies all of a database into another, also of the other engine, and compares the two row by row. Nothing may
-write to either meanwhile: stop the service first. When it is cut off, the same command goes on where it stopped.`,
+		Short: "Copy a database to another one, on either engine, and compare the two",
+		Long: `Transfer copies a whole database to another one, on the same or the other engine. Then
+it compares the two row by row.
+
+Stop the service first: nothing may write to either database meanwhile. The destination
+must be empty. If the transfer is interrupted, run the same command again to continue.`,
 		Example: `  dgxstore transfer --from sqlite:data/generations.db --to postgres://user@host/music`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			if a.database != "" {
-				return usageError("--database is not for transfer, which has --from and --to")
+				return usageError("transfer does not take --database; give --from and --to")
 			}
 			if from == "" || to == "" {
-				return usageError("--from and --to must name a database each")
+				return usageError("--from and --to must not be empty")
 			}
 			bars := &transferBars{app: a}
-			report, err := store.Transfer(ctx, from, to, store.TransferOptions{BatchSize: batchSize, Progress: bars.at})
+			report, err := store.Transfer(ctx, from, to,
+				store.TransferOptions{BatchSize: batchSize, Progress: bars.update})
 			bars.finish()
 			if err != nil {
-				return resumable(ctx, forOperators(err), "the same command goes on where this one stopped")
+				return resumable(ctx, forOperators(err), "run the same command again to continue")
 			}
 			if a.json {
 				return a.printJSON(report)
@@ -40,18 +44,18 @@ write to either meanwhile: stop the service first. When it is cut off, the same 
 				g.add(table.Name, humanize.Comma(table.Rows), table.SHA256[:min(16, len(table.SHA256))])
 			}
 			a.printGrid(g, "")
-			again := ""
+			resumed := ""
 			if report.Resumed {
-				again = ", going on where an earlier one had stopped"
+				resumed = "; this run continued an earlier one"
 			}
-			a.printf("\ntransferred to %s and compared%s\n", safe(shownURL(to)), again)
+			a.printf("\ntransferred to %s and compared%s\n", safe(displayURL(to)), resumed)
 			return nil
 		}),
 	}
-	cmd.Flags().StringVar(&from, "from", "", "`URL` of the database to read")
-	cmd.Flags().StringVar(&to, "to", "", "`URL` of the database to write; its schema is made")
+	cmd.Flags().StringVar(&from, "from", "", "`URL` of the database to read (required)")
+	cmd.Flags().StringVar(&to, "to", "", "`URL` of the database to write; its schema is created (required)")
 	cmd.Flags().IntVar(&batchSize, "batch-size", 0, "generations per batch (default 5,000)")
-	_ = cmd.MarkFlagRequired("from") // an error is that there is no such flag
+	_ = cmd.MarkFlagRequired("from") // fails only if the flag does not exist
 	_ = cmd.MarkFlagRequired("to")
 	return cmd
 }
@@ -60,26 +64,27 @@ write to either meanwhile: stop the service first. When it is cut off, the same 
 type transferBars struct {
 	app     *app
 	current *progress
-	doing   string
-	copying bool // has begun
+	label   string // of the current bar
+	copying bool   // whether copying has begun
 }
 
-// at divides what the store counts as one comparison, of which the source is read before anything is copied.
-func (b *transferBars) at(p store.TransferProgress) {
-	doing, done, total := "copying "+p.Table, p.Done, p.Total
+// update shows the progress. The store counts the first reading of the source as the first half of a comparison; update
+// shows both halves with bars of their own.
+func (b *transferBars) update(p store.TransferProgress) {
+	label, done, total := "copying "+p.Table, p.Done, p.Total
 	switch half := p.Total / 2; {
 	case !p.Comparing:
 		b.copying = true
 	case b.copying:
-		doing, done, total = "comparing "+p.Table, max(p.Done-half, 0), p.Total-half
+		label, done, total = "comparing "+p.Table, max(p.Done-half, 0), p.Total-half
 	default:
-		doing, done, total = "reading "+p.Table, min(p.Done, half), half
+		label, done, total = "reading "+p.Table, min(p.Done, half), half
 	}
-	if doing != b.doing {
+	if label != b.label {
 		b.finish()
-		b.current, b.doing = b.app.count(doing, "rows", total), doing
+		b.current, b.label = b.app.startBar(label, "rows", total), label
 	}
-	b.current.at(done, total)
+	b.current.update(done, total)
 }
 
 func (b *transferBars) finish() {

@@ -34,8 +34,8 @@ func TestTransfer(t *testing.T) {
 			is.Equal(r.code, exitDone)
 			is.True(strings.HasPrefix(r.stdout, "TABLE "))
 			is.True(strings.Contains(r.stdout, "\ntransferred to "))
-			is.True(strings.Contains(r.stderr, "copying generations: 10 of 10 rows\n")) // a line where there is no terminal
-			is.Equal(left(t, to), left(t, from))
+			is.True(strings.Contains(r.stderr, "copying generations: 10 of 10 rows\n")) // a line, without a terminal
+			is.Equal(remainingIDs(t, to), remainingIDs(t, from))
 
 			var report store.TransferReport
 			dgxstore(t, "transfer", "--json", "--from", from, "--to", empty(t)).decode(t, &report)
@@ -48,32 +48,32 @@ func TestTransfer(t *testing.T) {
 			is.Equal(rows["prompts"], int64(1))
 			is.Equal(dgxstore(t, "transfer", "--quiet", "--from", from, "--to", empty(t)).stderr, "")
 
-			// Into one that has rows of its own.
+			// The destination has rows.
 			full := storetest.URL(t)
-			create(t, openNow(t, full), beat("of its own"))
+			create(t, openNow(t, full), beat("in the destination"))
 			r = dgxstore(t, "transfer", "--from", from, "--to", full)
 			is.Equal(r.code, exitData)
-			is.True(strings.Contains(r.stderr, "the destination has data already"))
+			is.True(strings.Contains(r.stderr, "the destination is not empty"))
 			is.Equal(dgxstore(t, "transfer", "--json", "--from", from, "--to", full).code, exitData)
-			is.Equal(len(left(t, full)), 1)
+			is.Equal(len(remainingIDs(t, full)), 1)
 		})
 	}
 }
 
-func TestTransferOfNothing(t *testing.T) {
+func TestTransferOfMissingDatabase(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	from, path := missingURL(t)
 	to, other := missingURL(t)
 	is.Equal(dgxstore(t, "transfer", "--from", from, "--to", to).code, exitSchema)
 	is.Equal(dgxstore(t, "transfer", "--json", "--from", from, "--to", to).code, exitSchema)
-	is.True(!isThere(path) && !isThere(other))
+	is.True(!exists(path) && !exists(other))
 	same := storetest.URL(t)
 	is.Equal(dgxstore(t, "transfer", "--from", same, "--to", same).code, exitUsage)
 	is.Equal(dgxstore(t, "transfer", "--batch-size", "-1", "--from", same, "--to", to).code, exitUsage)
 }
 
-// What a signal has cut off says how to go on, and does go on.
+// An interrupted transfer says how to continue, and the next one does.
 func TestTransferInterrupted(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -100,7 +100,7 @@ func TestTransferInterrupted(t *testing.T) {
 	is.NoErr(cmd.Process.Signal(os.Interrupt))
 	rest, err := io.ReadAll(stderr)
 	is.NoErr(err)
-	is.True(strings.HasSuffix(string(rest), "dgxstore: interrupted; the same command goes on where this one stopped\n"))
+	is.True(strings.HasSuffix(string(rest), "dgxstore: interrupted; run the same command again to continue\n"))
 	is.Equal(exitStatus(t, cmd.Wait()), exitInterrupted)
 
 	var report store.TransferReport

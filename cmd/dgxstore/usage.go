@@ -17,12 +17,13 @@ func (a *app) usageCommand() *cobra.Command {
 	var days int
 	cmd := &cobra.Command{
 		Use:   "usage [--days N]",
-		Short: "Show what happened on each of the last days, on a terminal also as a chart",
-		Long:  "Usage shows what was created, completed and failed on each of the last days, in UTC, today included.",
-		Args:  cobra.NoArgs,
+		Short: "Count generations per day; on a terminal with a chart",
+		Long: `Usage shows how many generations were created, completed and failed on each of the last
+days, including today. Days are in UTC. On a terminal it also draws a chart.`,
+		Args: noArgs,
 		RunE: a.runOnStore(func(ctx context.Context, s *store.Store, _ []string) error {
 			if days < 1 {
-				return usageError("invalid --days: it is at least 1")
+				return usageError("--days must be at least 1")
 			}
 			tomorrow := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
 			usage, err := s.DailyUsage(ctx, tomorrow.AddDate(0, 0, -days), tomorrow)
@@ -41,7 +42,7 @@ func (a *app) usageCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	cmd.Flags().IntVar(&days, "days", 14, "the last `N` days")
+	cmd.Flags().IntVar(&days, "days", 14, "show the last `N` days")
 	return cmd
 }
 
@@ -53,15 +54,17 @@ func (a *app) printUsage(usage []store.DayUsage) {
 		if day.Completed > 0 {
 			audio, average = humanSeconds(day.AudioSeconds), humanSeconds(day.AverageGenerationTimeSeconds)
 		}
-		g.add(day.Day, humanize.Comma(day.Created), humanize.Comma(day.Completed), humanize.Comma(day.Failed), audio, average)
+		g.add(day.Day, humanize.Comma(day.Created), humanize.Comma(day.Completed), humanize.Comma(day.Failed),
+			audio, average)
 	}
 	a.printGrid(g, "")
 }
 
-// chartLines is how high the chart is, at most.
+// chartLines is the maximum height of the chart.
 const chartLines = 10
 
-// printChart draws completed and failed, which differ in their line as well, for those who see no colours.
+// printChart draws completed and failed generations. Their lines differ in characters, too, for readers without
+// colours.
 func (a *app) printChart(usage []store.DayUsage) {
 	var completed, failed []float64
 	most := int64(0)
@@ -80,9 +83,12 @@ func (a *app) printChart(usage []store.DayUsage) {
 		asciigraph.Width(max(min(a.width-14, 100), 10)),
 		asciigraph.LowerBound(0),
 		asciigraph.UpperBound(float64(lines * step)),
-		asciigraph.YAxisValueFormatter(func(value float64) string { return humanize.Comma(int64(math.Round(value))) }),
+		asciigraph.YAxisValueFormatter(func(value float64) string {
+			return humanize.Comma(int64(math.Round(value)))
+		}),
 		asciigraph.SeriesChars(asciigraph.DefaultCharSet, asciigraph.CreateCharSet("x")),
-		asciigraph.Caption(fmt.Sprintf("completed ─ and failed x per day, %s to %s", usage[0].Day, usage[len(usage)-1].Day)),
+		asciigraph.Caption(fmt.Sprintf("completed ─ and failed x per day, %s to %s",
+			usage[0].Day, usage[len(usage)-1].Day)),
 	}
 	if a.coloured() {
 		options = append(options, asciigraph.SeriesColors(asciigraph.Green, asciigraph.Red))
@@ -90,7 +96,7 @@ func (a *app) printChart(usage []store.DayUsage) {
 	a.printf("\n%s\n", asciigraph.PlotMany([][]float64{completed, failed}, options...))
 }
 
-// roundStep is what one line of the chart stands for: 1, 2 or 5, or ten, a hundred … times that.
+// roundStep returns how many generations one line of the chart stands for: 1, 2 or 5 times a power of ten.
 func roundStep(most int64) int64 {
 	for power := int64(1); ; power *= 10 {
 		for _, step := range []int64{power, 2 * power, 5 * power} {

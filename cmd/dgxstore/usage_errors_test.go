@@ -13,7 +13,7 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// commands are all of them, with arguments that are right.
+// commands maps each command to valid arguments.
 var commands = map[string][]string{
 	"migrate":  {},
 	"status":   {},
@@ -39,14 +39,14 @@ func TestHelp(t *testing.T) {
 	root := dgxstore(t, "--help")
 	is.Equal(root.code, exitDone)
 	for name := range commands {
-		is.True(strings.Contains(root.stdout, "\n  "+name+" ")) // the command is in the list
+		is.True(strings.Contains(root.stdout, "\n  "+name+" ")) // the root's help lists the command
 		r := dgxstore(t, name, "--help")
 		is.Equal(r.code, exitDone)
 		is.Equal(r.stderr, "")
 		is.True(strings.Contains(r.stdout, "dgxstore "+name))
 	}
 	for _, code := range []string{"0  ", "1  ", "2  ", "3  ", "4  ", "5  ", "6  ", "7  ", "8  ", "130"} {
-		is.True(strings.Contains(root.stdout, "\n  "+code)) // each exit code is explained
+		is.True(strings.Contains(root.stdout, "\n  "+code)) // the root's help explains the exit code
 	}
 	is.True(strings.HasPrefix(dgxstore(t, "--version").stdout, "dgxstore "))
 }
@@ -66,17 +66,21 @@ func TestWrongUse(t *testing.T) {
 		})
 	}
 	for _, args := range [][]string{
-		{}, {"lsit"}, {"--no-such-flag"}, {"status", "now"}, {"list", "all"}, {"show"}, {"show", "a", "b"}, {"show", "no-id"}, {"search"},
-		{"stats", "all"}, {"stats", "--batch", "x"}, {"stats", "--batch", noSuchID, "--models"}, {"usage", "--days", "many"}, {"cancel"},
-		{"cancel", "no-id"}, {"cancel", noSuchID, "--batch", noSuchID}, {"cancel", noSuchID, "--dry-run"}, {"retry"}, {"retry", "no-id"},
-		{"retry", "--failed", "--cancelled"}, {"retry", "--failed", noSuchID}, {"retry", noSuchID, "--dry-run"}, {"retry", noSuchID, "--model", "x"},
-		{"retry", "--failed", "--since", "yesterday"}, {"pause", "now"}, {"resume", "now"}, {"migrate", "now"}, {"migrate", "--status", "--rollback"},
+		{}, {"lsit"}, {"--no-such-flag"}, {"status", "now"}, {"list", "all"}, {"list", "--busy-timeout", "long"},
+		{"show"}, {"show", "a", "b"}, {"show", "no-id"}, {"search"},
+		{"stats", "all"}, {"stats", "--batch", "x"}, {"stats", "--batch", noSuchID, "--models"}, {"usage", "--days", "many"},
+		{"cancel"}, {"cancel", "no-id"}, {"cancel", noSuchID, "--batch", noSuchID}, {"cancel", noSuchID, "--dry-run"},
+		{"retry"}, {"retry", "no-id"}, {"retry", "--failed", "--cancelled"}, {"retry", "--failed", noSuchID},
+		{"retry", noSuchID, "--dry-run"}, {"retry", noSuchID, "--model", "x"}, {"retry", "--failed", "--since", "yesterday"},
+		{"pause", "now"}, {"resume", "now"}, {"migrate", "now"}, {"migrate", "--status", "--rollback"},
 		{"prune"}, {"prune", "--older-than", "0s"}, {"prune", "--older-than", "-30d"}, {"prune", "--older-than", "old"},
 		{"prune", "--older-than", "30d", "--status", "pending"}, {"prune", "--older-than", "30d", "--delete-files"},
-		{"prune", "--older-than", "30d", "--files-root", "."}, {"prune", "--older-than", "30d", "--delete-files", "--files-root", "none"},
-		{"backup"}, {"backup", "a", "b"}, {"restore"}, {"transfer"}, {"transfer", "--from", "sqlite:a.db"}, {"transfer", "--to", "sqlite:a.db"},
-		{"transfer", "--from", "sqlite:a.db", "--to", ""}, {"transfer", "--from", "sqlite:a.db", "--to", "sqlite:b.db", "--database", "sqlite:c.db"},
-		{"check", "all"}, {"optimize", "all"}, {"list", "--busy-timeout", "long"},
+		{"prune", "--older-than", "30d", "--files-root", "."},
+		{"prune", "--older-than", "30d", "--delete-files", "--files-root", "none"},
+		{"backup"}, {"backup", "a", "b"}, {"restore"}, {"check", "all"}, {"optimize", "all"},
+		{"transfer"}, {"transfer", "--from", "sqlite:a.db"}, {"transfer", "--to", "sqlite:a.db"},
+		{"transfer", "--from", "sqlite:a.db", "--to", ""},
+		{"transfer", "--from", "sqlite:a.db", "--to", "sqlite:b.db", "--database", "sqlite:c.db"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			is := is.New(t)
@@ -89,19 +93,22 @@ func TestWrongUse(t *testing.T) {
 	}
 	is := is.New(t)
 	is.True(strings.Contains(dgxstore(t, "lsit").stderr, "did you mean list?"))
-	is.True(strings.Contains(dgxstore(t, "sho\x1b[31m").stderr, `sho\x1b[31m`)) // also what is typed
+	is.True(strings.Contains(dgxstore(t, "sho\x1b[31m").stderr, `sho\x1b[31m`)) // arguments are escaped, too
+	is.True(strings.Contains(dgxstore(t, "list", "all").stderr, `dgxstore: list takes no arguments, got "all"`))
 }
 
-// What only the store can refuse is wrong use, too.
+// A value that only the store refuses is a usage error, too.
 func TestRefusedByStore(t *testing.T) {
 	t.Parallel()
 	url := storetest.URL(t)
 	for _, args := range [][]string{
-		{"list", "--status", "broken"}, {"list", "--limit", "-1"}, {"list", "--limit", "0"}, {"list", "--after", "nonsense"}, {"list", "--metadata", "genre"},
-		{"list", "--metadata-range", "bpm"}, {"list", "--metadata-range", "bpm=a..b"}, {"list", "--metadata-range", "bpm=NaN.."},
-		{"list", "--since", "2026-13-01"}, {"list", "--prompt", "\xff"}, {"search", "--limit", "-1", "x"}, {"search", "--limit", "0", "x"},
-		{"search", "--status", "failed", "x"}, {"search", "--generations", "--status", "broken", "x"}, {"usage", "--days", "0"}, {"usage", "--days", "4000"},
-		{"stats", "--batch", "00000000-0000-0000-0000-00000000000"}, {"list", "--busy-timeout", "-1s"},
+		{"list", "--status", "broken"}, {"list", "--limit", "-1"}, {"list", "--limit", "0"},
+		{"list", "--after", "nonsense"}, {"list", "--metadata", "genre"}, {"list", "--metadata-range", "bpm"},
+		{"list", "--metadata-range", "bpm=a..b"}, {"list", "--metadata-range", "bpm=NaN.."},
+		{"list", "--since", "2026-13-01"}, {"list", "--prompt", "\xff"}, {"list", "--busy-timeout", "-1s"},
+		{"search", "--limit", "-1", "x"}, {"search", "--limit", "0", "x"}, {"search", "--status", "failed", "x"},
+		{"search", "--generations", "--status", "broken", "x"}, {"usage", "--days", "0"}, {"usage", "--days", "4000"},
+		{"stats", "--batch", "00000000-0000-0000-0000-00000000000"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			is := is.New(t)
@@ -117,7 +124,7 @@ func TestRefusedByStore(t *testing.T) {
 func TestMissingDatabase(t *testing.T) {
 	t.Parallel()
 	for name, args := range commands {
-		if name == "migrate" || name == "restore" || name == "transfer" { // which make one
+		if name == "migrate" || name == "restore" || name == "transfer" { // these create one
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -129,14 +136,14 @@ func TestMissingDatabase(t *testing.T) {
 			is.Equal(r.stdout, "")
 			is.True(strings.Contains(r.stderr, "there is no database"))
 			is.True(strings.Contains(r.stderr, "dgxstore migrate"))
-			is.True(!isThere(path)) // it was created
+			is.True(!exists(path)) // the command did not create it
 			is.Equal(dgxstore(t, append(args, "--json")...).code, exitSchema)
 		})
 	}
 	t.Run("default", func(t *testing.T) {
 		is := is.New(t)
 		cmd := command(t, "status")
-		is.Equal(finished(t, cmd).code, exitSchema)
+		is.Equal(runCommand(t, cmd).code, exitSchema)
 		entries, err := os.ReadDir(cmd.Dir)
 		is.NoErr(err)
 		is.Equal(len(entries), 0)
@@ -167,7 +174,8 @@ func TestPasswordIsNeverShown(t *testing.T) {
 	is := is.New(t)
 	for _, database := range []string{
 		"postgres://user:hunter2@127.0.0.1:1/music", "postgres://127.0.0.1:1/music?user=user&password=hunter2",
-		"postgres://user:hunter2@127.0.0.1:port/music", "postgres://user:hunter2@@127.0.0.1/music", "mysql://user:hunter2@host/music",
+		"postgres://user:hunter2@127.0.0.1:port/music", "postgres://user:hunter2@@127.0.0.1/music",
+		"mysql://user:hunter2@host/music",
 	} {
 		for name, args := range commands {
 			args := append([]string{name}, args...)
@@ -181,9 +189,10 @@ func TestPasswordIsNeverShown(t *testing.T) {
 			is.True(!strings.Contains(r.stdout+r.stderr, "hunter2"))
 		}
 	}
-	is.Equal(shownURL("postgres://user:hunter2@host:5432/music?sslmode=require&password=hunter2&sslpassword=hunter2"), "postgres://user@host:5432/music?sslmode=require")
-	is.Equal(shownURL("postgres://user:hunter2@host:port/music"), "the PostgreSQL database")
-	is.Equal(shownURL("sqlite:data/generations.db"), "sqlite:data/generations.db")
+	is.Equal(displayURL("postgres://user:hunter2@host:5432/music?sslmode=require&password=hunter2&sslpassword=hunter2"),
+		"postgres://user@host:5432/music?sslmode=require")
+	is.Equal(displayURL("postgres://user:hunter2@host:port/music"), "the PostgreSQL database")
+	is.Equal(displayURL("sqlite:data/generations.db"), "sqlite:data/generations.db")
 }
 
 func TestDatabaseFromEnvironment(t *testing.T) {
@@ -191,13 +200,13 @@ func TestDatabaseFromEnvironment(t *testing.T) {
 	is := is.New(t)
 	cmd := command(t, "stats")
 	cmd.Env = append(cmd.Env, "DATABASE_URL="+storetest.URL(t))
-	is.Equal(finished(t, cmd).code, exitDone)
+	is.Equal(runCommand(t, cmd).code, exitDone)
 
-	// The flag goes before it.
+	// The flag wins over the variable.
 	database, _ := missingURL(t)
 	cmd = command(t, "stats", "--database", database)
 	cmd.Env = append(cmd.Env, "DATABASE_URL="+storetest.URL(t))
-	is.Equal(finished(t, cmd).code, exitSchema)
+	is.Equal(runCommand(t, cmd).code, exitSchema)
 }
 
 func TestBusy(t *testing.T) {
@@ -209,17 +218,17 @@ func TestBusy(t *testing.T) {
 	is.Equal(r.code, exitBusy)
 	is.True(strings.Contains(r.stderr, "busy"))
 	is.Equal(dgxstore(t, "pause", "--busy-timeout", "100ms", "--json", "--database", url).code, exitBusy)
-	for _, name := range []string{"list", "status", "stats", "usage"} { // who only looks is not kept waiting
+	for _, name := range []string{"list", "status", "stats", "usage"} { // reading does not wait for the writer
 		is.Equal(dgxstore(t, name, "--busy-timeout", "100ms", "--database", url).code, exitDone)
 	}
 }
 
-// A disk that is full must not look like success.
-func TestOutputThatCannotBeWritten(t *testing.T) {
+// A command fails if it cannot write its output.
+func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skip("there is no /dev/full")
+		t.Skip("no /dev/full")
 	}
 	defer full.Close()
 	is := is.New(t)
@@ -258,7 +267,7 @@ func TestCompletion(t *testing.T) {
 	is.True(strings.HasPrefix(complete("retry", "--database", url, ""), failed.ID.String()))
 	is.True(!strings.Contains(complete("retry", "--database", url, failed.ID.String(), ""), failed.ID.String()))
 
-	is.True(strings.HasPrefix(complete("list", "--database", url, ""), ":4\n")) // no files
+	is.True(strings.HasPrefix(complete("list", "--database", url, ""), ":4\n")) // does not complete file names
 	is.True(strings.HasPrefix(complete("backup", "--database", url, ""), ":0\n"))
 	batched := beat("in a batch")
 	batched.BatchID = uuid.MustParse(noSuchID)
@@ -269,6 +278,6 @@ func TestCompletion(t *testing.T) {
 
 	missing, path := missingURL(t)
 	is.True(strings.HasPrefix(complete("show", "--database", missing, ""), ":"))
-	is.True(!isThere(path))
-	is.True(!isThere(filepath.Join("data", "generations.db")))
+	is.True(!exists(path))
+	is.True(!exists(filepath.Join("data", "generations.db")))
 }
