@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dgx-music/storage/store"
@@ -96,7 +97,7 @@ func (d *fileDeleter) deleteOne(path string, own []fs.FileInfo) error {
 		return err
 	}
 	if isDatabase {
-		return errors.New("not deleted: it is a SQLite database")
+		return errors.New("not deleted: it is a SQLite database, or SQLite keeps it beside one")
 	}
 	return d.root.Remove(local)
 }
@@ -128,8 +129,15 @@ func below(dir, path string) string {
 	return local
 }
 
-// isDatabase reports whether a file begins like a SQLite database. Backups and kept copies may have any name.
+// isDatabase reports whether a file is a SQLite database, or one that SQLite keeps beside a database. Backups and kept
+// copies may have any name, so it goes by how the file begins. A -shm file has no such beginning: it goes by its name.
 func (d *fileDeleter) isDatabase(local string) (bool, error) {
+	if database, found := strings.CutSuffix(local, "-shm"); found {
+		isDatabase, err := d.isDatabase(database)
+		if isDatabase || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return isDatabase, err
+		}
+	}
 	file, err := d.root.Open(local)
 	if errors.Is(err, fs.ErrPermission) {
 		return false, nil // deleting a file needs no permission to read it
@@ -138,13 +146,18 @@ func (d *fileDeleter) isDatabase(local string) (bool, error) {
 		return false, err
 	}
 	defer file.Close()
-	const magic = "SQLite format 3\x00" // https://www.sqlite.org/fileformat.html#the_database_header
-	start := make([]byte, len(magic))
-	_, err = io.ReadFull(file, start)
+	start := make([]byte, len(databaseMagics[0]))
+	n, err := io.ReadFull(file, start)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return false, err
 	}
-	return string(start) == magic, nil
+	return slices.ContainsFunc(databaseMagics, func(magic string) bool { return strings.HasPrefix(string(start[:n]), magic) }), nil
+}
+
+// databaseMagics are how a database, its log in WAL mode and its rollback journal begin
+// (https://www.sqlite.org/fileformat.html, sections 1.3, 3 and 4.1).
+var databaseMagics = []string{
+	"SQLite format 3\x00", "\x37\x7f\x06\x82", "\x37\x7f\x06\x83", "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7",
 }
 
 // databaseFiles finds the files of a SQLite database: the file itself, SQLite's files beside it, and the copies that

@@ -144,8 +144,13 @@ func TestPruneSparesTheDatabase(t *testing.T) {
 	past := openAt(t, url, time.Now().AddDate(0, -4, 0)) // stays open, so that the -wal file exists
 	is.NoErr(past.Backup(t.Context(), filepath.Join(root, "backup.wav")))
 
+	otherURL := "sqlite:" + filepath.ToSlash(filepath.Join(root, "other.db"))
+	is.NoErr(store.Migrate(t.Context(), otherURL))
+	createCompleted(t, openAt(t, otherURL, time.Now()), beat("of another store")) // only in its log yet
+
 	data := func(name string) string { return filepath.Join(root, "data", name) }
 	kept := []string{
+		"other.db", "other.db-wal", "other.db-shm",
 		"data/generations.db", "data/generations.db-wal", "data/generations.db-shm",
 		"data/generations.db.before-v2", "data/generations.db.before-v2-2",
 		"data/generations.db.before-v2.whole.unfinished", "data/generations.db.123.unfinished", "backup.wav",

@@ -2,8 +2,9 @@
 // knows everything about it.
 //
 // It runs on $DATABASE_URL; if that is not set, on SQLite in data/generations.db. Each run asks for music as a batch of
-// its own, under a model name of its own, and writes the audio to a folder of its own below $OUTPUTS, or outputs. So it
-// touches nobody else's jobs or files. Running it again uses the same database and finishes what earlier runs left.
+// its own, under a model name of its own, and writes the audio to a directory of its own below $OUTPUTS, or outputs. So
+// it never works on the jobs of others, or writes to their files. Running it again uses the same database and finishes
+// what earlier runs left. Like every worker it also rescues jobs whose workers have died, whoever they belong to.
 package main
 
 import (
