@@ -18,11 +18,11 @@ type FindingKind string
 // The kinds of findings, and the Finding.ID of each.
 const (
 	// FindingIntegrity is a broken file or index ("database", or the name of what could not be read); a prompt that the
-	// full-text index has wrong (its ID, or "prompts_search" for the whole index); or a generation whose metadata differs from
-	// its index, or whose prompt differs from its prompt's row (its ID).
+	// full-text index has wrong (its ID, or "prompts_search" for the whole index); or a generation whose metadata differs
+	// from its index, or whose prompt differs from its prompt's row (its ID).
 	FindingIntegrity FindingKind = "integrity"
-	// FindingForeignKey is a generation without its prompt, or errors without their generation (the generation's ID); or words
-	// without their prompt (the prompt's ID).
+	// FindingForeignKey is a generation without its prompt, or errors without their generation (the generation's ID); or
+	// words without their prompt (the prompt's ID).
 	FindingForeignKey FindingKind = "foreign_key"
 	// FindingCounter is a wrong counter: a status, or "prompts".
 	FindingCounter FindingKind = "counter"
@@ -30,8 +30,8 @@ const (
 	FindingUsedCount FindingKind = "used_count"
 	// FindingStuckLease is a generation whose lease ran out over a minute ago, and that no worker has rescued: its ID.
 	FindingStuckLease FindingKind = "stuck_lease"
-	// FindingFilePath is a generation whose file path leads out of the root, and was not followed: its ID; or a directory that
-	// this user may not read, in which orphan files were not looked for: its path below the root.
+	// FindingFilePath is a generation whose file path leads out of the root, and was not followed: its ID; or a directory
+	// that this user may not read, in which orphan files were not looked for: its path below the root.
 	FindingFilePath FindingKind = "file_path"
 	// FindingMissingFile is a completed generation whose audio file does not exist: its ID.
 	FindingMissingFile FindingKind = "missing_file"

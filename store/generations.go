@@ -76,7 +76,11 @@ func (o *operations) CreateGeneration(ctx context.Context, params CreateGenerati
 	return o.createGeneration(ctx, "create generation", params)
 }
 
-func (o *operations) createGeneration(ctx context.Context, doing string, params CreateGenerationParams) (Generation, error) {
+func (o *operations) createGeneration(
+	ctx context.Context,
+	doing string,
+	params CreateGenerationParams,
+) (Generation, error) {
 	params, err := params.normalized()
 	if err != nil {
 		return Generation{}, describe(doing, err)

@@ -58,9 +58,9 @@ func (t transition) allowedFor(g Generation) error {
 // errKeptChanging is returned if a generation allowed the transition at each look, and refused it at each try.
 var errKeptChanging = fmt.Errorf("%w: the generation's status kept changing", ErrBusy)
 
-// transition runs change, which checks and writes in one statement. If that changed no row, it reads the row to find out
-// why: a second step, which the end of ctx cuts off. The row may have become one that allows the transition meanwhile.
-// Then transition tries again; every further try needs another such coincidence.
+// transition runs change, which checks and writes in one statement. If that changed no row, it reads the row to find
+// out why: a second step, which the end of ctx cuts off. The row may have become one that allows the transition
+// meanwhile. Then transition tries again; every further try needs another such coincidence.
 func (o *operations) transition(
 	ctx context.Context, t transition, change func() (Generation, error),
 ) (Generation, error) {

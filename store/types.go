@@ -4,16 +4,14 @@ import "github.com/dgx-music/storage/storagedb"
 
 // The rows, and the types of their columns.
 type (
-	// Generation is a music-generation job: a row of the table generations. Its JSON has the keys of the Python to_dict, and
-	// more.
-	// The fields:
+	// Generation is a music-generation job: a row of the table generations. Its JSON has the keys of the Python to_dict,
+	// and more. The fields:
 	//
 	//	go doc github.com/dgx-music/storage/storagedb.Generation
 	Generation = storagedb.Generation
 
-	// Prompt is a text that people asked for, and how often: a row of the table prompts. Its JSON has the keys of the Python
-	// to_dict.
-	// The fields:
+	// Prompt is a text that people asked for, and how often: a row of the table prompts. Its JSON has the keys of the
+	// Python to_dict. The fields:
 	//
 	//	go doc github.com/dgx-music/storage/storagedb.Prompt
 	Prompt = storagedb.Prompt
@@ -43,9 +41,8 @@ type (
 	//	go doc github.com/dgx-music/storage/storagedb.MusicMetadata
 	MusicMetadata = storagedb.MusicMetadata
 
-	// ValidationError says which Field the store refused, by its name in SQL, and the Problem with it, before anything reached
-	// the database. Match it with errors.As.
-	// The fields:
+	// ValidationError says which Field the store refused, by its name in SQL, and the Problem with it, before anything
+	// reached the database. Match it with errors.As. The fields:
 	//
 	//	go doc github.com/dgx-music/storage/storagedb.ValidationError
 	ValidationError = storagedb.ValidationError

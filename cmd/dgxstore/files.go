@@ -151,7 +151,10 @@ func (d *fileDeleter) isDatabase(local string) (bool, error) {
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return false, err
 	}
-	return slices.ContainsFunc(databaseMagics, func(magic string) bool { return strings.HasPrefix(string(start[:n]), magic) }), nil
+	return slices.ContainsFunc(
+		databaseMagics,
+		func(magic string) bool { return strings.HasPrefix(string(start[:n]), magic) },
+	), nil
 }
 
 // databaseMagics are how a database, its log in WAL mode and its rollback journal begin

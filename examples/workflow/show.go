@@ -107,7 +107,10 @@ func show(ctx context.Context, s *store.Store, batch uuid.UUID) error {
 	}
 	popular.Render()
 
-	completed, err := s.ListGenerations(ctx, store.ListGenerationsParams{BatchID: batch, Status: store.StatusCompleted, Limit: 1})
+	completed, err := s.ListGenerations(
+		ctx,
+		store.ListGenerationsParams{BatchID: batch, Status: store.StatusCompleted, Limit: 1},
+	)
 	if err != nil || len(completed.Generations) == 0 {
 		return err
 	}

@@ -17,11 +17,16 @@ const (
 	maxPause = 50 * time.Millisecond
 )
 
-// Pages walks the rows of a table by keyset pagination, in the order of a key, from start to the end. read returns the next
-// page, of at most limit rows. next returns the key to go on from after a row, or false if there can be no more rows. A page
-// of fewer rows is the last one.
+// Pages walks the rows of a table by keyset pagination, in the order of a key, from start to the end. read returns the
+// next page, of at most limit rows. next returns the key to go on from after a row, or false if there can be no more
+// rows. A page of fewer rows is the last one.
 func Pages[Key, Row any](
-	ctx context.Context, s Session, start Key, limit int, read func(q Queries, from Key) ([]Row, error), next func(last Row) (Key, bool),
+	ctx context.Context,
+	s Session,
+	start Key,
+	limit int,
+	read func(q Queries, from Key) ([]Row, error),
+	next func(last Row) (Key, bool),
 ) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
 		for from, more := start, true; more; {

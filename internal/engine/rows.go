@@ -185,5 +185,9 @@ func NullIfEmpty(text string) *string {
 
 // InClaimOrder compares two generations by the order in which they are claimed: priority, due time, ID.
 func InClaimOrder(a, b storagedb.Generation) int {
-	return cmp.Or(cmp.Compare(a.Priority, b.Priority), a.ScheduledAt.Compare(b.ScheduledAt), bytes.Compare(a.ID[:], b.ID[:]))
+	return cmp.Or(
+		cmp.Compare(a.Priority, b.Priority),
+		a.ScheduledAt.Compare(b.ScheduledAt),
+		bytes.Compare(a.ID[:], b.ID[:]),
+	)
 }

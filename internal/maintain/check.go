@@ -246,7 +246,14 @@ func promptPages(ctx context.Context, s engine.Session) func(yield func([]storag
 
 // filePathPages walks the file paths of all generations.
 func filePathPages(ctx context.Context, s engine.Session) func(yield func([]storagedb.FilePathsRow, error) bool) {
-	return engine.Pages(ctx, s, uuid.Nil, engine.PageRows, func(q engine.Queries, from uuid.UUID) ([]storagedb.FilePathsRow, error) {
-		return q.FilePaths(ctx, storagedb.FilePathsParams{FromID: from, RowLimit: engine.PageRows})
-	}, func(last storagedb.FilePathsRow) (uuid.UUID, bool) { return engine.Following(last.ID) })
+	return engine.Pages(
+		ctx,
+		s,
+		uuid.Nil,
+		engine.PageRows,
+		func(q engine.Queries, from uuid.UUID) ([]storagedb.FilePathsRow, error) {
+			return q.FilePaths(ctx, storagedb.FilePathsParams{FromID: from, RowLimit: engine.PageRows})
+		},
+		func(last storagedb.FilePathsRow) (uuid.UUID, bool) { return engine.Following(last.ID) },
+	)
 }

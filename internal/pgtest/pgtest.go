@@ -27,8 +27,8 @@ type Server struct {
 	leash io.Closer // of the watcher of a server that was started here, kept so that it is not let go before the end
 }
 
-// Find returns the server of $TEST_POSTGRES_URL. If that is empty, it starts one, which stops when the process ends. The
-// Server must be kept as long as it is used.
+// Find returns the server of $TEST_POSTGRES_URL. If that is empty, it starts one, which stops when the process ends.
+// The Server must be kept as long as it is used.
 func Find(ctx context.Context) (*Server, error) {
 	text, leash := os.Getenv("TEST_POSTGRES_URL"), io.Closer(nil)
 	if text == "" {
@@ -120,7 +120,10 @@ func startServer(ctx context.Context) (text string, leash io.Closer, err error) 
 		return nil
 	}
 	data := filepath.Join(folder, "data")
-	if err := run("initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync"); err != nil {
+	if err := run(
+		"initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-locale",
+		"--no-sync",
+	); err != nil {
 		return "", nil, err
 	}
 	// The tests of several packages may share the server, with a pool for each store that they open.
@@ -132,15 +135,18 @@ func startServer(ctx context.Context) (text string, leash io.Closer, err error) 
 	for _, setting := range settings {
 		options += " -c " + strconv.Quote(setting)
 	}
-	if err := run("pg_ctl", "start", "--wait", "--timeout", strconv.Itoa(int(time.Minute.Seconds())), "--pgdata", data, "--log", filepath.Join(folder, "log"), "--options", options); err != nil {
+	if err := run(
+		"pg_ctl", "start", "--wait", "--timeout", strconv.Itoa(int(time.Minute.Seconds())), "--pgdata", data,
+		"--log", filepath.Join(folder, "log"), "--options", options,
+	); err != nil {
 		log, _ := os.ReadFile(filepath.Join(folder, "log")) // where there is none, err says enough
 		return "", nil, fmt.Errorf("%w: %s", err, log)
 	}
 	return "postgres:///postgres?" + url.Values{"host": {folder}, "user": {"postgres"}}.Encode(), leash, nil
 }
 
-// parentOfServer returns where the directory of a server goes: in memory, if it need not be durable and there is room. A
-// database is some three hundred files, and each test makes and drops one: on a disk that costs ten times as much.
+// parentOfServer returns where the directory of a server goes: in memory, if it need not be durable and there is room.
+// A database is some three hundred files, and each test makes and drops one: on a disk that costs ten times as much.
 func parentOfServer(durable bool) string {
 	const memory, needed = "/dev/shm", 4 << 30
 	if !durable && freeBytes(memory) >= needed {

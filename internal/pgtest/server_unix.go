@@ -36,9 +36,9 @@ func asServerUser(cmd *exec.Cmd, folder string) error {
 	return errors.New("the tests run as root, and there is no user postgres or nobody to run a server as")
 }
 
-// startWatcher starts a shell that waits for the leash to be let go, which the end of this process does however it comes
-// about, then stops the server and deletes the folder. It is in a group of its own, so that Ctrl-C at the terminal does
-// not end it first.
+// startWatcher starts a shell that waits for the leash to be let go, which the end of this process does however it
+// comes about, then stops the server and deletes the folder. It is in a group of its own, so that Ctrl-C at the
+// terminal does not end it first.
 func startWatcher(pgCtl, folder string) (leash io.Closer, err error) {
 	// Twice, because initdb or the start may still be under way when this process is killed.
 	const script = `read -r forever; for round in 1 2; do

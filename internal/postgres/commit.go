@@ -134,7 +134,12 @@ func whileAnyLasts[T, R any](batch []*commit.Write[T, R]) (context.Context, cont
 }
 
 // together runs op in a batch, or alone if the batch leaves it.
-func together[T, R any](ctx context.Context, queue *commit.Queue[T, R], op T, alone func(context.Context, T) (R, error)) (R, error) {
+func together[T, R any](
+	ctx context.Context,
+	queue *commit.Queue[T, R],
+	op T,
+	alone func(context.Context, T) (R, error),
+) (R, error) {
 	result, err := queue.Do(ctx, op)
 	if errors.Is(err, errRunAlone) {
 		return alone(ctx, op)

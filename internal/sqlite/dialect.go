@@ -19,8 +19,8 @@ import (
 	"github.com/dgx-music/storage/storagedb/sqlitedb"
 )
 
-// errRegister is the error of registerFunctions, for New to return. It runs while the program starts: modernc locks nothing
-// while it opens a connection and reads which functions are registered.
+// errRegister is the error of registerFunctions, for New to return. It runs while the program starts: modernc locks
+// nothing while it opens a connection and reads which functions are registered.
 var errRegister = registerFunctions()
 
 // registerFunctions makes metadata_matches known to SQL. See [listing.Matcher].

@@ -72,8 +72,8 @@ func (r *report) add(e event) {
 	}
 }
 
-// isFailure reports whether a line is a failed assertion of matryer/is. It prints to standard output, so that the line counts
-// as that of another test if several run at once.
+// isFailure reports whether a line is a failed assertion of matryer/is. It prints to standard output, so that the line
+// counts as that of another test if several run at once.
 func isFailure(line string) bool {
 	return strings.HasPrefix(line, "\t") && strings.Contains(line, "_test.go:")
 }
@@ -100,7 +100,12 @@ func (r *report) ended(e event) {
 	if e.Action == "skip" { // it has no tests
 		return
 	}
-	line := fmt.Sprintf("%-5s %-24s %5.1f s", map[string]string{"pass": "ok", "fail": "FAIL"}[e.Action], short(e.Package), e.Elapsed)
+	line := fmt.Sprintf(
+		"%-5s %-24s %5.1f s",
+		map[string]string{"pass": "ok", "fail": "FAIL"}[e.Action],
+		short(e.Package),
+		e.Elapsed,
+	)
 	if n := r.skipped[e.Package]; n > 0 {
 		line += fmt.Sprintf(", %d skipped", n)
 	}
