@@ -66,7 +66,9 @@ func Inspect(ctx context.Context, t dburl.Target, waitTimeout time.Duration) ([]
 // List lists the migrations of any database without changing it. If a SQLite file does not exist, none is applied, and
 // List does not create it.
 func List(ctx context.Context, t dburl.Target) ([]Migration, error) {
-	if !exists(t) {
+	if found, err := exists(t); err != nil {
+		return nil, err
+	} else if !found {
 		return Known(t.Engine)
 	}
 	return look(ctx, t, sqliteconn.MaxWaitTimeout, (*Conn).Migrations)
@@ -89,18 +91,26 @@ func look(
 
 // CheckExists returns dberr.ErrNotFound if a SQLite file does not exist.
 func CheckExists(t dburl.Target) error {
-	if !exists(t) {
+	found, err := exists(t)
+	if err == nil && !found {
 		return fmt.Errorf("%w: there is no database at %s", dberr.ErrNotFound, t.Path)
 	}
-	return nil
+	return err
 }
 
-func exists(t dburl.Target) bool {
+// exists reports whether there is a file to look into. Anything but a regular file is an error.
+func exists(t dburl.Target) (bool, error) {
 	if t.Path == "" {
-		return true
+		return true, nil
 	}
-	_, err := os.Stat(t.Path)
-	return !errors.Is(err, fs.ErrNotExist)
+	info, err := os.Stat(t.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err == nil && !info.Mode().IsRegular():
+		return false, fmt.Errorf("%s is not a regular file", t.Path)
+	}
+	return true, nil // any other error is that of opening it
 }
 
 // OpenReadOnly opens a connection that changes nothing, not even the journal mode of a file.

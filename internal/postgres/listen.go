@@ -112,6 +112,8 @@ func (e *Engine) sendNotification() {
 
 // notifier sends one notification for all requests within notifyInterval. It has a goroutine only while there is one to
 // send.
+//
+// Locks: mu is held for moments, and never while a notification is sent.
 type notifier struct {
 	send func()
 

@@ -35,6 +35,11 @@ func TestSpecialFileIsNoDatabase(t *testing.T) {
 			"restore": func() error { return store.Restore(ctx, backup, url) },
 			"migrate": func() error { return store.Migrate(ctx, url) },
 			"reset":   func() error { return store.Reset(ctx, url) },
+			"status": func() error {
+				_, err := store.MigrationStatus(ctx, url)
+				return err
+			},
+			"roll back": func() error { return store.Rollback(ctx, url) },
 			"open": func() error {
 				_, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
 				return err
