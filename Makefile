@@ -48,28 +48,39 @@ help: ## explain the targets
 demo: ## generate some forty pieces of music on DATABASE_URL and show what the store knows of them
 	@go run ./examples/workflow
 
-# Many tests wait, for a disk or for each other, so that more of them run at once than there are processors.
-COVERED :=
+# Many tests wait, for a disk or for each other, so that more of them run at once than there are processors. The slowest
+# packages begin first. testrun starts a PostgreSQL server for all of them.
+TESTS   := ./store ./cmd/... ./internal/transfer ./internal/maintain ./... ./examples/...
+TESTRUN := $(WITH_DBMATE) go run ./internal/testrun -timeout 30m -parallel 8
+
 .PHONY: test
-test: ## run the tests, on SQLite and on a PostgreSQL that they start themselves where it is installed
-	$(WITH_DBMATE) go test -timeout 30m -parallel 4 $(COVERED) ./...
-	cd cmd && go test ./...
-	cd examples && go test ./...
+test: ## run the tests, on SQLite and on PostgreSQL if its server is installed; takes about a minute
+	$(TESTRUN) -short $(TESTS)
+
+.PHONY: test-all
+test-all: ## run also what takes long: kills, full disks, long loops, a new column in a copy of the repository; takes ten minutes
+	TEST_ALL=1 $(TESTRUN) -count=1 $(TESTS)
 
 .PHONY: test-race
-test-race: ## run the tests under the race detector, the longest of them shortened, and of dgxstore those with goroutines
-	$(WITH_DBMATE) go test -timeout 30m -parallel 4 -race -short ./...
-	cd cmd && go test -race -short -run 'Terminal|Interrupted' ./...
-	cd examples && go test -race -short ./...
+test-race: ## run the tests of make test under the race detector, and of dgxstore those with goroutines
+	$(TESTRUN) -race -short ./store ./internal/transfer ./internal/maintain ./... ./examples/...
+	$(TESTRUN) -race -short -run 'Terminal|Interrupted' ./cmd/...
 
+# Each test binary writes the counts of all rooms, and covdata adds them up. What only tests use, and what sqlc writes, does
+# not count.
+COVERAGE := $(CURDIR)/.bin/coverage
 .PHONY: cover
-cover: COVERED := -coverpkg=./store,./storagedb -coverprofile=coverage.out
-cover: test ## make test, and print the coverage of store and of storagedb's hand-written part, and fail below 90 %
-	@grep -vE '\.sql\.go:|storagedb/(db|models)\.go:' coverage.out > coverage.hand.out
-	@for package in store storagedb; do \
-		{ head -n 1 coverage.hand.out; grep "storage/$$package/" coverage.hand.out; } > coverage.package.out; \
-		go tool cover -func=coverage.package.out | awk -v p=$$package '/^total:/ { print p ": " $$3 " of statements covered"; exit ($$3 + 0 < 90) }' || status=1; \
-	done; rm coverage.hand.out coverage.package.out; exit $${status:-0}
+cover: ## print how much of store, of the rooms below it and of storagedb's hand-written part make test covers; fail below 90 %
+	@rm -rf $(COVERAGE) && mkdir -p $(COVERAGE)
+	$(TESTRUN) -short -coverpkg=./store,./internal/...,./storagedb ./store ./internal/transfer ./internal/maintain ./... \
+		-args -test.gocoverdir=$(COVERAGE)
+	@go tool covdata textfmt -i=$(COVERAGE) -o coverage.all.out
+	@grep -vE '\.sql\.go:|storagedb/(db|models)\.go:|internal/(pgtest|testkit|testrun)/' coverage.all.out > coverage.out
+	@covered() { { head -n 1 coverage.out; grep "storage/$$1/" coverage.out; } > coverage.one.out && \
+			go tool cover -func=coverage.one.out | awk -v p="$$1" '/^total:/ { printf "%-20s %6s\n", p, $$3; exit ($$3 + 0 < 90) }'; }; \
+		for room in $$(sed -n 's|.*storage/\(internal/[a-z]*\)/.*|\1|p' coverage.out | sort -u); do covered $$room; done; \
+		for whole in store internal storagedb; do covered $$whole || { echo "$$whole: less than 90 % of statements are covered"; status=1; }; done; \
+		rm coverage.all.out coverage.one.out; exit $${status:-0}
 
 .PHONY: fuzz
 fuzz: ## look for metadata that breaks the reader, and for searches that are an error, for a minute each
