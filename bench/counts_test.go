@@ -9,7 +9,7 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// BenchmarkLongTransaction creates one by one in one transaction. Its last creations should cost what its first ones do.
+// BenchmarkLongTransaction creates one by one in one transaction. The last creations should cost as much as the first.
 func BenchmarkLongTransaction(b *testing.B) {
 	const part, parts = 500, 8
 	forEveryEngine(b, func(b *testing.B, s *store.Store) {
@@ -28,15 +28,15 @@ func BenchmarkLongTransaction(b *testing.B) {
 		}); err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(0, "ns/op") // of no meaning here
+		b.ReportMetric(0, "ns/op") // meaningless here
 		b.ReportMetric(float64(took[parts-1])/float64(took[0]), "last-over-first")
 	})
 }
 
-// BenchmarkKeepingCost creates with and without the triggers that keep the counts, and those that keep the index over
-// metadata, in turns; each ratio is that of the medians. One at a time, and a thousand at once, where no commit hides the
-// cost. Of the throughput without them, what is left with them is one over the ratio.
-func BenchmarkKeepingCost(b *testing.B) {
+// BenchmarkTriggerCost creates with and without the triggers that maintain the counts and the metadata index, in turns.
+// It creates one at a time, and a thousand at once, so that no commit hides the cost. Each ratio is that of the
+// medians.
+func BenchmarkTriggerCost(b *testing.B) {
 	const rounds = 21
 	kept := []struct {
 		name     string
@@ -70,7 +70,7 @@ func BenchmarkKeepingCost(b *testing.B) {
 							took[s] = append(took[s], time.Since(began))
 						}
 					}
-					b.ReportMetric(0, "ns/op") // of no meaning here
+					b.ReportMetric(0, "ns/op") // meaningless here
 					b.ReportMetric(float64(median(took[with]))/float64(median(took[without])), "with/without")
 				})
 			}

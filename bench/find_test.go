@@ -12,8 +12,8 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// BenchmarkFind lists, counts and searches beside 10,000 and beside 1,000,000 generations, in turns; each ratio is that of
-// the medians of one run.
+// BenchmarkFind lists, counts and searches among 10,000 and among 1,000,000 generations, in turns. Each ratio is that
+// of the medians.
 func BenchmarkFind(b *testing.B) {
 	const few, many, rounds = 10_000, 1_000_000, 31
 	list := func(params store.ListGenerationsParams) func(*testing.B, *store.Store) int {
@@ -25,6 +25,12 @@ func BenchmarkFind(b *testing.B) {
 			return len(page.Generations)
 		}
 	}
+	bpm := func(low, high float64) []store.MetadataRange {
+		return []store.MetadataRange{{Key: "bpm", Min: new(low), Max: new(high)}}
+	}
+	bpmFrom := func(low float64) store.MetadataRange { return store.MetadataRange{Key: "bpm", Min: new(low)} }
+	bpmTo := func(high float64) store.MetadataRange { return store.MetadataRange{Key: "bpm", Max: new(high)} }
+	genre := func(name string) map[string]any { return map[string]any{"genre": name} }
 	operations := []struct {
 		name string
 		run  func(*testing.B, *store.Store) int
@@ -40,26 +46,34 @@ func BenchmarkFind(b *testing.B) {
 		{"favorites", list(store.ListGenerationsParams{Favorite: true})},
 		{"from", list(store.ListGenerationsParams{CreatedFrom: time.Now().Add(-time.Hour)})},
 		{"to", list(store.ListGenerationsParams{CreatedTo: time.Now().Add(-time.Hour)})},
-		{"common-value", list(store.ListGenerationsParams{Metadata: map[string]any{"genre": "trap"}})},
+		{"common-value", list(store.ListGenerationsParams{Metadata: genre("trap")})},
 		{"rarer-value", list(store.ListGenerationsParams{Metadata: map[string]any{"bpm": 140}})},
-		{"range-of-17%", list(store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(130.0), Max: new(149.0)}}})},
-		{"range-of-1.7%", list(store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(139.5), Max: new(141.5)}}})},
-		{"range-of-one", list(store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(200.0)}}})},
+		{"range-of-17%", list(store.ListGenerationsParams{MetadataRanges: bpm(130, 149)})},
+		{"range-of-1.7%", list(store.ListGenerationsParams{MetadataRanges: bpm(139.5, 141.5)})},
+		{"range-of-one", list(store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{bpmFrom(200)}})},
 		{"words-of-all", list(store.ListGenerationsParams{Search: "beat"})},
 		{"words-of-1%", list(store.ListGenerationsParams{Search: "rare"})},
 		{"words-of-one-prompt", list(store.ListGenerationsParams{Search: "number 77"})},
-		{"genre+rare-bpm", list(store.ListGenerationsParams{Metadata: map[string]any{"genre": "house", "bpm": seed.RareBPM}})},
-		{"genre+range-of-17%", list(store.ListGenerationsParams{Metadata: map[string]any{"genre": "trap"}, MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(130.0), Max: new(149.0)}}})},
-		{"genre+completed", list(store.ListGenerationsParams{Metadata: map[string]any{"genre": "trap"}, Status: store.StatusCompleted})},
-		{"genre+words-of-all", list(store.ListGenerationsParams{Metadata: map[string]any{"genre": "trap"}, Search: "beat"})},
+		{"genre+rare-bpm", list(store.ListGenerationsParams{
+			Metadata: map[string]any{"genre": "house", "bpm": seed.RareBPM},
+		})},
+		{"genre+range-of-17%", list(store.ListGenerationsParams{Metadata: genre("trap"), MetadataRanges: bpm(130, 149)})},
+		{"genre+completed", list(store.ListGenerationsParams{Metadata: genre("trap"), Status: store.StatusCompleted})},
+		{"genre+words-of-all", list(store.ListGenerationsParams{Metadata: genre("trap"), Search: "beat"})},
 		{"words-of-1%+completed", list(store.ListGenerationsParams{Search: "rare", Status: store.StatusCompleted})},
-		{"bpm-from-1+failed", list(store.ListGenerationsParams{Status: store.StatusFailed, MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(1.0)}}})},
-		{"bpm-from-1+bpm-to-70", list(store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(1.0)}, {Key: "bpm", Max: new(70.0)}}})},
+		{"bpm-from-1+failed", list(store.ListGenerationsParams{
+			Status: store.StatusFailed, MetadataRanges: []store.MetadataRange{bpmFrom(1)},
+		})},
+		{"bpm-from-1+bpm-to-70", list(store.ListGenerationsParams{
+			MetadataRanges: []store.MetadataRange{bpmFrom(1), bpmTo(70)},
+		})},
 		{"words-of-8%", list(store.ListGenerationsParams{Search: `"at 14"*`})},
-		{"words-of-8%+trap", list(store.ListGenerationsParams{Search: `"at 14"*`, Metadata: map[string]any{"genre": "trap"}})},
+		{"words-of-8%+trap", list(store.ListGenerationsParams{Search: `"at 14"*`, Metadata: genre("trap")})},
 		{"words-of-8%+model", list(store.ListGenerationsParams{Search: `"at 14"*`, ModelName: "musicgen-large"})},
-		{"house+failed", list(store.ListGenerationsParams{Metadata: map[string]any{"genre": "house"}, Status: store.StatusFailed})},
-		{"house+failed+medium", list(store.ListGenerationsParams{Metadata: map[string]any{"genre": "house"}, Status: store.StatusFailed, ModelName: "musicgen-medium"})},
+		{"house+failed", list(store.ListGenerationsParams{Metadata: genre("house"), Status: store.StatusFailed})},
+		{"house+failed+medium", list(store.ListGenerationsParams{
+			Metadata: genre("house"), Status: store.StatusFailed, ModelName: "musicgen-medium",
+		})},
 		{"words-of-all+pending", list(store.ListGenerationsParams{Search: "beat", Status: store.StatusPending})},
 		{"words-of-all+favorites", list(store.ListGenerationsParams{Search: "beat", Favorite: true})},
 		{"failed+words-of-all", list(store.ListGenerationsParams{Search: "beat", Status: store.StatusFailed})},
@@ -102,8 +116,9 @@ func BenchmarkFind(b *testing.B) {
 						took[rows] = append(took[rows], time.Since(began))
 					}
 				}
-				fmt.Printf("| %s | %s | %s | %s | %.2f | %d, %d |\n", engine.name, name, median(took[few]).Round(time.Microsecond),
-					median(took[many]).Round(time.Microsecond), float64(median(took[many]))/float64(median(took[few])), found[few], found[many])
+				fmt.Printf("| %s | %s | %s | %s | %.2f | %d, %d |\n", engine.name, name,
+					median(took[few]).Round(time.Microsecond), median(took[many]).Round(time.Microsecond),
+					float64(median(took[many]))/float64(median(took[few])), found[few], found[many])
 			}
 			for _, operation := range operations {
 				measure(operation.name, map[int]func(*testing.B, *store.Store) int{few: operation.run, many: operation.run})
@@ -111,7 +126,7 @@ func BenchmarkFind(b *testing.B) {
 			first := list(store.ListGenerationsParams{})
 			deep := list(store.ListGenerationsParams{After: cursorAt(b, stores[many], 500_000)})
 			stores[few] = stores[many]
-			fmt.Println("a page 500,000 rows deep, against the first page:")
+			fmt.Println("a page 500,000 rows deep, compared with the first page:")
 			measure("500000-rows-deep", map[int]func(*testing.B, *store.Store) int{few: first, many: deep})
 		})
 	}
@@ -125,7 +140,7 @@ func countOf(b *testing.B, stats func(ctx context.Context) (store.Stats, error))
 	return int(got.TotalGenerations)
 }
 
-// cursorAt is the cursor behind so many rows.
+// cursorAt returns the cursor after that many rows.
 func cursorAt(b *testing.B, s *store.Store, rows int) store.Cursor {
 	page, err := s.ListGenerations(b.Context(), store.ListGenerationsParams{Offset: rows - 1, Limit: 1})
 	if err != nil || page.Next == "" {

@@ -22,8 +22,9 @@ func enqueue(b *testing.B, s *store.Store, jobs int) {
 	}
 }
 
-// BenchmarkClaim claims one generation at a time beside a thousand, and beside a million, that are finished. The two are
-// measured in turns, so that what the machine does besides meets both; the ratio is that of the medians.
+// BenchmarkClaim claims one generation at a time, with a thousand and with a million finished generations in the
+// database. It measures both in turns, so that other load on the machine affects both. The ratio is that of the
+// medians.
 func BenchmarkClaim(b *testing.B) {
 	const few, many = 1_000, 1_000_000
 	const rounds, claims = 15, 100
@@ -34,8 +35,11 @@ func BenchmarkClaim(b *testing.B) {
 				if err := seed.Fill(b.Context(), s, engine.name, rows); err != nil {
 					b.Fatal(err)
 				}
-				// All are to be finished, and PostgreSQL is to have forgotten that they were not.
-				for _, statement := range []string{"UPDATE generations SET status = 'completed' WHERE status = 'pending'", map[string]string{"sqlite": "ANALYZE", "postgres": "VACUUM ANALYZE"}[engine.name]} {
+				// All must be finished, and PostgreSQL must have no dead rows of the time before.
+				for _, statement := range []string{
+					"UPDATE generations SET status = 'completed' WHERE status = 'pending'",
+					map[string]string{"sqlite": "ANALYZE", "postgres": "VACUUM ANALYZE"}[engine.name],
+				} {
 					if _, err := s.DB().Exec(b.Context(), statement); err != nil {
 						b.Fatal(err)
 					}
@@ -48,15 +52,12 @@ func BenchmarkClaim(b *testing.B) {
 					enqueue(b, s, claims)
 					began := time.Now()
 					for range claims {
-						claimed, err := s.ClaimGenerations(b.Context(), store.ClaimParams{Worker: "bench", Limit: 1, Lease: time.Minute})
-						if err != nil || len(claimed) != 1 {
-							b.Fatal(len(claimed), err)
-						}
+						claimOne(b, s)
 					}
 					took[rows] = append(took[rows], time.Since(began)/claims)
 				}
 			}
-			b.ReportMetric(0, "ns/op") // of no meaning here
+			b.ReportMetric(0, "ns/op") // meaningless here
 			b.ReportMetric(float64(median(took[few]).Nanoseconds()), "ns/claim-at-1000")
 			b.ReportMetric(float64(median(took[many]).Nanoseconds()), "ns/claim-at-1000000")
 			b.ReportMetric(float64(median(took[many]))/float64(median(took[few])), "ratio")
@@ -64,9 +65,19 @@ func BenchmarkClaim(b *testing.B) {
 	}
 }
 
-// BenchmarkClaimBesideWhatIsLater claims beside 100,000 generations that are scheduled for later, at a lower and at the same
-// priority.
-func BenchmarkClaimBesideWhatIsLater(b *testing.B) {
+// claimOne claims the one generation that is due.
+func claimOne(b *testing.B, s *store.Store, models ...string) {
+	claimed, err := s.ClaimGenerations(b.Context(), store.ClaimParams{
+		Worker: "bench", Limit: 1, Lease: time.Minute, ModelNames: models,
+	})
+	if err != nil || len(claimed) != 1 {
+		b.Fatal(len(claimed), err)
+	}
+}
+
+// BenchmarkClaimBesideScheduled claims while 100,000 generations are scheduled for later, half of them with a lower
+// Priority, which goes first.
+func BenchmarkClaimBesideScheduled(b *testing.B) {
 	forEveryEngine(b, func(b *testing.B, s *store.Store) {
 		params := make([]store.CreateGenerationParams, 1000)
 		for i := range 100 {
@@ -83,16 +94,13 @@ func BenchmarkClaimBesideWhatIsLater(b *testing.B) {
 			b.StopTimer()
 			enqueue(b, s, 1)
 			b.StartTimer()
-			claimed, err := s.ClaimGenerations(b.Context(), store.ClaimParams{Worker: "bench", Limit: 1, Lease: time.Minute})
-			if err != nil || len(claimed) != 1 {
-				b.Fatal(len(claimed), err)
-			}
+			claimOne(b, s)
 		}
 	})
 }
 
-// BenchmarkClaimOfARareModel claims for a model of which there is one generation behind 50,000 of another.
-func BenchmarkClaimOfARareModel(b *testing.B) {
+// BenchmarkClaimRareModel claims for a model that has one pending generation, after 50,000 older ones of another model.
+func BenchmarkClaimRareModel(b *testing.B) {
 	forEveryEngine(b, func(b *testing.B, s *store.Store) {
 		for range 50 {
 			enqueue(b, s, 1000)
@@ -105,18 +113,16 @@ func BenchmarkClaimOfARareModel(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.StartTimer()
-			claimed, err := s.ClaimGenerations(b.Context(), store.ClaimParams{Worker: "bench", Limit: 1, Lease: time.Minute, ModelNames: []string{"rare"}})
-			if err != nil || len(claimed) != 1 {
-				b.Fatal(len(claimed), err)
-			}
+			claimOne(b, s, rare.ModelName)
 		}
 	})
 }
 
-// BenchmarkWakeUp measures from a creation's return in one store until WaitForPending returns in another one on the same
-// database. Stores share nothing, so two of them in one process wake each other as two processes do.
+// BenchmarkWakeUp measures the time from the return of a creation in one store to the return of WaitForPending in
+// another store on the same database. Stores share nothing, so two in one process behave like two processes.
 func BenchmarkWakeUp(b *testing.B) {
-	for name, newURL := range map[string]func(testing.TB) string{"sqlite": storetest.URL, "postgres": storetest.PostgresURL} {
+	urls := map[string]func(testing.TB) string{"sqlite": storetest.URL, "postgres": storetest.PostgresURL}
+	for name, newURL := range urls {
 		b.Run(name, func(b *testing.B) {
 			url := newURL(b)
 			open := func() *store.Store {
@@ -144,12 +150,10 @@ func BenchmarkWakeUp(b *testing.B) {
 				enqueue(b, creator, 1)
 				created := time.Now()
 				took = append(took, (<-woke).Sub(created))
-				if _, err := sleeper.ClaimGenerations(b.Context(), store.ClaimParams{Worker: "bench", Limit: 1, Lease: time.Minute}); err != nil {
-					b.Fatal(err)
-				}
+				claimOne(b, sleeper)
 			}
 			close(sleeping)
-			b.ReportMetric(0, "ns/op") // it would be that of the sleep
+			b.ReportMetric(0, "ns/op") // it would include the sleep
 			b.ReportMetric(float64(median(took).Microseconds())/1000, "ms-in-the-median")
 			b.ReportMetric(float64(slices.Max(took).Microseconds())/1000, "ms-at-worst")
 		})

@@ -1,5 +1,5 @@
-// Package bench measures the store's own parts; run it with make bench-store. cmd/compare measures the store beside others. The
-// machines it runs on are shared: compare the numbers of one run with each other, never with another run's.
+// Package bench measures parts of the store; make bench-store runs it. cmd/compare compares the store with its peers.
+// The machines are shared: compare only figures of one run with each other.
 package bench
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// engines are the stores to measure.
+// engines are the engines to measure, and how to open a store on each.
 var engines = []struct {
 	name string
 	open func(testing.TB, ...store.Options) *store.Store
@@ -88,7 +88,8 @@ func BenchmarkCreateComplete(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if _, err := s.CompleteGeneration(b.Context(), g.ID, store.CompleteGenerationParams{Metadata: store.Metadata(`{"bpm":141}`)}); err != nil {
+			params := store.CompleteGenerationParams{Metadata: store.Metadata(`{"bpm":141}`)}
+			if _, err := s.CompleteGeneration(b.Context(), g.ID, params); err != nil {
 				b.Fatal(err)
 			}
 		}

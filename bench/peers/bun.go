@@ -22,7 +22,7 @@ type bunPrompt struct {
 	FirstUsedAt, LastUsedAt any
 }
 
-// bunGeneration has the columns that a new generation does not leave to their defaults.
+// bunGeneration has the columns of a new generation that have no default.
 type bunGeneration struct {
 	bun.BaseModel              `bun:"table:generations"`
 	ID                         string `bun:",pk"`
@@ -45,7 +45,8 @@ func openBunSQLite(connections int) func(context.Context, string) (Client, error
 		if err != nil {
 			return nil, err
 		}
-		return bunClient[stamp.Time]{bun.NewDB(db, sqlitedialect.New()), func(t time.Time) any { return t.Format(stamp.Layout) }}, nil
+		at := func(t time.Time) any { return t.Format(stamp.Layout) }
+		return bunClient[stamp.Time]{bun.NewDB(db, sqlitedialect.New()), at}, nil
 	}
 }
 
@@ -63,12 +64,14 @@ func (b bunClient[T]) Create(ctx context.Context, job Job) error {
 	return b.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		at := b.at(job.At)
 		prompt := bunPrompt{Text: job.Prompt, UsedCount: 1, FirstUsedAt: at, LastUsedAt: at}
-		if _, err := tx.NewInsert().Model(&prompt).On("CONFLICT (text) DO UPDATE").
-			Set("used_count = bun_prompt.used_count + 1").Set("last_used_at = EXCLUDED.last_used_at").Returning("id").Exec(ctx); err != nil {
+		_, err := tx.NewInsert().Model(&prompt).On("CONFLICT (text) DO UPDATE").
+			Set("used_count = bun_prompt.used_count + 1").Set("last_used_at = EXCLUDED.last_used_at").
+			Returning("id").Exec(ctx)
+		if err != nil {
 			return err
 		}
 		generation := b.generation(job, prompt.ID)
-		_, err := tx.NewInsert().Model(&generation).Exec(ctx)
+		_, err = tx.NewInsert().Model(&generation).Exec(ctx)
 		return err
 	})
 }
@@ -76,22 +79,25 @@ func (b bunClient[T]) Create(ctx context.Context, job Job) error {
 func (b bunClient[T]) generation(job Job, prompt int64) bunGeneration {
 	at := b.at(job.At)
 	return bunGeneration{
-		ID: job.ID, Prompt: job.Prompt, ModelName: modelName, DurationSeconds: duration, SampleRate: sampleRate, Channels: channels,
-		FilePath: job.FilePath, Status: "pending", Metadata: job.Metadata, PromptID: prompt, CreatedAt: at, ScheduledAt: at,
+		ID: job.ID, Prompt: job.Prompt, ModelName: modelName, DurationSeconds: duration, SampleRate: sampleRate,
+		Channels: channels, FilePath: job.FilePath, Status: "pending", Metadata: job.Metadata, PromptID: prompt,
+		CreatedAt: at, ScheduledAt: at,
 	}
 }
 
 func (b bunClient[T]) CreateAll(ctx context.Context, jobs []Job) error {
 	return b.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		at := b.at(jobs[len(jobs)-1].At)
-		texts, counts := uses(jobs)
+		texts, counts := countPrompts(jobs)
 		prompts := make([]bunPrompt, len(texts))
 		for i := range prompts {
 			prompts[i] = bunPrompt{Text: texts[i], UsedCount: counts[i], FirstUsedAt: at, LastUsedAt: at}
 		}
-		// The text, too: in which order the rows come back nobody says.
-		if _, err := tx.NewInsert().Model(&prompts).On("CONFLICT (text) DO UPDATE").
-			Set("used_count = bun_prompt.used_count + EXCLUDED.used_count").Set("last_used_at = EXCLUDED.last_used_at").Returning("id, text").Exec(ctx); err != nil {
+		// Return the text, too, since the order of the returned rows is undefined.
+		_, err := tx.NewInsert().Model(&prompts).On("CONFLICT (text) DO UPDATE").
+			Set("used_count = bun_prompt.used_count + EXCLUDED.used_count").Set("last_used_at = EXCLUDED.last_used_at").
+			Returning("id, text").Exec(ctx)
+		if err != nil {
 			return err
 		}
 		ids := make(map[string]int64, len(prompts))
@@ -102,8 +108,8 @@ func (b bunClient[T]) CreateAll(ctx context.Context, jobs []Job) error {
 		for i, job := range jobs {
 			generations[i] = b.generation(job, ids[job.Prompt])
 		}
-		for some := range slices.Chunk(generations, 1000) {
-			if _, err := tx.NewInsert().Model(&some).Exec(ctx); err != nil {
+		for chunk := range slices.Chunk(generations, 1000) {
+			if _, err := tx.NewInsert().Model(&chunk).Exec(ctx); err != nil {
 				return err
 			}
 		}

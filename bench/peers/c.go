@@ -17,23 +17,25 @@ import (
 //go:embed c/create.c
 var createC []byte
 
-// cFlags are those that https://www.sqlite.org/compile.html recommends, as far as the schema does with them.
+// cFlags are the flags that https://www.sqlite.org/compile.html recommends, except those that the schema does not work
+// with.
 var cFlags = []string{
 	"-O2", "-DSQLITE_ENABLE_FTS5", "-DSQLITE_THREADSAFE=0", "-DSQLITE_DEFAULT_MEMSTATUS=0", "-DSQLITE_DQS=0",
-	"-DSQLITE_LIKE_DOESNT_MATCH_BLOBS", "-DSQLITE_MAX_EXPR_DEPTH=0", "-DSQLITE_OMIT_DEPRECATED", "-DSQLITE_OMIT_PROGRESS_CALLBACK",
-	"-DSQLITE_OMIT_SHARED_CACHE", "-DSQLITE_OMIT_LOAD_EXTENSION", "-DSQLITE_USE_ALLOCA",
+	"-DSQLITE_LIKE_DOESNT_MATCH_BLOBS", "-DSQLITE_MAX_EXPR_DEPTH=0", "-DSQLITE_OMIT_DEPRECATED",
+	"-DSQLITE_OMIT_PROGRESS_CALLBACK", "-DSQLITE_OMIT_SHARED_CACHE", "-DSQLITE_OMIT_LOAD_EXTENSION",
+	"-DSQLITE_USE_ALLOCA",
 }
 
-// C is a program that creates on SQLite, in one thread.
+// C is a program in C that creates generations on SQLite, in one thread.
 type C struct{ path string }
 
-// ErrNoC is that there is no compiler, or nothing to compile.
-var ErrNoC = errors.New("gcc or the sources of mattn's SQLite are not there")
+// ErrNoC is returned if the program cannot be compiled, because gcc or SQLite's source is missing.
+var ErrNoC = errors.New("gcc or mattn's SQLite source is missing")
 
-// CompileC compiles the program with the SQLite that mattn ships. That takes a minute, and so it is kept.
+// CompileC compiles the program with the SQLite that mattn ships. That takes a minute, so it caches the result.
 func CompileC(ctx context.Context) (C, error) {
-	folder, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/mattn/go-sqlite3").Output()
-	sources := strings.TrimSpace(string(folder))
+	dir, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/mattn/go-sqlite3").Output()
+	sources := strings.TrimSpace(string(dir))
 	if _, missing := exec.LookPath("gcc"); missing != nil || err != nil || sources == "" {
 		return C{}, ErrNoC
 	}
@@ -53,26 +55,33 @@ func CompileC(ctx context.Context) (C, error) {
 	if err := os.WriteFile(program+".c", createC, 0o600); err != nil {
 		return C{}, err
 	}
-	args := append([]string{"-I", sources, "-o", program + ".new", program + ".c", filepath.Join(sources, "sqlite3-binding.c"), "-lm"}, cFlags...)
+	sqlite := filepath.Join(sources, "sqlite3-binding.c")
+	args := append([]string{"-I", sources, "-o", program + ".new", program + ".c", sqlite, "-lm"}, cFlags...)
 	if output, err := exec.CommandContext(ctx, "gcc", args...).CombinedOutput(); err != nil {
 		return C{}, fmt.Errorf("gcc: %w: %s", err, output)
 	}
 	return C{program}, os.Rename(program+".new", program)
 }
 
-// CreateEach commits each creation.
-func (c C) CreateEach(ctx context.Context, url string, creations int, first int64) (created int64, took, p99 time.Duration, err error) {
+// CreateEach creates generations, and commits each.
+func (c C) CreateEach(
+	ctx context.Context, url string, creations int, first int64,
+) (created int64, took, p99 time.Duration, err error) {
 	return c.run(ctx, sqlitePath(url), "each", strconv.Itoa(creations), first)
 }
 
-// CreateAll is one transaction.
-func (c C) CreateAll(ctx context.Context, url string, rows int, first int64) (created int64, took time.Duration, err error) {
+// CreateAll creates generations in one transaction.
+func (c C) CreateAll(
+	ctx context.Context, url string, rows int, first int64,
+) (created int64, took time.Duration, err error) {
 	created, took, _, err = c.run(ctx, sqlitePath(url), "once", strconv.Itoa(rows), first)
 	return created, took, err
 }
 
-func (c C) run(ctx context.Context, path, mode, much string, first int64) (created int64, took, p99 time.Duration, err error) {
-	output, err := exec.CommandContext(ctx, c.path, path, mode, much, strconv.FormatInt(first, 10)).Output()
+func (c C) run(
+	ctx context.Context, path, mode, rows string, first int64,
+) (created int64, took, p99 time.Duration, err error) {
+	output, err := exec.CommandContext(ctx, c.path, path, mode, rows, strconv.FormatInt(first, 10)).Output()
 	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
 		err = fmt.Errorf("%w: %s", err, failed.Stderr)
 	}
@@ -81,5 +90,6 @@ func (c C) run(ctx context.Context, path, mode, much string, first int64) (creat
 	}
 	var seconds, p99Seconds float64
 	_, err = fmt.Sscan(string(output), &created, &seconds, &p99Seconds)
-	return created, time.Duration(seconds * float64(time.Second)), time.Duration(p99Seconds * float64(time.Second)), err
+	took = time.Duration(seconds * float64(time.Second))
+	return created, took, time.Duration(p99Seconds * float64(time.Second)), err
 }

@@ -16,7 +16,7 @@ import (
 
 type entClient struct {
 	*ent.Client
-	asText bool // the times
+	asText bool // whether times are stored as text
 }
 
 func openEntSQLite(connections int) func(context.Context, string) (Client, error) {
@@ -54,8 +54,9 @@ func (e entClient) inTx(ctx context.Context, fn func(tx *ent.Tx) error) error {
 func (e entClient) Create(ctx context.Context, job Job) error {
 	return e.inTx(ctx, func(tx *ent.Tx) error {
 		at := stamp.Time{Time: job.At, AsText: e.asText}
+		addUse := func(u *ent.PromptUpsert) { u.AddUsedCount(1).UpdateLastUsedAt() }
 		id, err := tx.Prompt.Create().SetText(job.Prompt).SetUsedCount(1).SetFirstUsedAt(at).SetLastUsedAt(at).
-			OnConflictColumns(prompt.FieldText).Update(func(u *ent.PromptUpsert) { u.AddUsedCount(1).UpdateLastUsedAt() }).ID(ctx)
+			OnConflictColumns(prompt.FieldText).Update(addUse).ID(ctx)
 		if err != nil {
 			return err
 		}
@@ -70,23 +71,26 @@ func (e entClient) Create(ctx context.Context, job Job) error {
 func (e entClient) generation(tx *ent.Tx, job Job, prompt int64) (*ent.GenerationCreate, error) {
 	at := stamp.Time{Time: job.At, AsText: e.asText}
 	id, err := uuid.Parse(job.ID)
-	return tx.Generation.Create().SetID(id).SetPrompt(job.Prompt).SetModelName(modelName).SetDurationSeconds(duration).SetSampleRate(sampleRate).
-		SetChannels(channels).SetFilePath(job.FilePath).SetStatus("pending").SetMetadata(job.Metadata).SetPromptID(prompt).SetCreatedAt(at).
-		SetScheduledAt(at), err
+	return tx.Generation.Create().SetID(id).SetPrompt(job.Prompt).SetModelName(modelName).SetDurationSeconds(duration).
+		SetSampleRate(sampleRate).SetChannels(channels).SetFilePath(job.FilePath).SetStatus("pending").
+		SetMetadata(job.Metadata).SetPromptID(prompt).SetCreatedAt(at).SetScheduledAt(at), err
 }
 
-// CreateAll asks for the ids of the prompts once more: by a bulk upsert ent does not return them.
+// CreateAll reads the IDs of the prompts after the upsert, because ent's bulk upsert does not return them.
 func (e entClient) CreateAll(ctx context.Context, jobs []Job) error {
 	return e.inTx(ctx, func(tx *ent.Tx) error {
 		at := stamp.Time{Time: jobs[len(jobs)-1].At, AsText: e.asText}
-		texts, counts := uses(jobs)
+		texts, counts := countPrompts(jobs)
 		prompts := make([]*ent.PromptCreate, len(texts))
 		for i := range prompts {
 			prompts[i] = tx.Prompt.Create().SetText(texts[i]).SetUsedCount(counts[i]).SetFirstUsedAt(at).SetLastUsedAt(at)
 		}
-		if err := tx.Prompt.CreateBulk(prompts...).OnConflict(entsql.ConflictColumns(prompt.FieldText), entsql.ResolveWith(func(u *entsql.UpdateSet) {
-			u.Set(prompt.FieldUsedCount, entsql.Expr("prompts.used_count + excluded.used_count")).SetExcluded(prompt.FieldLastUsedAt)
-		})).Exec(ctx); err != nil {
+		addUses := entsql.ResolveWith(func(u *entsql.UpdateSet) {
+			u.Set(prompt.FieldUsedCount, entsql.Expr("prompts.used_count + excluded.used_count")).
+				SetExcluded(prompt.FieldLastUsedAt)
+		})
+		err := tx.Prompt.CreateBulk(prompts...).OnConflict(entsql.ConflictColumns(prompt.FieldText), addUses).Exec(ctx)
+		if err != nil {
 			return err
 		}
 		found, err := tx.Prompt.Query().Where(prompt.TextIn(texts...)).Select(prompt.FieldID, prompt.FieldText).All(ctx)
@@ -97,9 +101,9 @@ func (e entClient) CreateAll(ctx context.Context, jobs []Job) error {
 		for _, p := range found {
 			ids[p.Text] = p.ID
 		}
-		for some := range slices.Chunk(jobs, 1000) {
-			creates := make([]*ent.GenerationCreate, len(some))
-			for i, job := range some {
+		for chunk := range slices.Chunk(jobs, 1000) {
+			creates := make([]*ent.GenerationCreate, len(chunk))
+			for i, job := range chunk {
 				if creates[i], err = e.generation(tx, job, ids[job.Prompt]); err != nil {
 					return err
 				}
@@ -121,7 +125,8 @@ func (e entClient) Get(ctx context.Context, id uuid.UUID) (string, error) {
 }
 
 func (e entClient) List(ctx context.Context, limit int) (uuid.UUID, int, error) {
-	list, err := e.Generation.Query().Order(ent.Desc(generation.FieldCreatedAt, generation.FieldID)).Limit(limit).All(ctx)
+	newestFirst := ent.Desc(generation.FieldCreatedAt, generation.FieldID)
+	list, err := e.Generation.Query().Order(newestFirst).Limit(limit).All(ctx)
 	if err != nil || len(list) == 0 {
 		return uuid.UUID{}, 0, err
 	}

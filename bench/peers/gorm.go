@@ -23,7 +23,7 @@ type gormPrompt struct {
 
 func (gormPrompt) TableName() string { return "prompts" }
 
-// gormGeneration has the columns that a new generation does not leave to their defaults.
+// gormGeneration has the columns of a new generation that have no default.
 type gormGeneration struct {
 	ID                         string `gorm:"primaryKey"`
 	Prompt, ModelName          string
@@ -36,8 +36,8 @@ type gormGeneration struct {
 
 func (gormGeneration) TableName() string { return "generations" }
 
-// gormClient is GORM with the settings of https://gorm.io/docs/performance.html: prepared statements, and a transaction only
-// where it is asked for.
+// gormClient is GORM with the settings of https://gorm.io/docs/performance.html: prepared statements, and no
+// transaction unless the caller begins one.
 type gormClient[T any] struct {
 	*gorm.DB
 	at func(time.Time) any
@@ -58,7 +58,8 @@ func openGormPostgres(connections int) func(context.Context, string) (Client, er
 }
 
 func openGorm(dialector gorm.Dialector, connections int) (*gorm.DB, error) {
-	db, err := gorm.Open(dialector, &gorm.Config{PrepareStmt: true, SkipDefaultTransaction: true, Logger: logger.Discard})
+	config := &gorm.Config{PrepareStmt: true, SkipDefaultTransaction: true, Logger: logger.Discard}
+	db, err := gorm.Open(dialector, config)
 	if err != nil {
 		return nil, err
 	}
@@ -75,9 +76,10 @@ func (g gormClient[T]) Create(ctx context.Context, job Job) error {
 	return g.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		at := g.at(job.At)
 		prompt := gormPrompt{Text: job.Prompt, UsedCount: 1, FirstUsedAt: at, LastUsedAt: at}
+		updates := map[string]any{"used_count": gorm.Expr("prompts.used_count + 1"), "last_used_at": at}
 		if err := tx.Clauses(clause.OnConflict{
 			Columns:   []clause.Column{{Name: "text"}},
-			DoUpdates: clause.Assignments(map[string]any{"used_count": gorm.Expr("prompts.used_count + 1"), "last_used_at": at}),
+			DoUpdates: clause.Assignments(updates),
 		}, clause.Returning{Columns: []clause.Column{{Name: "id"}}}).Create(&prompt).Error; err != nil {
 			return err
 		}
@@ -89,23 +91,25 @@ func (g gormClient[T]) Create(ctx context.Context, job Job) error {
 func (g gormClient[T]) generation(job Job, prompt int64) gormGeneration {
 	at := g.at(job.At)
 	return gormGeneration{
-		ID: job.ID, Prompt: job.Prompt, ModelName: modelName, DurationSeconds: duration, SampleRate: sampleRate, Channels: channels,
-		FilePath: job.FilePath, Status: "pending", Metadata: job.Metadata, PromptID: prompt, CreatedAt: at, ScheduledAt: at,
+		ID: job.ID, Prompt: job.Prompt, ModelName: modelName, DurationSeconds: duration, SampleRate: sampleRate,
+		Channels: channels, FilePath: job.FilePath, Status: "pending", Metadata: job.Metadata, PromptID: prompt,
+		CreatedAt: at, ScheduledAt: at,
 	}
 }
 
 func (g gormClient[T]) CreateAll(ctx context.Context, jobs []Job) error {
 	return g.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		at := g.at(jobs[len(jobs)-1].At)
-		texts, counts := uses(jobs)
+		texts, counts := countPrompts(jobs)
 		prompts := make([]gormPrompt, len(texts))
 		for i := range prompts {
 			prompts[i] = gormPrompt{Text: texts[i], UsedCount: counts[i], FirstUsedAt: at, LastUsedAt: at}
 		}
-		// The text, too: in which order the rows come back nobody says.
+		// Return the text, too, since the order of the returned rows is undefined.
+		updates := map[string]any{"used_count": gorm.Expr("prompts.used_count + excluded.used_count"), "last_used_at": at}
 		if err := tx.Clauses(clause.OnConflict{
 			Columns:   []clause.Column{{Name: "text"}},
-			DoUpdates: clause.Assignments(map[string]any{"used_count": gorm.Expr("prompts.used_count + excluded.used_count"), "last_used_at": at}),
+			DoUpdates: clause.Assignments(updates),
 		}, clause.Returning{Columns: []clause.Column{{Name: "id"}, {Name: "text"}}}).Create(&prompts).Error; err != nil {
 			return err
 		}

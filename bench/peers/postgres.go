@@ -9,22 +9,25 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// createPostgres is the creation in one statement, which commits by itself.
+// createPostgres creates a generation in one statement, in autocommit mode.
 const createPostgres = `WITH used AS (
 	INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES ($1, 1, $2, $2)
-	ON CONFLICT (text) DO UPDATE SET used_count = prompts.used_count + 1, last_used_at = greatest(prompts.last_used_at, excluded.last_used_at)
+	ON CONFLICT (text) DO UPDATE SET used_count = prompts.used_count + 1,
+		last_used_at = greatest(prompts.last_used_at, excluded.last_used_at)
 	RETURNING id
 )
-INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, metadata, prompt_id, scheduled_at)
+INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status,
+	created_at, metadata, prompt_id, scheduled_at)
 SELECT $3, $1, $4, $5, $6, $7, $8, 'pending', $2, $9, used.id, $2 FROM used`
 
-// trackPostgres counts many prompts. They are sorted, or two who track the same ones would wait for each other.
+// trackPostgres counts many prompts. It sorts them, so that two callers with the same prompts cannot deadlock.
 const trackPostgres = `INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
 SELECT text, used, $3, $3 FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS BIGINT[])) AS given (text, used) ORDER BY text
-ON CONFLICT (text) DO UPDATE SET used_count = prompts.used_count + excluded.used_count, last_used_at = greatest(prompts.last_used_at, excluded.last_used_at)
+ON CONFLICT (text) DO UPDATE SET used_count = prompts.used_count + excluded.used_count,
+	last_used_at = greatest(prompts.last_used_at, excluded.last_used_at)
 RETURNING id, text`
 
-// handPgx is a pool of pgx, which prepares each statement once per connection.
+// handPgx is a pgx pool. It prepares each statement once per connection.
 type handPgx struct{ *pgxpool.Pool }
 
 func openPgx(connections int) func(context.Context, string) (Client, error) {
@@ -40,13 +43,14 @@ func openPgx(connections int) func(context.Context, string) (Client, error) {
 }
 
 func (h handPgx) Create(ctx context.Context, job Job) error {
-	_, err := h.Exec(ctx, createPostgres, job.Prompt, job.At, job.ID, modelName, duration, sampleRate, channels, job.FilePath, job.Metadata)
+	_, err := h.Exec(ctx, createPostgres, job.Prompt, job.At, job.ID, modelName, duration, sampleRate, channels,
+		job.FilePath, job.Metadata)
 	return err
 }
 
 func (h handPgx) CreateAll(ctx context.Context, jobs []Job) error {
 	return pgx.BeginFunc(ctx, h.Pool, func(tx pgx.Tx) error {
-		texts, counts := uses(jobs)
+		texts, counts := countPrompts(jobs)
 		rows, err := tx.Query(ctx, trackPostgres, texts, counts, jobs[len(jobs)-1].At)
 		if err != nil {
 			return err
@@ -61,11 +65,13 @@ func (h handPgx) CreateAll(ctx context.Context, jobs []Job) error {
 			return err
 		}
 		_, err = tx.CopyFrom(ctx, pgx.Identifier{"generations"},
-			[]string{"id", "prompt", "model_name", "duration_seconds", "sample_rate", "channels", "file_path", "status", "created_at", "metadata", "prompt_id", "scheduled_at"},
+			[]string{"id", "prompt", "model_name", "duration_seconds", "sample_rate", "channels", "file_path", "status",
+				"created_at", "metadata", "prompt_id", "scheduled_at"},
 			pgx.CopyFromSlice(len(jobs), func(i int) ([]any, error) {
 				job := &jobs[i]
 				id, err := uuid.Parse(job.ID)
-				return []any{id, job.Prompt, modelName, duration, sampleRate, channels, job.FilePath, "pending", job.At, job.Metadata, ids[job.Prompt], job.At}, err
+				return []any{id, job.Prompt, modelName, duration, sampleRate, channels, job.FilePath, "pending",
+					job.At, job.Metadata, ids[job.Prompt], job.At}, err
 			}))
 		return err
 	})

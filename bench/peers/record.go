@@ -5,8 +5,8 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// record is what is read by hand, by GORM and by bun: all columns, as store.Generation has them. T is how the engine's
-// drivers have a time: time.Time on PostgreSQL, stamp.Time on SQLite.
+// record is a row with all columns of store.Generation. The raw drivers, GORM and bun read it. T is the type of times:
+// time.Time on PostgreSQL, stamp.Time on SQLite.
 type record[T any] struct {
 	bun.BaseModel `bun:"table:generations,alias:g" gorm:"-"`
 
@@ -42,23 +42,25 @@ type record[T any] struct {
 
 func (record[T]) TableName() string { return "generations" }
 
-// What is written by hand.
+// The queries of the raw drivers.
 const (
-	columns = `id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path, file_size_bytes, status, created_at,
-		completed_at, generation_time_seconds, error_message, metadata, prompt_id, priority, scheduled_at, started_at, attempt, max_attempts,
-		worker, lease_expires_at, batch_id, progress_step, progress_fraction, cancel_requested_at, favorite`
+	columns = `id, prompt, model_name, model_version, duration_seconds, sample_rate, channels, file_path,
+		file_size_bytes, status, created_at, completed_at, generation_time_seconds, error_message, metadata, prompt_id,
+		priority, scheduled_at, started_at, attempt, max_attempts, worker, lease_expires_at, batch_id, progress_step,
+		progress_fraction, cancel_requested_at, favorite`
 	getByID    = `SELECT ` + columns + ` FROM generations WHERE id = $1`
 	listNewest = `SELECT ` + columns + ` FROM generations ORDER BY created_at DESC, id DESC LIMIT $1`
 )
 
 func (g *record[T]) scan(row interface{ Scan(...any) error }) error {
-	return row.Scan(&g.ID, &g.Prompt, &g.ModelName, &g.ModelVersion, &g.DurationSeconds, &g.SampleRate, &g.Channels, &g.FilePath,
-		&g.FileSizeBytes, &g.Status, &g.CreatedAt, &g.CompletedAt, &g.GenerationTimeSeconds, &g.ErrorMessage, &g.Metadata, &g.PromptID,
-		&g.Priority, &g.ScheduledAt, &g.StartedAt, &g.Attempt, &g.MaxAttempts, &g.Worker, &g.LeaseExpiresAt, &g.BatchID, &g.ProgressStep,
-		&g.ProgressFraction, &g.CancelRequestedAt, &g.Favorite)
+	return row.Scan(&g.ID, &g.Prompt, &g.ModelName, &g.ModelVersion, &g.DurationSeconds, &g.SampleRate, &g.Channels,
+		&g.FilePath, &g.FileSizeBytes, &g.Status, &g.CreatedAt, &g.CompletedAt, &g.GenerationTimeSeconds,
+		&g.ErrorMessage, &g.Metadata, &g.PromptID, &g.Priority, &g.ScheduledAt, &g.StartedAt, &g.Attempt,
+		&g.MaxAttempts, &g.Worker, &g.LeaseExpiresAt, &g.BatchID, &g.ProgressStep, &g.ProgressFraction,
+		&g.CancelRequestedAt, &g.Favorite)
 }
 
-// newest is what Client.List returns of a list.
+// newest returns the results of Client.List.
 func newest[T any](list []record[T], err error) (uuid.UUID, int, error) {
 	if err != nil || len(list) == 0 {
 		return uuid.UUID{}, 0, err

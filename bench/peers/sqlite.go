@@ -15,8 +15,10 @@ import (
 
 const (
 	trackSQLite = `INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES (?1, ?3, ?2, ?2)
-		ON CONFLICT (text) DO UPDATE SET used_count = used_count + excluded.used_count, last_used_at = excluded.last_used_at RETURNING id`
-	insertInto   = `INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, metadata, prompt_id, scheduled_at) VALUES `
+		ON CONFLICT (text) DO UPDATE SET used_count = used_count + excluded.used_count,
+			last_used_at = excluded.last_used_at RETURNING id`
+	insertInto = `INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path,
+		status, created_at, metadata, prompt_id, scheduled_at) VALUES `
 	insertSQLite = insertInto + `(?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?10, ?8)`
 )
 
@@ -28,19 +30,21 @@ type handSQLite struct {
 
 func sqlitePath(url string) string { return strings.TrimPrefix(url, "sqlite://") }
 
-// All have the store's settings, not its durability alone: with a small cache, and with the pages that a statement may have to
-// take back on disk, a transaction of many rows takes twice as long.
+// The DSNs have all of the store's settings, not only those for durability. With a small page cache, and with the
+// statement journal on disk, a transaction of many rows would take twice as long.
 
 func moderncDSN(url string) string {
-	return fmt.Sprintf("file:%s?_pragma=busy_timeout(60000)&_pragma=foreign_keys(ON)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"+
-		"&_pragma=cache_size(-32768)&_pragma=temp_store(MEMORY)&_txlock=immediate", sqlitePath(url))
+	return fmt.Sprintf("file:%s?_pragma=busy_timeout(60000)&_pragma=foreign_keys(ON)&_pragma=journal_mode(WAL)"+
+		"&_pragma=synchronous(FULL)&_pragma=cache_size(-32768)&_pragma=temp_store(MEMORY)&_txlock=immediate",
+		sqlitePath(url))
 }
 
 func mattnDSN(url string) string {
-	return fmt.Sprintf("file:%s?_busy_timeout=60000&_foreign_keys=on&_journal_mode=WAL&_synchronous=FULL&_cache_size=-32768&_txlock=immediate", sqlitePath(url))
+	return fmt.Sprintf("file:%s?_busy_timeout=60000&_foreign_keys=on&_journal_mode=WAL&_synchronous=FULL"+
+		"&_cache_size=-32768&_txlock=immediate", sqlitePath(url))
 }
 
-// mattnDriver is mattn with the setting that its DSN has no word for.
+// mattnDriver is mattn with temp_store, which its DSN cannot set.
 const mattnDriver = "sqlite3 with temp_store"
 
 func init() {
@@ -62,7 +66,7 @@ func openMattn(connections int) func(context.Context, string) (Client, error) {
 	}
 }
 
-// openPool opens database/sql with connections that stay.
+// openPool opens a pool that keeps its connections open.
 func openPool(driver, dsn string, connections int) (*sql.DB, error) {
 	db, err := sql.Open(driver, dsn)
 	if err != nil {
@@ -73,13 +77,13 @@ func openPool(driver, dsn string, connections int) (*sql.DB, error) {
 	return db, nil
 }
 
-func openManyRows(open func(context.Context, string) (Client, error)) func(context.Context, string) (Client, error) {
+func openMultiRow(open func(context.Context, string) (Client, error)) func(context.Context, string) (Client, error) {
 	return func(ctx context.Context, url string) (Client, error) {
 		client, err := open(ctx, url)
 		if err != nil {
 			return nil, err
 		}
-		return manyRows{client.(*handSQLite)}, nil
+		return multiRow{client.(*handSQLite)}, nil
 	}
 }
 
@@ -89,7 +93,9 @@ func openHandSQLite(ctx context.Context, driver, dsn string, connections int) (C
 		return nil, err
 	}
 	h := &handSQLite{DB: db}
-	for text, statement := range map[string]**sql.Stmt{trackSQLite: &h.track, insertSQLite: &h.insert, getByID: &h.get, listNewest: &h.list} {
+	for text, statement := range map[string]**sql.Stmt{
+		trackSQLite: &h.track, insertSQLite: &h.insert, getByID: &h.get, listNewest: &h.list,
+	} {
 		if *statement, err = db.PrepareContext(ctx, text); err != nil {
 			return nil, err
 		}
@@ -104,7 +110,8 @@ func (h *handSQLite) Create(ctx context.Context, job Job) error {
 	}
 	defer tx.Rollback()
 	var prompt int64
-	if err := tx.StmtContext(ctx, h.track).QueryRowContext(ctx, job.Prompt, job.At.Format(stamp.Layout), 1).Scan(&prompt); err != nil {
+	track := tx.StmtContext(ctx, h.track)
+	if err := track.QueryRowContext(ctx, job.Prompt, job.At.Format(stamp.Layout), 1).Scan(&prompt); err != nil {
 		return err
 	}
 	if err := insertGeneration(ctx, tx.StmtContext(ctx, h.insert), job, prompt); err != nil {
@@ -114,12 +121,15 @@ func (h *handSQLite) Create(ctx context.Context, job Job) error {
 }
 
 func insertGeneration(ctx context.Context, insert *sql.Stmt, job Job, prompt int64) error {
-	_, err := insert.ExecContext(ctx, job.ID, job.Prompt, modelName, duration, sampleRate, channels, job.FilePath, job.At.Format(stamp.Layout), job.Metadata, prompt)
+	_, err := insert.ExecContext(ctx, job.ID, job.Prompt, modelName, duration, sampleRate, channels, job.FilePath,
+		job.At.Format(stamp.Layout), job.Metadata, prompt)
 	return err
 }
 
 func (h *handSQLite) CreateAll(ctx context.Context, jobs []Job) error {
-	return h.createAll(ctx, jobs, func(tx *sql.Tx, ids map[string]int64) error { return h.insertEach(ctx, tx, jobs, ids) })
+	return h.createAll(ctx, jobs, func(tx *sql.Tx, ids map[string]int64) error {
+		return h.insertEach(ctx, tx, jobs, ids)
+	})
 }
 
 func (h *handSQLite) insertEach(ctx context.Context, tx *sql.Tx, jobs []Job, promptIDs map[string]int64) error {
@@ -132,15 +142,17 @@ func (h *handSQLite) insertEach(ctx context.Context, tx *sql.Tx, jobs []Job, pro
 	return nil
 }
 
-// createAll counts each prompt once, with all its uses, and has insert do the rest.
-func (h *handSQLite) createAll(ctx context.Context, jobs []Job, insert func(tx *sql.Tx, promptIDs map[string]int64) error) error {
+// createAll begins a transaction, counts each prompt once with all its uses, and calls insert for the generations.
+func (h *handSQLite) createAll(
+	ctx context.Context, jobs []Job, insert func(tx *sql.Tx, promptIDs map[string]int64) error,
+) error {
 	tx, err := h.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
 	track, at := tx.StmtContext(ctx, h.track), jobs[len(jobs)-1].At.Format(stamp.Layout)
-	texts, counts := uses(jobs)
+	texts, counts := countPrompts(jobs)
 	ids := make(map[string]int64, len(texts))
 	for i, text := range texts {
 		var id int64
@@ -155,24 +167,25 @@ func (h *handSQLite) createAll(ctx context.Context, jobs []Job, insert func(tx *
 	return tx.Commit()
 }
 
-// manyRows inserts so many generations by one statement.
-type manyRows struct{ *handSQLite }
+// multiRow inserts rowsPerStatement generations with one statement.
+type multiRow struct{ *handSQLite }
 
-const rowsAStatement = 100
+const rowsPerStatement = 100
 
-func (m manyRows) CreateAll(ctx context.Context, jobs []Job) error {
+func (m multiRow) CreateAll(ctx context.Context, jobs []Job) error {
 	return m.createAll(ctx, jobs, func(tx *sql.Tx, ids map[string]int64) error {
 		const row = "(?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?)"
-		many, err := tx.PrepareContext(ctx, insertInto+row+strings.Repeat(", "+row, rowsAStatement-1))
+		many, err := tx.PrepareContext(ctx, insertInto+row+strings.Repeat(", "+row, rowsPerStatement-1))
 		if err != nil {
 			return err
 		}
 		defer many.Close()
-		for ; len(jobs) >= rowsAStatement; jobs = jobs[rowsAStatement:] {
+		for ; len(jobs) >= rowsPerStatement; jobs = jobs[rowsPerStatement:] {
 			var args []any
-			for _, job := range jobs[:rowsAStatement] {
+			for _, job := range jobs[:rowsPerStatement] {
 				at := job.At.Format(stamp.Layout)
-				args = append(args, job.ID, job.Prompt, modelName, duration, sampleRate, channels, job.FilePath, at, job.Metadata, ids[job.Prompt], at)
+				args = append(args, job.ID, job.Prompt, modelName, duration, sampleRate, channels, job.FilePath, at,
+					job.Metadata, ids[job.Prompt], at)
 			}
 			if _, err := many.ExecContext(ctx, args...); err != nil {
 				return err

@@ -19,8 +19,8 @@ func openStore(ctx context.Context, url string) (Client, error) {
 
 func (job Job) params() store.CreateGenerationParams {
 	return store.CreateGenerationParams{
-		ID: uuid.MustParse(job.ID), Prompt: job.Prompt, ModelName: modelName, DurationSeconds: duration, SampleRate: sampleRate,
-		Channels: channels, FilePath: job.FilePath, Metadata: store.Metadata(job.Metadata),
+		ID: uuid.MustParse(job.ID), Prompt: job.Prompt, ModelName: modelName, DurationSeconds: duration,
+		SampleRate: sampleRate, Channels: channels, FilePath: job.FilePath, Metadata: store.Metadata(job.Metadata),
 	}
 }
 
@@ -51,8 +51,8 @@ func (s storeClient) List(ctx context.Context, limit int) (uuid.UUID, int, error
 	return page.Generations[0].ID, len(page.Generations), nil
 }
 
-// History has the store create generations to be read, in calls of a hundred: those of one call have one time, and are told
-// apart by their ids.
+// History creates generations to read, with the store, a hundred at a time. Generations of one call have the same time,
+// and differ in their IDs.
 func History(ctx context.Context, url string, generations int) ([]Job, error) {
 	s, err := store.Open(ctx, store.Options{URL: url})
 	if err != nil {
@@ -60,13 +60,13 @@ func History(ctx context.Context, url string, generations int) ([]Job, error) {
 	}
 	defer s.Close()
 	jobs := NewJobs(generations)
-	for some := range slices.Chunk(jobs, 100) {
-		if err := (storeClient{s}).CreateAll(ctx, some); err != nil {
+	for chunk := range slices.Chunk(jobs, 100) {
+		if err := (storeClient{s}).CreateAll(ctx, chunk); err != nil {
 			return nil, err
 		}
 	}
 	if !strings.HasPrefix(url, "sqlite") {
-		_, err = s.DB().Exec(ctx, "ANALYZE") // or PostgreSQL would do so by itself, in the middle of somebody's round
+		_, err = s.DB().Exec(ctx, "ANALYZE") // otherwise autovacuum would run it during a round
 	}
 	return jobs, err
 }

@@ -16,13 +16,14 @@ import (
 	"github.com/dgx-music/storage/bench/peers"
 )
 
-// goqiteQueue is goqite as a loop that receives and deletes. Its job runner receives one by one, too, and makes a goroutine for each.
+// goqiteQueue is goqite with a loop that receives and deletes. Its own job runner also receives one by one, and starts
+// a goroutine for each.
 type goqiteQueue struct {
 	*goqite.Queue
 	db *sql.DB
 }
 
-// openGoqiteSQLite has one connection, and the driver that its README has.
+// openGoqiteSQLite uses one connection, and the driver that goqite's README uses.
 func openGoqiteSQLite(ctx context.Context, url string) (Queue, error) {
 	db, err := mattn.open(url, 1)
 	if err != nil {
@@ -50,13 +51,13 @@ func openGoqite(ctx context.Context, db *sql.DB, flavor goqite.SQLFlavor, schema
 	return goqiteQueue{goqite.New(goqite.NewOpts{DB: db, Name: "jobs", SQLFlavor: flavor}), db}, nil
 }
 
-// goqiteFile is a file of the module, as the schemas are in none of its packages.
+// goqiteFile reads a file of goqite's module. The schemas are in none of its packages.
 func goqiteFile(ctx context.Context, name string) (string, error) {
-	folder, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "maragu.dev/goqite").Output()
+	dir, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "maragu.dev/goqite").Output()
 	if err != nil {
 		return "", fmt.Errorf("go list: %w", err)
 	}
-	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(folder)), name))
+	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), name))
 	return string(text), err
 }
 
@@ -68,8 +69,8 @@ func (g goqiteQueue) Enqueue(ctx context.Context, job peers.Job) error {
 	return g.Send(ctx, goqite.Message{Body: body})
 }
 
-// WorkOff receives with one goroutine, with which it did best on both engines: SQLite has one connection, and on PostgreSQL all
-// reach for the same message in serializable transactions, of which the server then refuses all but one.
+// WorkOff receives with one goroutine, which was fastest on both engines. SQLite has one connection. On PostgreSQL all
+// receivers take the same message in serializable transactions, and the server refuses all but one.
 func (g goqiteQueue) WorkOff(ctx context.Context, n int) error {
 	for range n {
 		message, err := g.Receive(ctx)

@@ -1,6 +1,6 @@
-// Package queues takes jobs one by one and works them off: with the store, and with the job queues that one would otherwise pick,
-// each as its own documentation advises and each as durable as the store is. The jobs do nothing, so that what is measured is the
-// queue.
+// Package queues enqueues jobs one by one and works them off, with the store and with other job queues. Each is used as
+// its own documentation advises, and is as durable as the store. The jobs do nothing, so that only the queue is
+// measured.
 package queues
 
 import (
@@ -20,29 +20,32 @@ import (
 
 // Queue is a queue on a database of its own.
 type Queue interface {
-	// Enqueue returns when the job is stored for good. Any number of goroutines may enqueue at once.
+	// Enqueue returns after the job is durable. Any number of goroutines may enqueue at once.
 	Enqueue(ctx context.Context, job peers.Job) error
-	// WorkOff returns when the n jobs that wait are done, and the database has that for good. It is called once.
+	// WorkOff returns after the n pending jobs are done and the results are durable. It is called once.
 	WorkOff(ctx context.Context, n int) error
-	// Close ends the workers, too.
+	// Close stops the workers and closes the queue.
 	Close() error
 }
 
-// Peer is a way to have a queue.
+// Peer is a job queue to measure.
 type Peer struct {
 	Name string
-	Open func(ctx context.Context, url string) (Queue, error) // a database that store.Migrate has made; it makes its own tables there
+	// Open opens a queue on a database that store.Migrate has migrated. It creates the queue's own tables.
+	Open func(ctx context.Context, url string) (Queue, error)
 
 	driver        driver
-	waiting, done string // queries that count; one that deletes what is done has no second
+	pending, done string // count queries; done is empty if the queue deletes finished jobs
 }
 
-// Of are the peers of an engine, "sqlite" or "postgres". The store with its own worker comes first.
+// Of returns the peers of an engine, "sqlite" or "postgres". The store with its own worker comes first.
 func Of(engine string) []Peer {
 	const (
-		stored, storedDone = "SELECT count(*) FROM generations WHERE status <> 'completed'", "SELECT count(*) FROM generations WHERE status = 'completed'"
-		river, riverDone   = "SELECT count(*) FROM river_job WHERE state <> 'completed'", "SELECT count(*) FROM river_job WHERE state = 'completed'"
-		goqite             = "SELECT count(*) FROM goqite"
+		stored     = "SELECT count(*) FROM generations WHERE status <> 'completed'"
+		storedDone = "SELECT count(*) FROM generations WHERE status = 'completed'"
+		river      = "SELECT count(*) FROM river_job WHERE state <> 'completed'"
+		riverDone  = "SELECT count(*) FROM river_job WHERE state = 'completed'"
+		goqite     = "SELECT count(*) FROM goqite"
 	)
 	if engine == "sqlite" {
 		return []Peer{
@@ -60,15 +63,15 @@ func Of(engine string) []Peer {
 	}
 }
 
-// Check looks with a connection of its own whether the database has so many jobs that wait, and so many that are done. On SQLite
-// it has the driver of the peer: two libraries in one process do not see each other's locks, and break them.
-func (p Peer) Check(ctx context.Context, url string, waiting, done int) error {
+// Check checks, on a connection of its own, how many jobs of the database are pending and done. On SQLite it uses the
+// peer's driver: two libraries in one process do not see each other's locks, and break them.
+func (p Peer) Check(ctx context.Context, url string, pending, done int) error {
 	db, err := p.driver.open(url, 1)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	for query, want := range map[string]int{p.waiting: waiting, p.done: done} {
+	for query, want := range map[string]int{p.pending: pending, p.done: done} {
 		if query == "" {
 			continue
 		}
@@ -77,19 +80,20 @@ func (p Peer) Check(ctx context.Context, url string, waiting, done int) error {
 			return err
 		}
 		if have != want {
-			return fmt.Errorf("%s: %d, and not %d", query, have, want)
+			return fmt.Errorf("%s: got %d, want %d", query, have, want)
 		}
 	}
 	return nil
 }
 
-// driver is one of database/sql, with what makes SQLite as durable there as the store does.
+// driver is a driver of database/sql, with the options that make SQLite as durable as the store.
 type driver struct{ name, options string }
 
 var (
-	modernc = driver{"sqlite", "?_pragma=busy_timeout(60000)&_pragma=foreign_keys(ON)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"}
-	mattn   = driver{"sqlite3", "?_busy_timeout=60000&_foreign_keys=on&_journal_mode=WAL&_synchronous=FULL"}
-	pgx     = driver{"pgx", ""}
+	modernc = driver{"sqlite", "?_pragma=busy_timeout(60000)&_pragma=foreign_keys(ON)&_pragma=journal_mode(WAL)" +
+		"&_pragma=synchronous(FULL)"}
+	mattn = driver{"sqlite3", "?_busy_timeout=60000&_foreign_keys=on&_journal_mode=WAL&_synchronous=FULL"}
+	pgx   = driver{"pgx", ""}
 )
 
 func (d driver) open(url string, connections int) (*sql.DB, error) {
@@ -105,7 +109,7 @@ func (d driver) open(url string, connections int) (*sql.DB, error) {
 	return db, nil
 }
 
-// What all jobs have alike.
+// The fields that are the same in all jobs.
 const (
 	modelName  = "musicgen-small"
 	duration   = 16.0
@@ -113,7 +117,7 @@ const (
 	channels   = 2
 )
 
-// payload is the job for those that store any JSON.
+// payload is the job for queues that store JSON.
 type payload struct {
 	Prompt          string          `json:"prompt"`
 	ModelName       string          `json:"model_name"`
@@ -128,5 +132,5 @@ func payloadOf(job peers.Job) payload {
 	return payload{job.Prompt, modelName, duration, sampleRate, channels, job.FilePath, json.RawMessage(job.Metadata)}
 }
 
-// connections are as many as the other peers have on PostgreSQL.
+// connections is the number of connections to PostgreSQL, the same as in package peers.
 func connections() int { return max(16, 4*runtime.NumCPU()) }

@@ -25,7 +25,7 @@ type riverWorker struct{ river.WorkerDefaults[riverJob] }
 
 func (riverWorker) Work(context.Context, *river.Job[riverJob]) error { return nil }
 
-// riverQueue is River: a client that only inserts, and one that works.
+// riverQueue is River with one client that inserts, and one that works.
 type riverQueue[Tx any] struct {
 	driver    riverdriver.Driver[Tx]
 	inserting *river.Client[Tx]
@@ -46,7 +46,7 @@ func openRiverPostgres(ctx context.Context, url string) (Queue, error) {
 	return openRiver(ctx, riverpgxv5.New(pool), func() error { pool.Close(); return nil })
 }
 
-// openRiverSQLite has one connection, and the driver that https://riverqueue.com/docs/sqlite has.
+// openRiverSQLite uses one connection, and the driver that https://riverqueue.com/docs/sqlite recommends.
 func openRiverSQLite(ctx context.Context, url string) (Queue, error) {
 	db, err := modernc.open(url, 1)
 	if err != nil {
@@ -74,8 +74,8 @@ func (r *riverQueue[Tx]) Enqueue(ctx context.Context, job peers.Job) error {
 	return err
 }
 
-// WorkOff has the settings of River's own benchmark, "river bench" (cmd/river/riverbench/river_bench.go in its repository), and
-// counts the events that it counts: they come when what was completed together has been committed.
+// WorkOff uses the settings of River's own benchmark, "river bench" (cmd/river/riverbench/river_bench.go in its
+// repository). It counts the same events. They arrive after a batch of completions is committed.
 func (r *riverQueue[Tx]) WorkOff(ctx context.Context, n int) (err error) {
 	registered := river.NewWorkers()
 	river.AddWorker(registered, riverWorker{})
@@ -87,7 +87,8 @@ func (r *riverQueue[Tx]) WorkOff(ctx context.Context, n int) (err error) {
 		return err
 	}
 	events, unsubscribe := r.working.SubscribeConfig(&river.SubscribeConfig{
-		ChanSize: 75_000, Kinds: []river.EventKind{river.EventKindJobCancelled, river.EventKindJobCompleted, river.EventKindJobFailed},
+		ChanSize: 75_000,
+		Kinds:    []river.EventKind{river.EventKindJobCancelled, river.EventKindJobCompleted, river.EventKindJobFailed},
 	})
 	defer unsubscribe()
 	if err := r.working.Start(ctx); err != nil {

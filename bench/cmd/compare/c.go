@@ -7,8 +7,8 @@ import (
 	"github.com/dgx-music/storage/bench/peers"
 )
 
-// createInC is SQLite itself, without Go: the limit of those who commit each creation.
-func (c comparison) createInC(b *testing.B, engine engine, creations int) (*measured, error) {
+// createWithC measures SQLite in C, without Go. It is the limit for peers that commit each creation.
+func (c comparison) createWithC(b *testing.B, engine engine, creations int) (*measured, error) {
 	program, err := peers.CompileC(b.Context())
 	if err != nil {
 		return nil, err
@@ -25,14 +25,14 @@ func (c comparison) createInC(b *testing.B, engine engine, creations int) (*meas
 	return m, nil
 }
 
-// bulkInC is the limit of those who create in one transaction.
-func (c comparison) bulkInC(b *testing.B, engine engine) (took time.Duration, err error) {
+// bulkWithC measures SQLite in C. It is the limit for peers that create all rows in one transaction.
+func (c comparison) bulkWithC(b *testing.B, engine engine) (took time.Duration, err error) {
 	program, err := peers.CompileC(b.Context())
 	if err != nil {
 		return 0, err
 	}
 	m := &measured{url: engine.url(b)}
-	created, took, err := program.CreateAll(b.Context(), m.url, inBulk, 0)
+	created, took, err := program.CreateAll(b.Context(), m.url, bulkSize, 0)
 	if err == nil {
 		err = m.check(b.Context(), created)
 	}

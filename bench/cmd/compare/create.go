@@ -22,7 +22,8 @@ func (c comparison) createTables(engine engine) {
 	}
 }
 
-// creations are those of a round. All do the same number, so that all do the last of them on as large a database.
+// creations returns the number of creations in a round. It is the same for all peers, so that their databases grow
+// alike.
 func (c comparison) creations(callers int) int {
 	if callers == 1 {
 		return c.creating / 4
@@ -44,13 +45,15 @@ func (c comparison) createTable(b *testing.B, engine engine, callers int) error 
 		}
 		defer m.close()
 		m.turn = func() error {
-			return m.round(callers, soOften(c.creations(callers)), func(number int64) error { return m.client.Create(b.Context(), peers.NewJob(number)) })
+			return m.round(callers, limitCalls(c.creations(callers)), func(number int64) error {
+				return m.client.Create(b.Context(), peers.NewJob(number))
+			})
 		}
 		all = append(all, m)
 	}
-	switch { // the limits, which are programs
+	switch { // the limits are external programs
 	case engine.name == "sqlite":
-		limit, err := c.createInC(b, engine, c.creations(callers))
+		limit, err := c.createWithC(b, engine, c.creations(callers))
 		if err != nil && !errors.Is(err, peers.ErrNoC) {
 			return err
 		}
@@ -58,7 +61,7 @@ func (c comparison) createTable(b *testing.B, engine engine, callers int) error 
 			all = append(all, limit)
 		}
 	case callers > 1:
-		all = append(all, c.createByPgbench(b, engine, c.creations(callers))...)
+		all = append(all, c.createWithPgbench(b, engine, c.creations(callers))...)
 	}
 	for range c.rounds {
 		for _, m := range all {
@@ -74,24 +77,27 @@ func (c comparison) createTable(b *testing.B, engine engine, callers int) error 
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	for _, m := range bestOfPrograms(all) {
+	for _, m := range keepBestProgram(all) {
 		p99, ratio := "", ""
 		if m.p99 != nil {
-			p99, ratio = median(m.p99).Round(10*time.Microsecond).String(), fmt.Sprintf("%.1f", float64(median(m.p99))/float64(median(first.p99)))
+			p99 = median(m.p99).Round(10 * time.Microsecond).String()
+			ratio = fmt.Sprintf("%.1f", float64(median(m.p99))/float64(median(first.p99)))
 		}
-		fmt.Fprintf(c.to, "| %s | %.0f | %.2f | %s | %s |\n", m.name, median(m.perSec), median(first.perSec)/median(m.perSec), p99, ratio)
+		fmt.Fprintf(c.to, "| %s | %.0f | %.2f | %s | %s |\n",
+			m.name, median(m.perSec), median(first.perSec)/median(m.perSec), p99, ratio)
 	}
 	if (callers > 1 || engine.name == "sqlite") && all[len(all)-1].client != nil {
-		fmt.Fprintf(c.to, "| no limit to show: %s | | | | |\n", missing[engine.name])
+		fmt.Fprintf(c.to, "| the limit was not measured: %s | | | | |\n", missing[engine.name])
 	}
 	return nil
 }
 
-// missing is why there may be no limit.
+// missing is the reason why an engine's limit may not be measured.
 var missing = map[string]string{"sqlite": peers.ErrNoC.Error(), "postgres": "pgbench is not installed"}
 
-// bestOfPrograms leaves of the programs at the end, which are one with different settings, the one that creates most.
-func bestOfPrograms(all []*measured) []*measured {
+// keepBestProgram drops all external programs but the fastest. They stand at the end, and are one program with
+// different settings.
+func keepBestProgram(all []*measured) []*measured {
 	n := slices.IndexFunc(all, func(m *measured) bool { return m.client == nil })
 	if n < 0 {
 		return all

@@ -1,6 +1,5 @@
-// Command compare lets the store and its peers do the same work side by side, in turns, on databases of each engine, and
-// prints tables in Markdown. What counts are the ratios of one run: the machines are shared, and a figure of another run says
-// nothing.
+// Command compare lets the store and its peers do the same work in turns, on each engine, and prints Markdown tables.
+// Compare only the figures of one run with each other: the machines are shared, so figures of different runs differ.
 package main
 
 import (
@@ -28,13 +27,13 @@ import (
 func main() {
 	log.SetFlags(0)
 	c := comparison{to: os.Stdout, only: regexp.MustCompile("")}
-	flag.DurationVar(&c.lasting, "for", 2*time.Second, "how long each peer reads in a round")
-	flag.IntVar(&c.creating, "creations", 8000, "how many generations each peer creates in a round; a quarter of it with one caller")
-	flag.IntVar(&c.rounds, "rounds", 5, "how many rounds; the medians count")
-	flag.IntVar(&c.jobs, "jobs", 20_000, "how many jobs each queue takes and works off in a round")
-	flag.DurationVar(&c.heapFor, "heap-for", time.Minute, "how long the store creates while its heap is watched")
-	out := flag.String("out", "", "the file to write the tables to, besides")
-	flag.Func("only", "a regular expression: make the tables alone whose titles match", func(text string) (err error) {
+	flag.DurationVar(&c.readFor, "for", 2*time.Second, "how long each peer reads in a round")
+	flag.IntVar(&c.creating, "creations", 8000, "creations of each peer in a round; with one caller, a quarter")
+	flag.IntVar(&c.rounds, "rounds", 5, "number of rounds; the tables show the medians")
+	flag.IntVar(&c.jobs, "jobs", 20_000, "jobs that each queue enqueues and works off in a round")
+	flag.DurationVar(&c.heapFor, "heap-for", time.Minute, "how long the store creates while its heap is sampled")
+	out := flag.String("out", "", "`file` to write the tables to, in addition to stdout")
+	flag.Func("only", "make only the tables whose titles match this regular `expression`", func(text string) (err error) {
 		c.only, err = regexp.Compile(text)
 		return err
 	})
@@ -48,11 +47,11 @@ func main() {
 		defer file.Close()
 		c.to = io.MultiWriter(os.Stdout, file)
 	}
-	// A server that is started for this must not lie about the disk, as one for tests may.
+	// If pgtest starts a server, it must be durable; for tests it need not be.
 	if err := os.Setenv("TEST_POSTGRES_DURABLE", "1"); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Fprintf(c.to, "# The store beside others\n\n%s\n\n", c.circumstances())
+	fmt.Fprintf(c.to, "# The store and its peers\n\n%s\n\n", c.conditions())
 	for _, engine := range []engine{{"sqlite", storetest.URL}, {"postgres", durablePostgresURL}} {
 		c.createTables(engine)
 		c.readTables(engine)
@@ -63,13 +62,13 @@ func main() {
 	fmt.Fprint(c.to, limits)
 }
 
-// limits are what profiles said of what the tables show.
+// limits explains, from profiles, where the tables fall short of a target.
 //
 //go:embed limits.md
 var limits string
 
 type comparison struct {
-	lasting  time.Duration
+	readFor  time.Duration
 	creating int
 	rounds   int
 	heapFor  time.Duration
@@ -80,17 +79,17 @@ type comparison struct {
 
 type engine struct {
 	name string
-	url  func(testing.TB) string // of a new, migrated database, which goes with what it is for
+	url  func(testing.TB) string // returns the URL of a new, migrated database, which is dropped after the test
 }
 
-// table has fill print the table below its title, if it is wanted.
+// table prints the title and calls fill to print the table, unless -only excludes it.
 func (c comparison) table(title string, fill func(b *testing.B) error) {
 	if !c.only.MatchString(title) {
 		return
 	}
 	fmt.Fprintf(c.to, "## %s\n\n", title)
 	filled := false
-	testing.Benchmark(func(b *testing.B) { // storetest's databases go with the test that they are for
+	testing.Benchmark(func(b *testing.B) { // storetest needs a testing.TB
 		if err := fill(b); err != nil {
 			log.Fatalf("%s: %v", title, err)
 		}
@@ -98,12 +97,12 @@ func (c comparison) table(title string, fill func(b *testing.B) error) {
 		b.SkipNow() // once is enough
 	})
 	if !filled {
-		fmt.Fprintln(c.to, "The engine is not installed.")
+		fmt.Fprintln(c.to, "Not measured: the engine is not installed.")
 	}
 	fmt.Fprintln(c.to)
 }
 
-// durablePostgresURL does without a server that would win by not waiting for the disk.
+// durablePostgresURL returns the URL of a new database, and refuses a server that does not wait for the disk.
 func durablePostgresURL(t testing.TB) string {
 	url := storetest.PostgresURL(t)
 	conn, err := pgx.Connect(context.Background(), url)
@@ -112,23 +111,25 @@ func durablePostgresURL(t testing.TB) string {
 	}
 	defer conn.Close(context.Background())
 	var settings string
-	if err := conn.QueryRow(context.Background(), "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')").Scan(&settings); err != nil {
+	const query = `SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings
+		WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')`
+	if err := conn.QueryRow(context.Background(), query).Scan(&settings); err != nil {
 		log.Fatal(err)
 	}
 	if settings != "fsync=on full_page_writes=on synchronous_commit=on" {
-		log.Fatalf("PostgreSQL is not durable as by default: %s", settings)
+		log.Fatalf("PostgreSQL is less durable than by default: %s", settings)
 	}
 	return url
 }
 
-// circumstances are what a figure depends on.
-func (c comparison) circumstances() string {
+// conditions describes what the figures depend on.
+func (c comparison) conditions() string {
 	versions := []string{runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, module := range info.Deps {
 			switch module.Path {
-			case "modernc.org/sqlite", "github.com/mattn/go-sqlite3", "github.com/jackc/pgx/v5", "gorm.io/gorm", "github.com/uptrace/bun", "entgo.io/ent",
-				"github.com/riverqueue/river", "maragu.dev/goqite":
+			case "modernc.org/sqlite", "github.com/mattn/go-sqlite3", "github.com/jackc/pgx/v5", "gorm.io/gorm",
+				"github.com/uptrace/bun", "entgo.io/ent", "github.com/riverqueue/river", "maragu.dev/goqite":
 				versions = append(versions, module.Path+" "+module.Version)
 			}
 		}
@@ -136,10 +137,13 @@ func (c comparison) circumstances() string {
 	if version, err := exec.Command("postgres", "--version").Output(); err == nil {
 		versions = append(versions, strings.TrimSpace(string(version)))
 	}
-	return fmt.Sprintf("%s, %s/%s, %d processors. %s. Each figure is the median of %d rounds, in turns, of %d creations each, or of %s of reads, on one schema and "+
-		"equally durable: SQLite in WAL mode with synchronous=FULL, PostgreSQL with its defaults. What was created is counted in the end, "+
-		"and what was read is looked at. Allocations are Go's; C has its own.",
-		time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), strings.Join(versions, ", "), c.rounds, c.creating, c.lasting)
+	return fmt.Sprintf("%s, %s/%s, %d processors. %s. Each figure is the median of %d rounds. "+
+		"In a round each peer in turn makes %d creations (with 1 caller, a quarter), or reads for %s. "+
+		"All work on the same schema and are equally durable: SQLite in WAL mode with synchronous=FULL, "+
+		"PostgreSQL with its defaults. The benchmark counts what was created, and checks what was read. "+
+		"Allocations are Go's; C has its own.",
+		time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
+		strings.Join(versions, ", "), c.rounds, c.creating, c.readFor)
 }
 
 func plural(n int, of string) string {

@@ -12,33 +12,34 @@ import (
 	"github.com/dgx-music/storage/bench/peers"
 )
 
-// measured is what a peer did in its rounds.
+// measured holds the measurements of a peer.
 type measured struct {
 	name        string
 	url         string
-	client      peers.Client // nil: a program, which is no peer
+	client      peers.Client // nil for an external program
 	closed      bool
-	turn        func() error // its part of a round, where it is not the same for all
-	done        atomic.Int64 // calls, and so the number of the last one
-	perSec      []float64
+	turn        func() error // runs its part of a round, if peers differ in it
+	done        atomic.Int64 // number of calls so far
+	perSec      []float64    // this and the following have one value per round
 	p99         []time.Duration
 	allocations []float64 // per call
 }
 
-// forAWhile lets the callers of a round call for so long.
-func forAWhile(lasting time.Duration) (another func() bool) {
+// limitTime ends a round after the duration.
+func limitTime(limit time.Duration) (next func() bool) {
 	began := time.Now()
-	return func() bool { return time.Since(began) < lasting }
+	return func() bool { return time.Since(began) < limit }
 }
 
-// soOften lets the callers of a round call so often, all in all.
-func soOften(calls int) (another func() bool) {
+// limitCalls ends a round after that many calls of all callers together.
+func limitCalls(calls int) (next func() bool) {
 	var made atomic.Int64
 	return func() bool { return made.Add(1) <= int64(calls) }
 }
 
-// round lets so many callers call. Each call has a number of its own, over all rounds.
-func (m *measured) round(callers int, another func() bool, call func(number int64) error) error {
+// round runs call in as many goroutines as there are callers, while next returns true. Each call has a number of its
+// own across all rounds.
+func (m *measured) round(callers int, next func() bool, call func(number int64) error) error {
 	var group sync.WaitGroup
 	failed := make(chan error, callers)
 	took := make([][]time.Duration, callers)
@@ -47,7 +48,7 @@ func (m *measured) round(callers int, another func() bool, call func(number int6
 	began := time.Now()
 	for caller := range callers {
 		group.Go(func() {
-			for another() {
+			for next() {
 				number, from := m.done.Add(1), time.Now()
 				if err := call(number); err != nil {
 					failed <- err
@@ -85,15 +86,15 @@ func (m *measured) close() error {
 	return m.client.Close()
 }
 
-// check looks whether all is there that a peer says it has created, once that is closed: two SQLite libraries in one process
-// do not see each other's locks, and break them.
+// check closes the peer, and then checks that the database has what the peer created. The peer must be closed: two
+// SQLite libraries in one process do not see each other's locks, and break them.
 func (m *measured) check(ctx context.Context, created int64) error {
 	if err := m.close(); err != nil {
 		return err
 	}
-	there, err := peers.Count(ctx, m.url)
-	if err == nil && there != created {
-		err = fmt.Errorf("%d are there, and %d were created", there, created)
+	found, err := peers.Count(ctx, m.url)
+	if err == nil && found != created {
+		err = fmt.Errorf("the database has %d generations, but %d were created", found, created)
 	}
 	return err
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/dgx-music/storage/bench/queues"
 )
 
-// enqueuers are the callers that enqueue at once.
+// enqueuers is the number of concurrent callers that enqueue.
 const enqueuers = 64
 
 func (c comparison) queueTable(engine engine) {
-	c.table(fmt.Sprintf("Queueing, %s: %d callers enqueue %d jobs one by one, then all is worked off", engine.name, enqueuers, c.jobs), func(b *testing.B) error {
-		return c.fillQueueTable(b, engine)
-	})
+	title := fmt.Sprintf("Queueing, %s: %d callers enqueue %d jobs one by one, then all is worked off",
+		engine.name, enqueuers, c.jobs)
+	c.table(title, func(b *testing.B) error { return c.fillQueueTable(b, engine) })
 }
 
-// worked is what a queue did in its rounds, in seconds for all jobs.
+// worked holds the seconds that a queue took for all jobs, in each round.
 type worked struct{ enqueue, workOff, together []float64 }
 
 func (c comparison) fillQueueTable(b *testing.B, engine engine) error {
@@ -38,18 +38,21 @@ func (c comparison) fillQueueTable(b *testing.B, engine engine) error {
 			took[i].together = append(took[i].together, (enqueue + workOff).Seconds())
 		}
 	}
-	fmt.Fprint(c.to, "| | enqueued per second | worked off per second | together per second | store is faster together | store is faster at the work-off |\n"+
-		"|---|---|---|---|---|---|\n")
+	fmt.Fprint(c.to, "| | enqueued per second | worked off per second | together per second "+
+		"| store is faster together | store is faster at the work-off |\n|---|---|---|---|---|---|\n")
 	for i, peer := range all {
 		perSecond := func(seconds []float64) float64 { return float64(c.jobs) / median(seconds) }
-		fmt.Fprintf(c.to, "| %s | %.0f | %.0f | %.0f | %.2f | %.2f |\n", peer.Name, perSecond(took[i].enqueue), perSecond(took[i].workOff),
-			perSecond(took[i].together), median(took[i].together)/median(took[0].together), median(took[i].workOff)/median(took[0].workOff))
+		fmt.Fprintf(c.to, "| %s | %.0f | %.0f | %.0f | %.2f | %.2f |\n", peer.Name,
+			perSecond(took[i].enqueue), perSecond(took[i].workOff), perSecond(took[i].together),
+			median(took[i].together)/median(took[0].together), median(took[i].workOff)/median(took[0].workOff))
 	}
 	return nil
 }
 
-// queueRound takes and works off all jobs on a new database, and looks after each whether the database says so, too.
-func (c comparison) queueRound(ctx context.Context, peer queues.Peer, url string) (enqueue, workOff time.Duration, err error) {
+// queueRound enqueues all jobs on a new database and works them off. After each it checks the database's own counts.
+func (c comparison) queueRound(
+	ctx context.Context, peer queues.Peer, url string,
+) (enqueue, workOff time.Duration, err error) {
 	queue, err := peer.Open(ctx, url)
 	if err != nil {
 		return 0, 0, err

@@ -1,5 +1,5 @@
-// Command seed fills the empty database of $DATABASE_URL with a history to measure on, or to look around in: a million
-// generations of 5,000 prompts, unless -n says otherwise.
+// Command seed fills the empty database of $DATABASE_URL with a history, for measurements or to look around in. By
+// default it has a million generations of 5,000 prompts.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	generations := flag.Int("n", 1_000_000, "how many generations")
+	generations := flag.Int("n", 1_000_000, "number of generations")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -29,7 +29,7 @@ func main() {
 
 func run(ctx context.Context, generations int) error {
 	if generations < 1 {
-		return fmt.Errorf("-n must be at least 1, and is %d", generations)
+		return fmt.Errorf("-n must be at least 1, got %d", generations)
 	}
 	engine := "sqlite"
 	if strings.HasPrefix(os.Getenv("DATABASE_URL"), "postgres") {
@@ -45,9 +45,10 @@ func run(ctx context.Context, generations int) error {
 		return err
 	}
 	if stats.TotalGenerations > 0 || stats.TotalPrompts > 0 {
-		return fmt.Errorf("the database has %d generations and %d prompts already: seed an empty one", stats.TotalGenerations, stats.TotalPrompts)
+		return fmt.Errorf("the database is not empty: it has %d generations and %d prompts",
+			stats.TotalGenerations, stats.TotalPrompts)
 	}
-	fmt.Printf("making %d generations on %s; a million take about a minute\n", generations, engine)
+	fmt.Printf("creating %d generations on %s; a million takes about a minute\n", generations, engine)
 	began := time.Now()
 	if err := seed.Fill(ctx, s, engine, generations); err != nil {
 		return err

@@ -1,6 +1,6 @@
-// Command transfer measures store.Transfer of a history from SQLite to PostgreSQL beside a raw COPY of the same generations into
-// the same schema, and prints tables in Markdown. Then it kills transfers at random moments, and compares what they have left
-// in the end. What counts is the ratio of one run: the machines are shared.
+// Command transfer compares store.Transfer of a history from SQLite to PostgreSQL with a raw COPY of the same
+// generations into the same schema, and prints Markdown tables. Then it kills transfers at random moments, and checks
+// the final result. Compare only the figures of one run with each other: the machines are shared.
 package main
 
 import (
@@ -43,15 +43,15 @@ func main() {
 		return
 	}
 	var m measurement
-	flag.IntVar(&m.generations, "n", 1_000_000, "how many generations")
-	flag.IntVar(&m.rounds, "rounds", 3, "how many rounds, a raw COPY and a Transfer in turns; the medians count")
-	flag.IntVar(&m.kills, "kills", 20, "how often a Transfer is killed at a random moment and called again; 0: never")
+	flag.IntVar(&m.generations, "n", 1_000_000, "number of generations")
+	flag.IntVar(&m.rounds, "rounds", 3, "number of rounds, each a Transfer and a raw COPY; the tables show the medians")
+	flag.IntVar(&m.kills, "kills", 20, "how often to kill a Transfer at a random moment and start it again; 0 for never")
 	testing.Init()
 	flag.Parse()
 	if m.generations < 1 || m.rounds < 1 {
 		log.Fatal("-n and -rounds must be at least 1")
 	}
-	// A server that is started for this must not lie about the disk, as one for tests may.
+	// If pgtest starts a server, it must be durable; for tests it need not be.
 	if err := os.Setenv("TEST_POSTGRES_DURABLE", "1"); err != nil {
 		log.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func main() {
 		log.Fatal(err)
 	}
 	measured := false
-	testing.Benchmark(func(b *testing.B) { // storetest's databases go with the test that they are for
+	testing.Benchmark(func(b *testing.B) { // storetest needs a testing.TB
 		if err := m.run(b); err != nil {
 			log.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func (m measurement) run(b *testing.B) error {
 	var heap, resident uint64
 	var tables []store.TransferredTable
 	for range m.rounds {
-		// Transfer first: what it has made is what COPY then reads.
+		// Transfer runs first, because COPY then reads its result.
 		to := storetest.PostgresURL(b)
 		if err := checkpoint(ctx, to); err != nil {
 			return err
@@ -94,7 +94,8 @@ func (m measurement) run(b *testing.B) error {
 		if err != nil {
 			return err
 		}
-		took, heap, resident, tables = append(took, one.Took), max(heap, one.Heap), max(resident, one.Resident), one.Report.Tables
+		took, tables = append(took, one.Took), one.Report.Tables
+		heap, resident = max(heap, one.Heap), max(resident, one.Resident)
 		copied, err := m.rawCopy(ctx, to, storetest.PostgresURL(b), b.TempDir())
 		if err != nil {
 			return err
@@ -102,12 +103,17 @@ func (m measurement) run(b *testing.B) error {
 		raw = append(raw, copied)
 	}
 	fmt.Printf("# Transfer of %d generations from SQLite to PostgreSQL\n\n", m.generations)
-	fmt.Printf("%s, %s, %s/%s, %d processors, the medians of %d rounds in turns, PostgreSQL durable as by default.\n\n", time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), m.rounds)
+	fmt.Printf("%s, %s, %s/%s, %d processors. "+
+		"The times are medians of %d rounds. PostgreSQL has its default durability.\n\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), m.rounds)
 	fmt.Print("| | took | of the raw COPY |\n|---|---|---|\n")
-	fmt.Printf("| raw COPY of prompts and generations, by pgx, from a file in PostgreSQL's binary format | %s | 1.00 |\n", median(raw).Round(time.Millisecond))
-	fmt.Printf("| store.Transfer: read and checked, copied, read back and compared | %s | %.2f |\n\n", median(took).Round(time.Millisecond), float64(median(took))/float64(median(raw)))
-	fmt.Print("| the most that the process of a Transfer had | MiB |\n|---|---|\n")
-	fmt.Printf("| Go's heap, live and garbage | %.1f |\n| resident memory, SQLite's included | %.1f |\n\n", mebibytes(heap), mebibytes(resident))
+	fmt.Printf("| raw COPY of prompts and generations, by pgx, from a file in PostgreSQL's binary format | %s | 1.00 |\n",
+		median(raw).Round(time.Millisecond))
+	fmt.Printf("| store.Transfer: read and checked, copied, read back and compared | %s | %.2f |\n\n",
+		median(took).Round(time.Millisecond), float64(median(took))/float64(median(raw)))
+	fmt.Print("| peak of the process of a Transfer | MiB |\n|---|---|\n")
+	fmt.Printf("| Go's heap, live and garbage | %.1f |\n| resident memory, with SQLite's | %.1f |\n\n",
+		mebibytes(heap), mebibytes(resident))
 	fmt.Print("| table | rows | SHA-256 |\n|---|---|---|\n")
 	for _, table := range tables {
 		fmt.Printf("| %s | %d | %s |\n", table.Name, table.Rows, table.SHA256)
@@ -134,7 +140,7 @@ func (m measurement) fill(ctx context.Context, url string) error {
 	return seed.Fill(ctx, s, "sqlite", m.generations)
 }
 
-// checkpoint lets each measurement begin with a log that is as good as empty.
+// checkpoint runs a checkpoint, so that each measurement begins alike.
 func checkpoint(ctx context.Context, url string) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -147,9 +153,9 @@ func checkpoint(ctx context.Context, url string) error {
 
 var copiedTables = []string{"prompts", "generations"}
 
-// rawCopy writes what a database has to files, and measures COPY of these into an empty one.
-func (m measurement) rawCopy(ctx context.Context, from, to, folder string) (took time.Duration, err error) {
-	if err := copyOut(ctx, from, folder); err != nil {
+// rawCopy writes the rows of a database to files, and measures how long COPY takes from there into an empty database.
+func (m measurement) rawCopy(ctx context.Context, from, to, dir string) (took time.Duration, err error) {
+	if err := copyOut(ctx, from, dir); err != nil {
 		return 0, err
 	}
 	if err := checkpoint(ctx, to); err != nil {
@@ -162,7 +168,7 @@ func (m measurement) rawCopy(ctx context.Context, from, to, folder string) (took
 	defer conn.Close(ctx)
 	began := time.Now()
 	for _, table := range copiedTables {
-		file, err := os.Open(filepath.Join(folder, table))
+		file, err := os.Open(filepath.Join(dir, table))
 		if err != nil {
 			return 0, err
 		}
@@ -177,14 +183,14 @@ func (m measurement) rawCopy(ctx context.Context, from, to, folder string) (took
 	return time.Since(began), nil
 }
 
-func copyOut(ctx context.Context, url, folder string) error {
+func copyOut(ctx context.Context, url, dir string) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(ctx)
 	for _, table := range copiedTables {
-		file, err := os.Create(filepath.Join(folder, table))
+		file, err := os.Create(filepath.Join(dir, table))
 		if err != nil {
 			return err
 		}
@@ -196,27 +202,29 @@ func copyOut(ctx context.Context, url, folder string) error {
 	return nil
 }
 
-// killed kills transfers at random moments of as long as one takes, and lets the last one come to its end.
-func (m measurement) killed(ctx context.Context, source, to string, lasts time.Duration, want []store.TransferredTable) error {
-	through := 0
+// killed kills transfers at random moments within the duration that one takes. It lets the last one finish.
+func (m measurement) killed(
+	ctx context.Context, source, to string, duration time.Duration, want []store.TransferredTable,
+) error {
+	finished := 0
 	for killed := 0; killed < m.kills; {
-		hurried, cancel := context.WithTimeout(ctx, rand.N(lasts))
-		one, err := transferInChild(hurried, source, to)
-		cut := hurried.Err() != nil
+		limited, cancel := context.WithTimeout(ctx, rand.N(duration))
+		one, err := transferInChild(limited, source, to)
+		cut := limited.Err() != nil
 		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil:
 			if !reflect.DeepEqual(one.Report.Tables, want) {
-				return fmt.Errorf("behind %d kills there is %v", killed, one.Report.Tables)
+				return fmt.Errorf("after %d kills the destination has %v", killed, one.Report.Tables)
 			}
-			through++
+			finished++
 			if err := store.Reset(ctx, to); err != nil {
 				return err
 			}
-		case isExit(err, exitNotEmpty): // the one before was through when it was killed
-			through++
+		case isExit(err, exitNotEmpty): // the previous one had finished when it was killed
+			finished++
 			if err := store.Reset(ctx, to); err != nil {
 				return err
 			}
@@ -231,13 +239,15 @@ func (m measurement) killed(ctx context.Context, source, to string, lasts time.D
 		return err
 	}
 	if !reflect.DeepEqual(one.Report.Tables, want) {
-		return fmt.Errorf("behind the kills there is %v", one.Report.Tables)
+		return fmt.Errorf("after the kills the destination has %v", one.Report.Tables)
 	}
-	fmt.Printf("\nKilled %d times at random moments; %d came to their end between kills. The hashes of these and of the last one are those above. The last one went on where the one before was: %t.\n", m.kills, through, one.Report.Resumed)
+	fmt.Printf("\nKilled %d transfers at random moments; %d others finished in between. "+
+		"Their hashes, and those of the last one, are the ones above. The last one continued an earlier one: %t.\n",
+		m.kills, finished, one.Report.Resumed)
 	return nil
 }
 
-// child is the first argument of a process that does nothing but transfer, so that its memory is that of a Transfer.
+// child is the first argument of a process that only transfers, so that its memory is that of a Transfer.
 const child = "transfer-here"
 
 const exitNotEmpty = 3
@@ -250,42 +260,43 @@ func isExit(err error, code int) bool {
 type transferred struct {
 	Report   store.TransferReport
 	Took     time.Duration
-	Heap     uint64 // the most, in bytes
-	Resident uint64 // likewise; 0 where the system does not tell
+	Heap     uint64 // peak, in bytes
+	Resident uint64 // peak, in bytes; 0 if unknown
 }
 
-// transferInChild kills the process at the end of ctx.
+// transferInChild transfers in a child process. When ctx ends, it kills the process.
 func transferInChild(ctx context.Context, from, to string) (t transferred, err error) {
 	program, err := os.Executable()
 	if err != nil {
 		return t, err
 	}
-	var output, complaint bytes.Buffer
+	var output, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, child, from, to)
-	cmd.Stdout, cmd.Stderr = &output, &complaint
+	cmd.Stdout, cmd.Stderr = &output, &stderr
 	if err := cmd.Run(); err != nil {
-		return t, fmt.Errorf("%w: %s", err, strings.TrimSpace(complaint.String()))
+		return t, fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
 	}
 	return t, json.Unmarshal(output.Bytes(), &t)
 }
 
 func transferHere(from, to string) error {
-	done, most := make(chan struct{}), make(chan uint64)
-	go func() { most <- mostHeap(done) }()
+	done, peak := make(chan struct{}), make(chan uint64)
+	go func() { peak <- peakHeap(done) }()
 	began := time.Now()
 	report, err := store.Transfer(context.Background(), from, to, store.TransferOptions{})
 	t := transferred{Report: report, Took: time.Since(began)}
 	close(done)
-	t.Heap = <-most
+	t.Heap = <-peak
 	if err != nil {
 		return err
 	}
-	t.Resident = mostResident()
+	t.Resident = peakResident()
 	return json.NewEncoder(os.Stdout).Encode(t)
 }
 
-// mostResident asks Linux. What wait4 tells of a child counts what its parent had, too.
-func mostResident() uint64 {
+// peakResident returns the peak resident memory of this process, or 0 if the system is not Linux. The value that wait4
+// reports of a child would include memory of its parent.
+func peakResident() uint64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0
@@ -296,18 +307,18 @@ func mostResident() uint64 {
 	return kibibytes << 10
 }
 
-// mostHeap looks a hundred times a second until done is closed.
-func mostHeap(done <-chan struct{}) (most uint64) {
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
+// peakHeap samples the heap a hundred times a second until done is closed, and returns the peak in bytes.
+func peakHeap(done <-chan struct{}) (peak uint64) {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	for {
 		metrics.Read(sample)
-		most = max(most, sample[0].Value.Uint64())
+		peak = max(peak, sample[0].Value.Uint64())
 		select {
 		case <-done:
-			return most
-		case <-look.C:
+			return peak
+		case <-ticker.C:
 		}
 	}
 }

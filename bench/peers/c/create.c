@@ -1,11 +1,11 @@
-// create creates generations on SQLite's own interface, as fast as one thread can that commits each of them: the limit of
-// all who do so from Go.
+// create creates generations with SQLite's C interface in one thread. It is the limit for peers in Go that commit each
+// creation.
 //
-//	create DATABASE each ROWS FIRST	commits each
-//	create DATABASE once ROWS FIRST	in one transaction
+//	create DATABASE each ROWS FIRST	commits each generation
+//	create DATABASE once ROWS FIRST	creates all in one transaction
 //
-// FIRST is the number of the first one. It prints how many were created, in how many seconds, and in how many 99 of 100
-// were, each of them, where each was committed.
+// FIRST is the number of the first generation. The program prints the number of generations, the seconds for all, and
+// the p99 in seconds of one. With once, the p99 is 0.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,33 +45,34 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-// A UUIDv7: the time in milliseconds, its fraction, which makes those of a millisecond ascend, and what chance has to add.
+// draw_id writes a UUIDv7: the time in milliseconds, its fraction, so that IDs of a millisecond ascend, and random bits.
 static void draw_id(char *id, const struct timespec *at)
 {
 	static unsigned long long last;
-	unsigned long long time = (at->tv_sec * 1000ULL + at->tv_nsec / 1000000) << 12 | (at->tv_nsec % 1000000 * 4096ULL / 1000000);
-	unsigned long long chance;
+	unsigned long long time = (at->tv_sec * 1000ULL + at->tv_nsec / 1000000) << 12;
+	time |= at->tv_nsec % 1000000 * 4096ULL / 1000000;
+	unsigned long long bits;
 	if (time <= last)
 		time = last + 1;
 	last = time;
-	sqlite3_randomness(sizeof chance, &chance);
+	sqlite3_randomness(sizeof bits, &bits);
 	snprintf(id, 37, "%08llx-%04llx-7%03llx-%04llx-%012llx", time >> 28 & 0xffffffff, time >> 12 & 0xffff, time & 0xfff,
-		0x8000 | (chance >> 48 & 0x3fff), chance & 0xffffffffffffULL);
+		0x8000 | (bits >> 48 & 0x3fff), bits & 0xffffffffffffULL);
 }
 
 static sqlite3_stmt *begin, *track, *insert, *commit;
 
-static void text(sqlite3_stmt *statement, int place, const char *value)
+static void text(sqlite3_stmt *statement, int index, const char *value)
 {
-	check(sqlite3_bind_text(statement, place, value, -1, SQLITE_STATIC) == SQLITE_OK);
+	check(sqlite3_bind_text(statement, index, value, -1, SQLITE_STATIC) == SQLITE_OK);
 }
 
-static void write_time(char *to, size_t room, const struct timespec *t)
+static void write_time(char *to, size_t size, const struct timespec *t)
 {
 	struct tm utc;
 	gmtime_r(&t->tv_sec, &utc);
-	size_t seconds = strftime(to, room, "%Y-%m-%d %H:%M:%S", &utc);
-	snprintf(to + seconds, room - seconds, ".%06ld", t->tv_nsec / 1000);
+	size_t seconds = strftime(to, size, "%Y-%m-%d %H:%M:%S", &utc);
+	snprintf(to + seconds, size - seconds, ".%06ld", t->tv_nsec / 1000);
 }
 
 static const char *prompt_of(long long number)
@@ -124,7 +125,7 @@ static void create_each(long long number)
 	run(commit);
 }
 
-// A prompt is counted once, with all its uses.
+// create_once counts each prompt once, with all its uses.
 static void create_once(long long first, long long rows)
 {
 	static sqlite3_int64 ids[PROMPTS];
@@ -146,12 +147,14 @@ int main(int argc, char **argv)
 	if (argc != 5)
 		return 2;
 	check(sqlite3_open_v2(argv[1], &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);
-	check(sqlite3_exec(db, "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
-		"PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY", NULL, NULL, NULL) == SQLITE_OK);
+	check(sqlite3_exec(db, "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; "
+		"PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY", NULL, NULL, NULL) == SQLITE_OK);
 	begin = prepare("BEGIN IMMEDIATE");
 	track = prepare("INSERT INTO prompts (text, used_count, first_used_at, last_used_at) VALUES (?1, ?3, ?2, ?2) "
-		"ON CONFLICT (text) DO UPDATE SET used_count = used_count + excluded.used_count, last_used_at = excluded.last_used_at RETURNING id");
-	insert = prepare("INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, metadata, prompt_id, scheduled_at) "
+		"ON CONFLICT (text) DO UPDATE SET used_count = used_count + excluded.used_count, "
+		"last_used_at = excluded.last_used_at RETURNING id");
+	insert = prepare("INSERT INTO generations (id, prompt, model_name, duration_seconds, sample_rate, channels, "
+		"file_path, status, created_at, metadata, prompt_id, scheduled_at) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?10, ?8)");
 	commit = prepare("COMMIT");
 

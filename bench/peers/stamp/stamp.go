@@ -1,4 +1,4 @@
-// Package stamp has a time as models of both engines can have it: SQLite's schema keeps times as text in one layout, which
+// Package stamp has a type for times that works on both engines. SQLite's schema stores times as text in a layout that
 // no driver reads or writes by itself.
 package stamp
 
@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// Layout is that of SQLite's times, which are UTC.
+// Layout is the layout of times on SQLite. They are in UTC.
 const Layout = "2006-01-02 15:04:05.000000"
 
-// Time is written as text where AsText says so, and read from whatever the driver has.
+// Time is a time that can be scanned from text.
 type Time struct {
 	time.Time
-	AsText bool
+	AsText bool // whether to write the time as text
 }
 
 func (t Time) Value() (driver.Value, error) {
@@ -31,7 +31,7 @@ func (t *Time) Scan(from any) (err error) {
 	case string:
 		t.Time, err = time.Parse(Layout, from)
 	default:
-		err = fmt.Errorf("%T is no time", from)
+		err = fmt.Errorf("cannot scan a time from %T", from)
 	}
 	return err
 }

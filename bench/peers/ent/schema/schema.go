@@ -1,4 +1,4 @@
-// Package schema tells ent of the tables that the store's migrations make. ent migrates nothing.
+// Package schema describes the store's tables to ent. The store's migrations create them; ent migrates nothing.
 package schema
 
 import (
@@ -28,7 +28,7 @@ func (Prompt) Fields() []ent.Field {
 	}
 }
 
-// Generation is a row of generations, with all its columns.
+// Generation is a row of generations with all columns.
 type Generation struct{ ent.Schema }
 
 func (Generation) Annotations() []schema.Annotation {
@@ -51,7 +51,7 @@ func (Generation) Fields() []ent.Field {
 		maybeAt("completed_at"),
 		field.Float("generation_time_seconds").Optional().Nillable(),
 		field.String("error_message").Optional().Nillable(),
-		field.String("metadata"), // ent's JSON would be a BLOB to SQLite, which a STRICT table refuses
+		field.String("metadata"), // ent would store JSON as a BLOB, which SQLite's STRICT table refuses
 		field.Int64("prompt_id"),
 		field.Int64("priority").Default(0),
 		at("scheduled_at"),
