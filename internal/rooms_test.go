@@ -18,8 +18,8 @@ import (
 
 const module = "github.com/dgx-music/storage/"
 
-// allowed are the rooms that each room may import. All may import storagedb. Floors are separated by empty lines: a room
-// imports only rooms below it, so that nothing comes back up.
+// allowed are the rooms that each room may import. All may import storagedb. Floors are separated by empty lines: a
+// room imports only rooms below it, so that nothing comes back up.
 var allowed = map[string]string{
 	"store":           "engine transfer maintain pythondb sqlite postgres migrate sqlitefile listing sqliteconn dbtx dburl dberr",
 	"store/storetest": "store pgtest db",

@@ -31,9 +31,9 @@ type outcome struct {
 	unknown   bool // it was told that its context had ended, when it may have been too late
 }
 
-// Many callers write at once, of whom some give up, panic, fail half way, ask for what is there already or hold the writer
-// in transactions of their own. Each is told the truth about its own write, as the database shows in the end, and nothing of
-// the others'.
+// Many callers write at once, of whom some give up, panic, fail half way, ask for what is there already or hold the
+// writer in transactions of their own. Each is told the truth about its own write, as the database shows in the end,
+// and nothing of the others'.
 func TestCallersThatShareCommitsAreToldTheTruth(t *testing.T) {
 	t.Parallel()
 	const callers = 64
@@ -242,8 +242,8 @@ func TestConcurrentWritersShareCommits(t *testing.T) {
 	}
 }
 
-// Workers that extend, report and fail at once are told each of its own generation, as if they were alone, those that are too
-// late or to stop included.
+// Workers that extend, report and fail at once are told each of its own generation, as if they were alone, those that
+// are too late or to stop included.
 func TestConcurrentWorkersShareCommits(t *testing.T) {
 	t.Parallel()
 	for _, engine := range testkit.Engines {
@@ -384,8 +384,8 @@ func TestConcurrentWorkersShareCommits(t *testing.T) {
 	}
 }
 
-// Writes that are made together wait for nobody while they hold locks: so they deadlock with no transaction, whatever order
-// that changes generations in, and one generation that somebody has locked holds up nobody who wants another.
+// Writes that are made together wait for nobody while they hold locks: so they deadlock with no transaction, whatever
+// order that changes generations in, and one generation that somebody has locked holds up nobody who wants another.
 func TestBatchesOfWorkersWaitForNobody(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -624,8 +624,8 @@ func TestBatchesThatAreRunAgainWaitOnce(t *testing.T) {
 			}
 		})
 	}
-	// Another one waits after them, and keeps the writer until they are done. On a machine so slow that it comes before them,
-	// or gives up, the test shows less.
+	// Another one waits after them, and keeps the writer until they are done. On a machine so slow that it comes before
+	// them, or gives up, the test shows less.
 	time.Sleep(50 * time.Millisecond)
 	done := make(chan struct{})
 	go func() {

@@ -180,8 +180,8 @@ func TestCopyIntoNoColumns(t *testing.T) {
 	})
 }
 
-// What is written again and again is brought back into the file beside the writers, so that the log stays small however long
-// they go on.
+// What is written again and again is brought back into the file beside the writers, so that the log stays small however
+// long they go on.
 func TestLogStaysSmallWhileManyWrite(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

@@ -587,7 +587,8 @@ func TestClaimThatIsRolledBackIsNone(t *testing.T) {
 	})
 }
 
-// On PostgreSQL a statement may find that a row has changed since it began. Whatever comes between, an attempt ends once.
+// On PostgreSQL a statement may find that a row has changed since it began. Whatever comes between, an attempt ends
+// once.
 func TestCallsThatMeetOnOneGeneration(t *testing.T) {
 	t.Parallel()
 	rounds := 300

@@ -266,8 +266,8 @@ func TestReplicaThatHangsCostsOneWait(t *testing.T) {
 	is.True(time.Since(start) < 20*time.Second) // a second for each would be 30
 }
 
-// If the server has closed idle connections, and a call could send nothing on one of them, the call takes another one. A
-// proxy closes them: when a server has ended its own cannot be seen from outside.
+// If the server has closed idle connections, and a call could send nothing on one of them, the call takes another one.
+// A proxy closes them: when a server has ended its own cannot be seen from outside.
 func TestConnectionsThatTheServerClosed(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

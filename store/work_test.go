@@ -420,8 +420,8 @@ func TestWorkEndsWithItsStoreUnderAHandler(t *testing.T) {
 	})
 }
 
-// Whoever waits wakes when something comes due, and not at its next look: what was scheduled for later, and what comes from
-// a process whose clock is ahead, which is the same.
+// Whoever waits wakes when something comes due, and not at its next look: what was scheduled for later, and what comes
+// from a process whose clock is ahead, which is the same.
 func TestWorkThatComesDueWakes(t *testing.T) {
 	t.Parallel()
 	for _, engine := range testkit.Engines {
@@ -623,7 +623,8 @@ func TestIdleWorkersOnlyLook(t *testing.T) {
 	}
 }
 
-// What another worker holds in a transaction that stays open is due, and not to be had: no reason to ask without a pause.
+// What another worker holds in a transaction that stays open is due, and not to be had: no reason to ask without a
+// pause.
 func TestContendedWorkIsNotAskedForWithoutPause(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

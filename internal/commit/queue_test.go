@@ -17,8 +17,8 @@ import (
 	"github.com/dgx-music/storage/internal/dberr"
 )
 
-// All tests but the last run in a bubble of testing/synctest, where time passes only while all goroutines wait. So each order
-// is exact.
+// All tests but the last run in a bubble of testing/synctest, where time passes only while all goroutines wait. So each
+// order is exact.
 
 var errRefused = errors.New("refused")
 
@@ -402,8 +402,8 @@ func TestPanicReachesItsOwnCallerOnly(t *testing.T) {
 	})
 }
 
-// runtime.Goexit in an operation, as testing's FailNow calls it, ends the goroutine of the leader. The others learn that their
-// outcome is not known, except those whose outcome is final.
+// runtime.Goexit in an operation, as testing's FailNow calls it, ends the goroutine of the leader. The others learn
+// that their outcome is not known, except those whose outcome is final.
 func TestLeaderWhoseGoroutineEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

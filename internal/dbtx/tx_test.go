@@ -16,8 +16,8 @@ import (
 
 var errBroken = errors.New("broken")
 
-// script is a connection that keeps the statements, and fails those that it is told to. As on PostgreSQL, an error fails the
-// transaction until it is rolled back to a savepoint.
+// script is a connection that keeps the statements, and fails those that it is told to. As on PostgreSQL, an error
+// fails the transaction until it is rolled back to a savepoint.
 type script struct {
 	storagedb.DBTX
 	said  []string

@@ -244,8 +244,8 @@ func TestMetadataFilterSeesChanges(t *testing.T) {
 	})
 }
 
-// Every combination of filters with metadata and words, common and rare, in both orders, page by page, against a loop over
-// everything. There are more than a store collects of a filter, so that each way to make a page is taken.
+// Every combination of filters with metadata and words, common and rare, in both orders, page by page, against a loop
+// over everything. There are more than a store collects of a filter, so that each way to make a page is taken.
 func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
 	t.Parallel()
 	rows, lists := 3000, 250

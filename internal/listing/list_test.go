@@ -100,7 +100,8 @@ func TestEveryCombinationOfFilters(t *testing.T) {
 	})
 }
 
-// The page that has code of its own, beside what sqlc makes of the same query, with rows that have a value in every column.
+// The page that has code of its own, beside what sqlc makes of the same query, with rows that have a value in every
+// column.
 func TestNewestPageIsWhatItsQuerySays(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {

@@ -345,7 +345,8 @@ func TestSearchIsCurrent(t *testing.T) {
 	})
 }
 
-// What is a letter, what stands between words and what folds is FTS5's on both engines: each code point, between two letters.
+// What is a letter, what stands between words and what folds is FTS5's on both engines: each code point, between two
+// letters.
 func TestEnginesCutAndFoldAlike(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

@@ -211,7 +211,8 @@ var damages = map[string]struct {
 	}},
 }
 
-// indexFindings are those of a full-text index that has these prompts wrong. SQLite also says so of the index as a whole.
+// indexFindings are those of a full-text index that has these prompts wrong. SQLite also says so of the index as a
+// whole.
 func indexFindings(t *testing.T, prompts ...string) (findings []store.Finding) {
 	if onSQLite(t) {
 		prompts = append(prompts, "prompts_search")

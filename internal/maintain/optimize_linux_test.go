@@ -35,7 +35,8 @@ func TestVacuumOnAFullDisk(t *testing.T) {
 	wantAll(t, s, 5010)
 }
 
-// The same without room for the copy, which is in the folder for temporary files; SQLite asks for that once in a process.
+// The same without room for the copy, which is in the folder for temporary files; SQLite asks for that once in a
+// process.
 func TestVacuumWithoutRoomForTheCopy(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

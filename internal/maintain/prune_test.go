@@ -403,8 +403,8 @@ func TestPruneDropsNoPromptThatIsUsedByHand(t *testing.T) {
 	is.Equal(report.Prompts, int64(0))
 }
 
-// Sixteen callers create, claim, complete, fail, retry and cancel, with few prompts that are dropped all the time: none of
-// their calls may fail, and nothing may go that has not ended.
+// Sixteen callers create, claim, complete, fail, retry and cancel, with few prompts that are dropped all the time: none
+// of their calls may fail, and nothing may go that has not ended.
 func TestPruneBesideCallers(t *testing.T) {
 	t.Parallel()
 	const callers = 16

@@ -20,7 +20,8 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// load is sixteen callers that create, claim, complete, fail, merge metadata and delete, with files. No call of theirs may fail.
+// load is sixteen callers that create, claim, complete, fail, merge metadata and delete, with files. No call of theirs
+// may fail.
 type load struct {
 	root    string
 	calls   atomic.Int64
@@ -116,8 +117,8 @@ func newLoad(t *testing.T) *load {
 	return l
 }
 
-// untilDone returns a condition that holds for a second, or for two if tests need not be short, and then until done reports
-// true. On a machine that is too slow it ends after a minute.
+// untilDone returns a condition that holds for a second, or for two if tests need not be short, and then until done
+// reports true. On a machine that is too slow it ends after a minute.
 func untilDone(done func() bool) (goesOn func() bool) {
 	lasts := 2 * time.Second
 	if testing.Short() {

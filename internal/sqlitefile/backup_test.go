@@ -212,8 +212,8 @@ func TestBackupReplacesNothingElse(t *testing.T) {
 	testkit.WantFiles(t, database, "bank.db", "generations.db", "link.db", "song.wav")
 }
 
-// Whoever opens a database's file and closes it again drops the locks of its connections, and then other processes take the log
-// for one that nobody uses.
+// Whoever opens a database's file and closes it again drops the locks of its connections, and then other processes take
+// the log for one that nobody uses.
 func TestRefusedBackupsDropNoLocks(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

@@ -13,8 +13,8 @@ import (
 // Roles are what the test binary does when a test starts it again as a process of its own, by name.
 type Roles map[string]func(ctx context.Context, url string) error
 
-// Main is the TestMain of a package whose tests start processes. In such a process it plays the role and exits. Otherwise
-// it runs the tests.
+// Main is the TestMain of a package whose tests start processes. In such a process it plays the role and exits.
+// Otherwise it runs the tests.
 func Main(m *testing.M, roles Roles) {
 	name := os.Getenv("STORE_TEST_ROLE")
 	if name == "" {
