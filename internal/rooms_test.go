@@ -71,7 +71,8 @@ type listed struct {
 
 func rooms(t *testing.T) []listed {
 	t.Helper()
-	output, err := exec.Command("go", "list", "-json=ImportPath,Dir,Imports,GoFiles", module+"store/...", module+"internal/...").Output()
+	output, err := exec.Command("go", "list", "-json=ImportPath,Dir,Imports,GoFiles", module+"store/...",
+		module+"internal/...").Output()
 	is.New(t).NoErr(err)
 	var all []listed
 	for decoder := json.NewDecoder(bytes.NewReader(output)); ; {

@@ -53,7 +53,8 @@ func TestDailyUsage(t *testing.T) {
 		is.NoErr(err)
 		is.Equal(same, days)
 
-		for _, bad := range [][2]time.Time{{midnight, midnight}, {midnight, midnight.Add(-1)}, {midnight, midnight.AddDate(11, 0, 0)}} {
+		for _, bad := range [][2]time.Time{{midnight, midnight}, {midnight, midnight.Add(-1)},
+			{midnight, midnight.AddDate(11, 0, 0)}} {
 			_, err := s.DailyUsage(ctx, bad[0], bad[1])
 			testkit.WantInvalid(t, err, "from")
 		}
@@ -102,7 +103,8 @@ func TestModelUsage(t *testing.T) {
 		usage, err := s.ModelUsage(ctx)
 		is.NoErr(err)
 		slices.SortFunc(usage, func(a, b store.ModelUsage) int { // where no version is stands as the engine likes
-			return cmp.Or(cmp.Compare(a.ModelName, b.ModelName), cmp.Compare(fmt.Sprint(a.ModelVersion == nil), fmt.Sprint(b.ModelVersion == nil)))
+			return cmp.Or(cmp.Compare(a.ModelName, b.ModelName), cmp.Compare(fmt.Sprint(a.ModelVersion == nil),
+				fmt.Sprint(b.ModelVersion == nil)))
 		})
 		is.Equal(usage, []store.ModelUsage{
 			{ModelName: "large", ModelVersion: new("1.0"), TotalGenerations: 1, FailedGenerations: 1, FailureRate: 1},
@@ -125,7 +127,8 @@ func TestTrendingPrompts(t *testing.T) {
 		}
 		clock.Advance(time.Hour)
 		since := clock.Now()
-		for i, prompt := range []string{"twice", "thrice", "once", "thrice", "was popular", "thrice", "twice", "once, later"} {
+		for i, prompt := range []string{"twice", "thrice", "once", "thrice", "was popular", "thrice", "twice",
+			"once, later"} {
 			clock.Advance(time.Duration(i) * time.Second)
 			testkit.Create(t, s, prompt)
 		}
@@ -135,7 +138,8 @@ func TestTrendingPrompts(t *testing.T) {
 		for _, p := range trending {
 			got = append(got, fmt.Sprintf("%s: %d of %d", p.Prompt.Text, p.Uses, p.Prompt.UsedCount))
 		}
-		is.Equal(got, []string{"thrice: 3 of 3", "twice: 2 of 2", "once, later: 1 of 1", "was popular: 1 of 10", "once: 1 of 1"})
+		is.Equal(got, []string{"thrice: 3 of 3", "twice: 2 of 2", "once, later: 1 of 1", "was popular: 1 of 10",
+			"once: 1 of 1"})
 		two, err := s.TrendingPrompts(ctx, since, 2)
 		is.NoErr(err)
 		is.Equal(two, trending[:2])

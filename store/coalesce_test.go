@@ -95,7 +95,8 @@ func TestCallersThatShareCommitsAreToldTheTruth(t *testing.T) {
 									}
 									return err
 								}
-								_, err = storagedb.New(db).TrackPrompt(t.Context(), storagedb.TrackPromptParams{Text: "of nobody", UsedAt: time.Now()})
+								_, err = storagedb.New(db).TrackPrompt(t.Context(), storagedb.TrackPromptParams{Text: "of nobody",
+									UsedAt: time.Now()})
 								if err == nil {
 									err = fmt.Errorf("%s: %w", told.id, errOnPurpose)
 								}
@@ -123,7 +124,8 @@ func TestCallersThatShareCommitsAreToldTheTruth(t *testing.T) {
 						}
 						g, err := s.CreateGeneration(t.Context(), params)
 						if err == nil {
-							_, err = s.CompleteGeneration(t.Context(), g.ID, store.CompleteGenerationParams{Metadata: store.Metadata(`{"done":true}`)})
+							_, err = s.CompleteGeneration(t.Context(), g.ID,
+								store.CompleteGenerationParams{Metadata: store.Metadata(`{"done":true}`)})
 						}
 						if err == nil {
 							_, err = s.CompleteGeneration(t.Context(), g.ID, store.CompleteGenerationParams{})
@@ -198,7 +200,8 @@ func TestWaitingWritersMayGiveUp(t *testing.T) {
 	}
 	time.Sleep(50 * time.Millisecond) // most wait by now; one that comes later is told the same
 	cancel()
-	testkit.Eventually(t, "half of them have given up", func() bool { return gaveUp.Load() == 20 }) // while the transaction is still there
+	testkit.Eventually(t, "half of them have given up",
+		func() bool { return gaveUp.Load() == 20 }) // while the transaction is still there
 	is.Equal(created.Load(), int64(0))
 	close(release)
 	group.Wait()
@@ -224,7 +227,8 @@ func TestConcurrentWritersShareCommits(t *testing.T) {
 							t.Error(err)
 							return
 						}
-						if done, err := s.CompleteGeneration(t.Context(), g.ID, store.CompleteGenerationParams{FileSizeBytes: 5}); err != nil || done.ID != g.ID || *done.FileSizeBytes != 5 {
+						if done, err := s.CompleteGeneration(t.Context(), g.ID,
+							store.CompleteGenerationParams{FileSizeBytes: 5}); err != nil || done.ID != g.ID || *done.FileSizeBytes != 5 {
 							t.Errorf("complete: %v", err)
 						}
 					}
@@ -318,7 +322,8 @@ func TestConcurrentWorkersShareCommits(t *testing.T) {
 						return err
 					}
 					stored, err := s.GetGeneration(ctx, g.ID)
-					if wanted := map[bool]string{true: store.StepQueued, false: progress.Step}[i%8 == 6]; err == nil && (stored.ProgressStep != wanted || stored.ProgressFraction != progress.Fraction) {
+					if wanted := map[bool]string{true: store.StepQueued,
+						false: progress.Step}[i%8 == 6]; err == nil && (stored.ProgressStep != wanted || stored.ProgressFraction != progress.Fraction) {
 						err = fmt.Errorf("stored %+v", stored)
 					}
 					return err
@@ -339,7 +344,8 @@ func TestConcurrentWorkersShareCommits(t *testing.T) {
 					return nil
 				}
 				_, err := s.ExtendLease(ctx, g.ID, g.Attempt, time.Hour)
-				return errors.Join(want(err, store.ErrCancelRequested), want(s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{}), store.ErrCancelRequested))
+				return errors.Join(want(err, store.ErrCancelRequested),
+					want(s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{}), store.ErrCancelRequested))
 			})
 			atOnce(func(i int, g store.Generation) error {
 				fail := store.FailGenerationParams{ErrorMessage: fmt.Sprint("error ", i), Attempt: g.Attempt}
@@ -365,7 +371,8 @@ func TestConcurrentWorkersShareCommits(t *testing.T) {
 					return fmt.Errorf("told %+v", failed)
 				}
 				kept, err := s.GenerationErrors(ctx, g.ID)
-				if err == nil && (len(kept) != 1 || kept[0].Error != fail.ErrorMessage || kept[0].Attempt != g.Attempt || kept[0].Worker != "w") {
+				if err == nil && (len(kept) != 1 || kept[0].Error != fail.ErrorMessage || kept[0].Attempt != g.Attempt ||
+					kept[0].Worker != "w") {
 					err = fmt.Errorf("kept %+v", kept)
 				}
 				return errors.Join(err, same(failed))
@@ -374,7 +381,8 @@ func TestConcurrentWorkersShareCommits(t *testing.T) {
 			if engine.Name == "sqlite" {
 				return
 			}
-			for name, alone := range map[string]string{"TrackPrompts": "TrackPrompt", "ExtendLeases": "ExtendLease", "ReportProgresses": "ReportProgress"} {
+			for name, alone := range map[string]string{"TrackPrompts": "TrackPrompt", "ExtendLeases": "ExtendLease",
+				"ReportProgresses": "ReportProgress"} {
 				together, alone := log.count(name), log.count(alone)
 				t.Logf("%d writes in %d %s and %d alone", 5*workers, together, name, alone)
 				is.True(together+alone < 5*workers*3/4)
@@ -471,11 +479,13 @@ func TestBatchesOfWorkersWaitForNobody(t *testing.T) {
 	for _, g := range held {
 		group.Go(func() {
 			for range 3 {
-				if _, err := s.ExtendLease(ctx, g.ID, g.Attempt, time.Hour); err != nil && !errors.Is(err, store.ErrCancelRequested) {
+				if _, err := s.ExtendLease(ctx, g.ID, g.Attempt, time.Hour); err != nil && !errors.Is(err,
+					store.ErrCancelRequested) {
 					t.Error(err)
 				}
 			}
-			if _, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, ErrorMessage: "x"}); err != nil {
+			if _, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt,
+				ErrorMessage: "x"}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -570,11 +580,18 @@ func TestCompleteGenerations(t *testing.T) {
 			completions []store.Completion
 			is          func(error) bool
 		}{
-			{[]store.Completion{{ID: right.ID}, {ID: testkit.NoSuchID}}, func(err error) bool { return errors.Is(err, store.ErrNotFound) }},
-			{[]store.Completion{{ID: right.ID}, {ID: left.ID}}, func(err error) bool { return errors.Is(err, store.ErrLeaseLost) }},
-			{[]store.Completion{{ID: right.ID}, {ID: completed[0].ID}}, func(err error) bool { return errors.As(err, &transition) }},
-			{[]store.Completion{{ID: right.ID}, {ID: right.ID}}, func(err error) bool { return errors.As(err, &invalid) && invalid.Field == "id" }},
-			{[]store.Completion{{ID: right.ID}, {ID: left.ID, CompleteGenerationParams: store.CompleteGenerationParams{FileSizeBytes: -1}}}, func(err error) bool { return errors.As(err, &invalid) }},
+			{[]store.Completion{{ID: right.ID}, {ID: testkit.NoSuchID}},
+				func(err error) bool { return errors.Is(err, store.ErrNotFound) }},
+			{[]store.Completion{{ID: right.ID}, {ID: left.ID}},
+				func(err error) bool { return errors.Is(err, store.ErrLeaseLost) }},
+			{[]store.Completion{{ID: right.ID}, {ID: completed[0].ID}},
+				func(err error) bool { return errors.As(err, &transition) }},
+			{[]store.Completion{{ID: right.ID}, {ID: right.ID}}, func(err error) bool {
+				return errors.As(err, &invalid) &&
+					invalid.Field == "id"
+			}},
+			{[]store.Completion{{ID: right.ID}, {ID: left.ID,
+				CompleteGenerationParams: store.CompleteGenerationParams{FileSizeBytes: -1}}}, func(err error) bool { return errors.As(err, &invalid) }},
 		} {
 			_, err := s.CompleteGenerations(ctx, c.completions)
 			if !c.is(err) {

@@ -24,7 +24,8 @@ func TestMetadataGivenAtCreationComesBackEqual(t *testing.T) {
 		is := is.New(t)
 		given := testkit.Beat("hip hop beat at 140 BPM")
 		var err error
-		given.Metadata, err = store.NewMetadata(map[string]any{"bpm": 140, "genre": "hip hop", "instruments": []string{"808", "hi-hat"}})
+		given.Metadata, err = store.NewMetadata(map[string]any{"bpm": 140, "genre": "hip hop",
+			"instruments": []string{"808", "hi-hat"}})
 		is.NoErr(err)
 		g, err := s.CreateGeneration(t.Context(), given)
 		is.NoErr(err)
@@ -120,7 +121,11 @@ func TestMissingRowsAreErrNotFound(t *testing.T) {
 				_, err := s.FailGeneration(ctx, testkit.NoSuchID, store.FailGenerationParams{})
 				return err
 			},
-			"MergeMetadata":    func() error { _, err := s.MergeMetadata(ctx, testkit.NoSuchID, store.Metadata(`{"a":1}`)); return err },
+			"MergeMetadata": func() error {
+				_, err := s.MergeMetadata(ctx, testkit.NoSuchID,
+					store.Metadata(`{"a":1}`))
+				return err
+			},
 			"DeleteGeneration": func() error { return s.DeleteGeneration(ctx, testkit.NoSuchID) },
 			"GetPrompt":        func() error { _, err := s.GetPrompt(ctx, 999); return err },
 			"GetPromptByText":  func() error { _, err := s.GetPromptByText(ctx, "nobody asked for this"); return err },
@@ -172,7 +177,8 @@ func TestListWithLimitOffsetAndStatus(t *testing.T) {
 			is.Equal(list(store.ListGenerationsParams{Limit: 3, Offset: 4}), promptsOf(all[4:7]))
 			is.Equal(list(store.ListGenerationsParams{Offset: 100}), []string(nil))
 			is.Equal(list(store.ListGenerationsParams{Status: store.StatusProcessing}), want(store.Generation.IsProcessing))
-			is.Equal(list(store.ListGenerationsParams{ModelName: "musicgen-large"}), want(func(g store.Generation) bool { return g.ModelName == "musicgen-large" }))
+			is.Equal(list(store.ListGenerationsParams{ModelName: "musicgen-large"}),
+				want(func(g store.Generation) bool { return g.ModelName == "musicgen-large" }))
 			is.Equal(list(store.ListGenerationsParams{Status: store.StatusPending, ModelName: "musicgen-large"}),
 				want(func(g store.Generation) bool { return g.ModelName == "musicgen-large" && g.IsPending() }))
 			is.Equal(list(store.ListGenerationsParams{ModelName: "no such model"}), []string(nil))
@@ -237,7 +243,8 @@ func TestCursorThatWasTamperedWithIsRefused(t *testing.T) {
 		is.True(cursor != "")
 		changed := "B" + cursor[1:]
 		other := map[bool]string{true: "y", false: "x"}[cursor[10] == 'x']
-		for _, bad := range []string{"x", "not base64 !", cursor[:len(cursor)-1], cursor + "AA", changed, cursor[:10] + other + cursor[11:], strings.Repeat("A", len(cursor))} {
+		for _, bad := range []string{"x", "not base64 !", cursor[:len(cursor)-1], cursor + "AA", changed,
+			cursor[:10] + other + cursor[11:], strings.Repeat("A", len(cursor))} {
 			_, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{After: store.Cursor(bad)})
 			testkit.WantInvalid(t, err, "after")
 		}
@@ -301,7 +308,8 @@ func TestNumbersInMetadataKeepTheirDigits(t *testing.T) {
 		is.NoErr(err)
 		g, err = s.GetGeneration(t.Context(), g.ID)
 		is.NoErr(err)
-		for _, digits := range []string{"12345678901234567890", "0.1234567890123456789012345678901234567890", "-98765432109876543210", "9007199254740993", "11111111111111111111"} {
+		for _, digits := range []string{"12345678901234567890", "0.1234567890123456789012345678901234567890",
+			"-98765432109876543210", "9007199254740993", "11111111111111111111"} {
 			is.True(strings.Contains(string(g.Metadata), digits))
 		}
 	})

@@ -157,7 +157,8 @@ func TestCopyWhoseSourcePanicsLeavesNothing(t *testing.T) {
 	is.NoErr(s.InTx(ctx, func(tx *store.Tx) error {
 		func() {
 			defer func() { is.Equal(recover(), "oops") }()
-			_, _ = tx.DB().CopyFrom(ctx, pgx.Identifier{"prompts"}, []string{"text", "used_count", "first_used_at", "last_used_at"}, pgx.CopyFromSlice(100, func(i int) ([]any, error) {
+			_, _ = tx.DB().CopyFrom(ctx, pgx.Identifier{"prompts"}, []string{"text", "used_count", "first_used_at",
+				"last_used_at"}, pgx.CopyFromSlice(100, func(i int) ([]any, error) {
 				if i == 70 {
 					panic("oops")
 				}
@@ -175,7 +176,8 @@ func TestCopyWhoseSourcePanicsLeavesNothing(t *testing.T) {
 func TestCopyIntoNoColumns(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
-		_, err := s.DB().CopyFrom(t.Context(), pgx.Identifier{"prompts"}, nil, pgx.CopyFromSlice(3, func(int) ([]any, error) { return []any{}, nil }))
+		_, err := s.DB().CopyFrom(t.Context(), pgx.Identifier{"prompts"}, nil,
+			pgx.CopyFromSlice(3, func(int) ([]any, error) { return []any{}, nil }))
 		is.New(t).True(err != nil)
 	})
 }

@@ -18,7 +18,8 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer s.Close()
-	g, err := s.CreateGeneration(ctx, store.CreateGenerationParams{Prompt: "hip hop beat at 140 BPM", ModelName: "musicgen-small",
+	g, err := s.CreateGeneration(ctx, store.CreateGenerationParams{Prompt: "hip hop beat at 140 BPM",
+		ModelName:       "musicgen-small",
 		DurationSeconds: 16, SampleRate: 32000, Channels: 2, FilePath: "outputs/gen_123.wav", Metadata: store.Metadata(`{"bpm": 140}`)})
 	fmt.Println(g.Prompt, g.Status, err)
 	// Output: hip hop beat at 140 BPM pending <nil>
@@ -83,9 +84,11 @@ func ExampleStore_Work() {
 		log.Fatal(err)
 	}
 
-	err = s.Work(ctx, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+	err = s.Work(ctx, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams,
+		error) {
 		defer stop()
-		if err := s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{Step: store.StepGenerating, Fraction: 0.5}); err != nil {
+		if err := s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{Step: store.StepGenerating,
+			Fraction: 0.5}); err != nil {
 			return store.CompleteGenerationParams{}, err
 		}
 		// … generate audio …
@@ -121,7 +124,8 @@ func ExampleStore_ClaimGenerations() {
 		log.Fatal(err)
 	}
 	for _, g := range claimed {
-		failed, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, ErrorMessage: "CUDA out of memory"})
+		failed, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt,
+			ErrorMessage: "CUDA out of memory"})
 		fmt.Println(failed.Status, failed.Attempt, "of", failed.MaxAttempts, err)
 		_, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{Attempt: g.Attempt})
 		fmt.Println(errors.Is(err, store.ErrLeaseLost))

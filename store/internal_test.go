@@ -20,7 +20,8 @@ import (
 )
 
 func validParams(prompt string) CreateGenerationParams {
-	return CreateGenerationParams{Prompt: prompt, ModelName: "m", DurationSeconds: 1, SampleRate: 32000, Channels: 1, FilePath: "p"}
+	return CreateGenerationParams{Prompt: prompt, ModelName: "m", DurationSeconds: 1, SampleRate: 32000, Channels: 1,
+		FilePath: "p"}
 }
 
 func TestClockFollowsAServerThatIsAhead(t *testing.T) {
@@ -29,11 +30,17 @@ func TestClockFollowsAServerThatIsAhead(t *testing.T) {
 		is := is.New(t)
 		c := &clock{now: time.Now}
 		ahead := time.Hour
-		is.NoErr(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) { return time.Now().Add(ahead), 0, nil }))
+		is.NoErr(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration,
+			error) {
+			return time.Now().Add(ahead), 0, nil
+		}))
 		apart := time.Until(c.Now())
 		is.True(apart > ahead-time.Second && apart < ahead+time.Second)
 		broken := errors.New("broken")
-		is.Equal(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) { return time.Time{}, 0, broken }), broken)
+		is.Equal(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration, error) {
+			return time.Time{}, 0,
+				broken
+		}), broken)
 		apart = time.Until(c.Now())
 		is.True(apart > ahead-time.Second) // the last offset is kept
 	})
@@ -158,7 +165,8 @@ func TestDocumentedConstantsAreThoseOfTheRooms(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	is.Equal([]int{MaxPromptBytes, MaxModelNameBytes, MaxModelVersionBytes, MaxFilePathBytes, MaxErrorMessageBytes},
-		[]int{dberr.MaxPromptBytes, dberr.MaxModelNameBytes, dberr.MaxModelVersionBytes, dberr.MaxFilePathBytes, dberr.MaxErrorMessageBytes})
+		[]int{dberr.MaxPromptBytes, dberr.MaxModelNameBytes, dberr.MaxModelVersionBytes, dberr.MaxFilePathBytes,
+			dberr.MaxErrorMessageBytes})
 	is.Equal(StepQueued, engine.StepQueued)
 	is.Equal([]FindingKind{
 		FindingIntegrity, FindingForeignKey, FindingCounter, FindingUsedCount, FindingStuckLease, FindingFilePath, FindingMissingFile,

@@ -35,7 +35,8 @@ func (m *model) clone() *model {
 
 // byClaim is claim order.
 func byClaim(a, b store.Generation) int {
-	return cmp.Or(cmp.Compare(a.Priority, b.Priority), a.ScheduledAt.Compare(b.ScheduledAt), bytes.Compare(a.ID[:], b.ID[:]))
+	return cmp.Or(cmp.Compare(a.Priority, b.Priority), a.ScheduledAt.Compare(b.ScheduledAt),
+		bytes.Compare(a.ID[:], b.ID[:]))
 }
 
 func (m *model) pending(keep func(store.Generation) bool) (found []store.Generation) {
@@ -363,8 +364,10 @@ func TestRandomOperationsFollowTheModel(t *testing.T) {
 			clock := testkit.NewClock()
 			s := engine.Open(t, store.Options{Now: clock.Now})
 			c := &checker{
-				T: t, random: rand.New(rand.NewPCG(seed, 0)), clock: clock, claims: make(map[string][]claim), counts: make(map[string]int),
-				model: &model{generations: make(map[uuid.UUID]store.Generation), errors: make(map[uuid.UUID][]store.GenerationError)},
+				T: t, random: rand.New(rand.NewPCG(seed,
+					0)), clock: clock, claims: make(map[string][]claim), counts: make(map[string]int),
+				model: &model{generations: make(map[uuid.UUID]store.Generation),
+					errors: make(map[uuid.UUID][]store.GenerationError)},
 			}
 			rolledBack := errors.New("rolled back")
 			for done := 0; done < operations; {
@@ -436,7 +439,8 @@ func (c *checker) step(s operations) {
 		want, wantErr := m.extend(id, attempt, lease)
 		c.same("extend", fmt.Sprint(id, attempt, lease), got, err, want, wantErr)
 	case pick < 65:
-		progress := store.Progress{Step: []string{"", store.StepGenerating, "mastering"}[c.random.IntN(3)], Fraction: c.random.Float64()}
+		progress := store.Progress{Step: []string{"", store.StepGenerating, "mastering"}[c.random.IntN(3)],
+			Fraction: c.random.Float64()}
 		err := s.ReportProgress(ctx, id, attempt, progress)
 		c.same("progress", fmt.Sprint(id, attempt, progress), nil, err, nil, m.progress(id, attempt, progress))
 	case pick < 69:
@@ -479,7 +483,8 @@ func (c *checker) step(s operations) {
 	case pick < 95:
 		batch := batches[c.random.IntN(len(batches))]
 		got, err := s.BatchStats(ctx, batch)
-		c.same("batch stats", fmt.Sprint(batch), got, err, m.stats(func(g store.Generation) bool { return g.BatchID != nil && *g.BatchID == batch }), nil)
+		c.same("batch stats", fmt.Sprint(batch), got, err,
+			m.stats(func(g store.Generation) bool { return g.BatchID != nil && *g.BatchID == batch }), nil)
 	case pick < 96:
 		batch := batches[c.random.IntN(len(batches))]
 		got, err := s.CancelBatch(ctx, batch)
@@ -577,7 +582,8 @@ func (c *checker) create(s operations) {
 
 // fail also looks at the backoff, which is by chance.
 func (c *checker) fail(s operations, id uuid.UUID, attempt int64) {
-	params := store.FailGenerationParams{Attempt: attempt, ErrorMessage: []string{"", "CUDA out of memory"}[c.random.IntN(2)], NoRetry: c.random.IntN(8) == 0}
+	params := store.FailGenerationParams{Attempt: attempt, ErrorMessage: []string{"",
+		"CUDA out of memory"}[c.random.IntN(2)], NoRetry: c.random.IntN(8) == 0}
 	if c.random.IntN(2) == 0 {
 		params.RetryAfter = c.seconds(1, 20)
 	}

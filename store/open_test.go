@@ -124,7 +124,8 @@ func TestFileThatIsNoDatabase(t *testing.T) {
 func TestDatabaseInMemory(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
-	s, err := store.Open(t.Context(), store.Options{URL: "sqlite::memory:", Migrate: true, BusyTimeout: 100 * time.Millisecond})
+	s, err := store.Open(t.Context(), store.Options{URL: "sqlite::memory:", Migrate: true,
+		BusyTimeout: 100 * time.Millisecond})
 	is.NoErr(err)
 	defer s.Close()
 	g := testkit.Create(t, s, "x")
@@ -249,7 +250,8 @@ func TestWriterOfAnotherProcessIsWaitedFor(t *testing.T) {
 	one, err := store.Open(t.Context(), store.Options{URL: url})
 	is.NoErr(err)
 	defer one.Close()
-	two, err := store.Open(t.Context(), store.Options{URL: url, BusyTimeout: 200 * time.Millisecond}) // as a process of its own
+	two, err := store.Open(t.Context(), store.Options{URL: url,
+		BusyTimeout: 200 * time.Millisecond}) // as a process of its own
 	is.NoErr(err)
 	defer two.Close()
 	is.NoErr(one.InTx(t.Context(), func(tx *store.Tx) error {
@@ -295,7 +297,8 @@ func TestStatementsAreLoggedWithoutValues(t *testing.T) {
 			is.True(err != nil)
 			_, err = s.DB().Query(ctx, "SELECT 'a secret prompt' FROM no_such_table")
 			is.True(err != nil)
-			for _, part := range []string{"level=DEBUG", "query=GetGeneration", "query=ListPrompts", "query=SELECT", "duration=", "error="} {
+			for _, part := range []string{"level=DEBUG", "query=GetGeneration", "query=ListPrompts", "query=SELECT",
+				"duration=", "error="} {
 				if !strings.Contains(log.String(), part) {
 					t.Errorf("no %q in the log:\n%s", part, log.String())
 				}

@@ -105,7 +105,8 @@ func TestWorkersThatAreKilledLoseNothing(t *testing.T) {
 				is.NoErr(s.DB().QueryRow(ctx, "SELECT count(*) FROM generations WHERE attempt > 1").Scan(&takenOver))
 				done := stats.CompletedGenerations == int64(jobs)
 				if done && takenOver > 0 || time.Now().After(deadline) {
-					t.Logf("%d jobs by %d processes in %s, %d kills, %+v", jobs, processes, time.Since(began).Round(time.Second), kills, stats)
+					t.Logf("%d jobs by %d processes in %s, %d kills, %+v", jobs, processes, time.Since(began).Round(time.Second),
+						kills, stats)
 					break
 				}
 				if done { // a fast machine was through before anybody was killed at work
@@ -126,7 +127,8 @@ func TestWorkersThatAreKilledLoseNothing(t *testing.T) {
 			is.NoErr(err)
 			is.Equal(stats, store.Stats{TotalGenerations: int64(jobs), CompletedGenerations: int64(jobs), TotalPrompts: 100})
 			var completions, completed int
-			is.NoErr(s.DB().QueryRow(ctx, "SELECT count(*), count(DISTINCT generation_id) FROM completions").Scan(&completions, &completed))
+			is.NoErr(s.DB().QueryRow(ctx, "SELECT count(*), count(DISTINCT generation_id) FROM completions").Scan(&completions,
+				&completed))
 			is.Equal(completions, jobs) // each accepted once
 			is.Equal(completed, jobs)   // none left out
 			is.True(kills > 0)
@@ -259,7 +261,8 @@ func TestSeveredListenerHeals(t *testing.T) {
 	defer s.Close()
 	listeners := func(then string) (n int) {
 		t.Helper()
-		is.NoErr(s.DB().QueryRow(t.Context(), "SELECT count("+then+") FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'").Scan(&n))
+		is.NoErr(s.DB().QueryRow(t.Context(), "SELECT count("+then+
+			") FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'").Scan(&n))
 		return n
 	}
 	waitForListener := func() {

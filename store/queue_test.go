@@ -39,7 +39,8 @@ func TestClaimInOrder(t *testing.T) {
 		make("when there is time", math.MaxInt64, now.Add(-time.Hour), "small")
 
 		claim := func(limit int, models ...string) []string {
-			claimed, err := s.ClaimGenerations(ctx, store.ClaimParams{Worker: "w", Limit: limit, Lease: time.Minute, ModelNames: models})
+			claimed, err := s.ClaimGenerations(ctx, store.ClaimParams{Worker: "w", Limit: limit, Lease: time.Minute,
+				ModelNames: models})
 			is.NoErr(err)
 			for _, g := range claimed {
 				is.True(g.IsProcessing())
@@ -83,7 +84,8 @@ func TestClaimersNeverShareAGeneration(t *testing.T) {
 		for i := range claimers {
 			group.Go(func() {
 				for {
-					claimed, err := s.ClaimGenerations(t.Context(), store.ClaimParams{Worker: fmt.Sprint(i), Limit: 1 + i, Lease: time.Minute})
+					claimed, err := s.ClaimGenerations(t.Context(), store.ClaimParams{Worker: fmt.Sprint(i), Limit: 1 + i,
+						Lease: time.Minute})
 					if err != nil {
 						t.Error(err)
 					}
@@ -161,7 +163,8 @@ func TestWorkerThatSleptCannotOverwriteItsSuccessor(t *testing.T) {
 		is.Equal(second.ID, first.ID)
 		is.Equal(second.Attempt, first.Attempt+1)
 		wantLeaseLost()
-		done, err := s.CompleteGeneration(ctx, second.ID, store.CompleteGenerationParams{Attempt: second.Attempt, FileSizeBytes: 2})
+		done, err := s.CompleteGeneration(ctx, second.ID, store.CompleteGenerationParams{Attempt: second.Attempt,
+			FileSizeBytes: 2})
 		is.NoErr(err)
 		is.True(done.IsComplete())
 		is.Equal(done.ProgressStep, store.StepCompleted)
@@ -182,7 +185,8 @@ func TestFailureUnderAClaimIsTriedAgain(t *testing.T) {
 			g = testkit.ClaimOne(t, s)
 			is.NoErr(s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{Step: store.StepGenerating, Fraction: 0.5}))
 			clock.Advance(time.Second)
-			failed, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, ErrorMessage: fmt.Sprintf("error %d", attempt)})
+			failed, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt,
+				ErrorMessage: fmt.Sprintf("error %d", attempt)})
 			is.NoErr(err)
 			is.Equal(*failed.ErrorMessage, fmt.Sprintf("error %d", attempt))
 			is.Equal(failed.LeaseExpiresAt, nil)
@@ -239,7 +243,8 @@ func TestRetryAfterAndNoRetry(t *testing.T) {
 		is := is.New(t)
 		testkit.Create(t, s, "x")
 		g := testkit.ClaimOne(t, s)
-		failed, err := s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{Attempt: g.Attempt, RetryAfter: time.Hour})
+		failed, err := s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{Attempt: g.Attempt,
+			RetryAfter: time.Hour})
 		is.NoErr(err)
 		is.Equal(failed.ScheduledAt, clock.Now().Add(time.Hour))
 		is.Equal(failed.ErrorMessage, nil)
@@ -477,7 +482,8 @@ func TestBatches(t *testing.T) {
 		is.NoErr(err)
 		_, err = s.CompleteGeneration(ctx, created[0].ID, store.CompleteGenerationParams{Attempt: 1})
 		is.NoErr(err)
-		want := store.Stats{TotalGenerations: 10, PendingGenerations: 7, ProcessingGenerations: 2, CompletedGenerations: 1, TotalPrompts: 4}
+		want := store.Stats{TotalGenerations: 10, PendingGenerations: 7, ProcessingGenerations: 2, CompletedGenerations: 1,
+			TotalPrompts: 4}
 		got, err := s.BatchStats(ctx, batch)
 		is.NoErr(err)
 		is.Equal(got, want)
@@ -691,15 +697,22 @@ func TestBadInputOfTheQueueIsRefused(t *testing.T) {
 			{"attempt", s.ReportProgress(ctx, g.ID, -1, store.Progress{})},
 			{"attempt", testkit.Err(s.ExtendLease(ctx, g.ID, -1, time.Minute))},
 			{"attempt", testkit.Err(s.ReleaseGeneration(ctx, g.ID, -1))},
-			{"retry_after", testkit.Err(s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, RetryAfter: -1}))},
+			{"retry_after", testkit.Err(s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt,
+				RetryAfter: -1}))},
 			{"limit", testkit.Err(s.RescueGenerations(ctx, 0))},
 			{"limit", testkit.Err(s.RescueGenerations(ctx, -1))},
 			{"batch_id", testkit.Err(s.BatchStats(ctx, uuid.Nil))},
 			{"batch_id", testkit.Err(s.CancelBatch(ctx, uuid.Nil))},
 			{"max_attempts", creation(func(p *store.CreateGenerationParams) { p.MaxAttempts = -1 })},
 			{"max_attempts", creation(func(p *store.CreateGenerationParams) { p.MaxAttempts = math.MaxInt64 })},
-			{"scheduled_at", creation(func(p *store.CreateGenerationParams) { p.ScheduledAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) })},
-			{"scheduled_at", creation(func(p *store.CreateGenerationParams) { p.ScheduledAt = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) })},
+			{"scheduled_at", creation(func(p *store.CreateGenerationParams) {
+				p.ScheduledAt = time.Date(10000, 1, 1, 0, 0, 0, 0,
+					time.UTC)
+			})},
+			{"scheduled_at", creation(func(p *store.CreateGenerationParams) {
+				p.ScheduledAt = time.Date(-1, 1, 1, 0, 0, 0, 0,
+					time.UTC)
+			})},
 			{"handler", s.Work(ctx, store.WorkOptions{}, nil)},
 			{"worker", work(store.WorkOptions{Worker: "\xff"})},
 			{"Concurrency", work(store.WorkOptions{Concurrency: -1})},
@@ -726,11 +739,13 @@ func TestJustWithinTheLimitsOfTheQueue(t *testing.T) {
 		is := is.New(t)
 		ctx := t.Context()
 		params := testkit.Beat("x")
-		params.Priority, params.MaxAttempts, params.ScheduledAt = math.MinInt64, math.MaxInt32, time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC)
+		params.Priority, params.MaxAttempts, params.ScheduledAt = math.MinInt64, math.MaxInt32, time.Date(1, 1, 1, 0, 0, 0,
+			1000, time.UTC)
 		created, err := s.CreateGeneration(ctx, params)
 		is.NoErr(err)
 		is.Equal(created.ScheduledAt, params.ScheduledAt)
-		claimed, err := s.ClaimGenerations(ctx, store.ClaimParams{Worker: strings.Repeat("w", 255), Limit: math.MaxInt, Lease: 24 * time.Hour})
+		claimed, err := s.ClaimGenerations(ctx, store.ClaimParams{Worker: strings.Repeat("w", 255), Limit: math.MaxInt,
+			Lease: 24 * time.Hour})
 		is.NoErr(err)
 		is.Equal(len(claimed), 1)
 		is.NoErr(s.ReportProgress(ctx, claimed[0].ID, 1, store.Progress{Step: strings.Repeat("s", 255), Fraction: 1}))
@@ -773,7 +788,8 @@ func TestJSONOfTheQueue(t *testing.T) {
 		_, err := s.CreateGeneration(t.Context(), params)
 		is.NoErr(err)
 		g := testkit.ClaimOne(t, s)
-		testkit.WantKeys(t, g, "priority", "scheduled_at", "started_at", "attempt", "max_attempts", "worker", "lease_expires_at", "batch_id",
+		testkit.WantKeys(t, g, "priority", "scheduled_at", "started_at", "attempt", "max_attempts", "worker",
+			"lease_expires_at", "batch_id",
 			"progress_step", "progress_fraction", "cancel_requested_at")
 		text, err := json.Marshal(g)
 		is.NoErr(err)

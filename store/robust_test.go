@@ -210,7 +210,8 @@ func TestFileThatIsNotForUsStaysAsItIs(t *testing.T) {
 	is.NoErr(err)
 	_, openErr := store.Open(ctx, store.Options{URL: url})
 	for name, err := range map[string]error{
-		"Open": openErr, "Open and migrate": testkit.OpenError(url), "Migrate": store.Migrate(ctx, url), "Rollback": store.Rollback(ctx, url), "Reset": store.Reset(ctx, url),
+		"Open": openErr, "Open and migrate": testkit.OpenError(url), "Migrate": store.Migrate(ctx,
+			url), "Rollback": store.Rollback(ctx, url), "Reset": store.Reset(ctx, url),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "Python") {
 			t.Errorf("%s: %v", name, err)
@@ -233,7 +234,8 @@ func TestGoroutinesEndWithTheStore(t *testing.T) {
 				testkit.Create(t, s, "x")
 				is.NoErr(s.WaitForPending(t.Context())) // from here on it listens
 				working, stop := context.WithCancel(t.Context())
-				is.NoErr(s.Work(working, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+				is.NoErr(s.Work(working, store.WorkOptions{}, func(ctx context.Context,
+					g store.Generation) (store.CompleteGenerationParams, error) {
 					defer stop()
 					return sing(ctx, g)
 				}))
@@ -257,7 +259,8 @@ func TestReplicaThatHangsCostsOneWait(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	is.NoErr(err)
 	defer listener.Close()
-	s := storetest.OpenPostgres(t, store.Options{ReplicaURLs: []string{"postgres://nobody@" + listener.Addr().String() + "/none"}})
+	s := storetest.OpenPostgres(t, store.Options{ReplicaURLs: []string{"postgres://nobody@" + listener.Addr().String() +
+		"/none"}})
 	start := time.Now()
 	for range 30 {
 		_, err := s.Stats(t.Context())
@@ -282,7 +285,8 @@ func TestConnectionsThatTheServerClosed(t *testing.T) {
 		t.Skip("only on a Unix socket does a client know that it has sent nothing:", err)
 	}
 	server := proxied(t, listener, config)
-	s, err := store.Open(ctx, store.Options{URL: fmt.Sprintf("postgres://%s@/%s?host=%s&port=5432", config.User, config.Database, folder)})
+	s, err := store.Open(ctx, store.Options{URL: fmt.Sprintf("postgres://%s@/%s?host=%s&port=5432", config.User,
+		config.Database, folder)})
 	is.NoErr(err)
 	defer s.Close()
 	for round := range 3 {
@@ -477,7 +481,8 @@ func TestBusyTimeoutCountsOnceOnSQLite(t *testing.T) {
 			group.Go(func() {
 				start := time.Now()
 				_, err := s.TrackPrompt(t.Context(), "x")
-				if took := time.Since(start); !errors.Is(err, store.ErrBusy) || took > patience*17/10 { // a wait after that of the other would make 15/8
+				if took := time.Since(start); !errors.Is(err,
+					store.ErrBusy) || took > patience*17/10 { // a wait after that of the other would make 15/8
 
 					t.Errorf("%v after %s", err, took)
 				}
@@ -515,7 +520,8 @@ func TestRowsOfTheFirstVersion(t *testing.T) {
 		"30a36e6c-2456-415d-afcd-e84a490eb994", "30a36e6c-2456-415d-afcd-e84a490eb995",
 	}
 	insert(ids[0], "tracked", "failed", "2025-11-07 09:00:22", nil, nil) // failed without completed_at
-	insert(ids[1], "untracked", "completed", "2025-11-07T09:00:22", "2025-11-07 09:00:23.5", `{"bpm": 12345678901234567890}`)
+	insert(ids[1], "untracked", "completed", "2025-11-07T09:00:22", "2025-11-07 09:00:23.5",
+		`{"bpm": 12345678901234567890}`)
 	insert(ids[2], "untracked", "cancelled", "2025-11-07 08:00:22.123456", nil, " null ")
 	insert(ids[3], tooLong, "pending", "2025-11-07 09:00:22.1", nil, `[1, 2]`)
 	insert(ids[4], "untracked", "pending", "2025-11-07 09:00:22.1", nil, `{"broken`)
@@ -560,7 +566,8 @@ func TestRowsOfTheFirstVersion(t *testing.T) {
 	_, err = s.GetPromptByText(ctx, tooLong)
 	is.NoErr(err)
 	// Those that are there can be worked with; new ones of that length are refused.
-	_, err = s.CompleteGeneration(ctx, byID[ids[3]].ID, store.CompleteGenerationParams{Metadata: store.Metadata(`{"a":1}`)})
+	_, err = s.CompleteGeneration(ctx, byID[ids[3]].ID,
+		store.CompleteGenerationParams{Metadata: store.Metadata(`{"a":1}`)})
 	is.NoErr(err)
 	_, err = s.CreateGeneration(ctx, testkit.Beat(tooLong))
 	testkit.WantInvalid(t, err, "prompt")

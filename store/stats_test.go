@@ -36,7 +36,8 @@ func TestCountsAreExact(t *testing.T) {
 					prompt := fmt.Sprintf("prompt %d", random.IntN(20))
 					if i%3 == 0 {
 						s.InTx(ctx, func(tx *store.Tx) error {
-							tx.CreateGenerations(ctx, []store.CreateGenerationParams{testkit.Beat(prompt), testkit.Beat("only " + prompt), testkit.Beat(prompt)})
+							tx.CreateGenerations(ctx, []store.CreateGenerationParams{testkit.Beat(prompt), testkit.Beat("only " + prompt),
+								testkit.Beat(prompt)})
 							tx.ClaimGenerations(ctx, store.ClaimParams{Worker: "w", Limit: 3, Lease: time.Minute})
 							if random.IntN(2) == 0 {
 								return fmt.Errorf("rolled back")
@@ -175,7 +176,8 @@ func TestTruncateTakesCountsAlong(t *testing.T) {
 	}
 	one, other := connect(), connect()
 	for range 10 {
-		_, err := s.CreateGeneration(ctx, store.CreateGenerationParams{Prompt: "x", ModelName: "m", DurationSeconds: 1, SampleRate: 1, Channels: 1, FilePath: "x", Metadata: store.Metadata(`{"bpm": 1}`)})
+		_, err := s.CreateGeneration(ctx, store.CreateGenerationParams{Prompt: "x", ModelName: "m", DurationSeconds: 1,
+			SampleRate: 1, Channels: 1, FilePath: "x", Metadata: store.Metadata(`{"bpm": 1}`)})
 		is.NoErr(err)
 	}
 	tx, err := one.Begin(ctx)

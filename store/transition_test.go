@@ -163,7 +163,8 @@ func TestTwoWhoRaceToCompleteOneGeneration(t *testing.T) {
 			var group sync.WaitGroup
 			for range 2 {
 				group.Go(func() {
-					_, err := s.CompleteGeneration(t.Context(), g.ID, store.CompleteGenerationParams{Metadata: store.Metadata(`{"a":1}`)})
+					_, err := s.CompleteGeneration(t.Context(), g.ID,
+						store.CompleteGenerationParams{Metadata: store.Metadata(`{"a":1}`)})
 					var refused *store.TransitionError
 					switch {
 					case err == nil:

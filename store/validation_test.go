@@ -32,20 +32,26 @@ func badCreations() map[string]struct {
 		"prompt too long in bytes": {"prompt", func(p *store.CreateGenerationParams) {
 			p.Prompt = strings.Repeat("é", 1001)
 		}},
-		"empty model name":         {"model_name", func(p *store.CreateGenerationParams) { p.ModelName = "" }},
-		"model name too long":      {"model_name", func(p *store.CreateGenerationParams) { p.ModelName = strings.Repeat("m", 256) }},
-		"invalid model name":       {"model_name", func(p *store.CreateGenerationParams) { p.ModelName = "\xc3\x28" }},
-		"NUL in model version":     {"model_version", func(p *store.CreateGenerationParams) { p.ModelVersion = new("1\x00") }},
-		"model version too long":   {"model_version", func(p *store.CreateGenerationParams) { p.ModelVersion = new(strings.Repeat("v", 256)) }},
-		"duration zero":            {"duration_seconds", func(p *store.CreateGenerationParams) { p.DurationSeconds = 0 }},
-		"duration negative":        {"duration_seconds", func(p *store.CreateGenerationParams) { p.DurationSeconds = -1 }},
-		"duration NaN":             {"duration_seconds", func(p *store.CreateGenerationParams) { p.DurationSeconds = math.NaN() }},
-		"duration infinite":        {"duration_seconds", func(p *store.CreateGenerationParams) { p.DurationSeconds = math.Inf(1) }},
-		"sample rate zero":         {"sample_rate", func(p *store.CreateGenerationParams) { p.SampleRate = 0 }},
-		"channels zero":            {"channels", func(p *store.CreateGenerationParams) { p.Channels = 0 }},
-		"channels three":           {"channels", func(p *store.CreateGenerationParams) { p.Channels = 3 }},
-		"empty file path":          {"file_path", func(p *store.CreateGenerationParams) { p.FilePath = "" }},
-		"file path too long":       {"file_path", func(p *store.CreateGenerationParams) { p.FilePath = strings.Repeat("f", 4097) }},
+		"empty model name": {"model_name", func(p *store.CreateGenerationParams) { p.ModelName = "" }},
+		"model name too long": {"model_name",
+			func(p *store.CreateGenerationParams) { p.ModelName = strings.Repeat("m", 256) }},
+		"invalid model name": {"model_name", func(p *store.CreateGenerationParams) { p.ModelName = "\xc3\x28" }},
+		"NUL in model version": {"model_version",
+			func(p *store.CreateGenerationParams) { p.ModelVersion = new("1\x00") }},
+		"model version too long": {"model_version",
+			func(p *store.CreateGenerationParams) { p.ModelVersion = new(strings.Repeat("v", 256)) }},
+		"duration zero":     {"duration_seconds", func(p *store.CreateGenerationParams) { p.DurationSeconds = 0 }},
+		"duration negative": {"duration_seconds", func(p *store.CreateGenerationParams) { p.DurationSeconds = -1 }},
+		"duration NaN": {"duration_seconds",
+			func(p *store.CreateGenerationParams) { p.DurationSeconds = math.NaN() }},
+		"duration infinite": {"duration_seconds",
+			func(p *store.CreateGenerationParams) { p.DurationSeconds = math.Inf(1) }},
+		"sample rate zero": {"sample_rate", func(p *store.CreateGenerationParams) { p.SampleRate = 0 }},
+		"channels zero":    {"channels", func(p *store.CreateGenerationParams) { p.Channels = 0 }},
+		"channels three":   {"channels", func(p *store.CreateGenerationParams) { p.Channels = 3 }},
+		"empty file path":  {"file_path", func(p *store.CreateGenerationParams) { p.FilePath = "" }},
+		"file path too long": {"file_path",
+			func(p *store.CreateGenerationParams) { p.FilePath = strings.Repeat("f", 4097) }},
 		"NUL in file path":         {"file_path", func(p *store.CreateGenerationParams) { p.FilePath = "a\x00.wav" }},
 		"metadata array":           metadata(`[1]`),
 		"metadata scalar":          metadata(`1`),
@@ -110,7 +116,11 @@ func TestBadInputIsRefusedAndTheDatabaseUntouched(t *testing.T) {
 		}{
 			{"status", func() error { _, err := s.UpdateGenerationStatus(ctx, g.ID, "done", ""); return err }},
 			{"status", func() error { _, err := s.UpdateGenerationStatus(ctx, g.ID, "", ""); return err }},
-			{"error_message", func() error { _, err := s.UpdateGenerationStatus(ctx, g.ID, store.StatusFailed, "\xff"); return err }},
+			{"error_message", func() error {
+				_, err := s.UpdateGenerationStatus(ctx, g.ID, store.StatusFailed,
+					"\xff")
+				return err
+			}},
 			{"error_message", func() error {
 				_, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{ErrorMessage: "a\x00"})
 				return err
@@ -331,6 +341,7 @@ func TestBadOptionsAreRefused(t *testing.T) {
 	}
 	_, err := store.Open(context.Background(), store.Options{URL: "sqlite::memory:", BusyTimeout: -1})
 	testkit.WantInvalid(t, err, "BusyTimeout")
-	_, err = store.Open(context.Background(), store.Options{URL: "sqlite::memory:", ReplicaURLs: []string{"postgres://localhost/x"}})
+	_, err = store.Open(context.Background(), store.Options{URL: "sqlite::memory:",
+		ReplicaURLs: []string{"postgres://localhost/x"}})
 	testkit.WantInvalid(t, err, "ReplicaURLs")
 }

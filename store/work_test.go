@@ -27,7 +27,8 @@ type handler = func(context.Context, store.Generation) (store.CompleteGeneration
 
 // sing is a handler that nothing is wrong with.
 func sing(_ context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
-	return store.CompleteGenerationParams{GenerationTimeSeconds: 1, FileSizeBytes: 5, Metadata: store.Metadata(`{"sung":true}`)}, nil
+	return store.CompleteGenerationParams{GenerationTimeSeconds: 1, FileSizeBytes: 5,
+		Metadata: store.Metadata(`{"sung":true}`)}, nil
 }
 
 // working runs Work until stop is called, which returns what Work returned.
@@ -78,7 +79,8 @@ func TestWorkCompletesWhatTheHandlerReturns(t *testing.T) {
 		var running, most atomic.Int32
 		var once sync.Once
 		together := make(chan struct{}) // closed when two run at once
-		stop := working(t, s, store.WorkOptions{Concurrency: 4}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+		stop := working(t, s, store.WorkOptions{Concurrency: 4}, func(ctx context.Context,
+			g store.Generation) (store.CompleteGenerationParams, error) {
 			n := running.Add(1)
 			defer running.Add(-1)
 			for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
@@ -134,8 +136,10 @@ func TestWorkMakesAFailedAttemptOfWhateverGoesWrong(t *testing.T) {
 			"an error that panics": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
 				return none, explosive{}
 			}, "panic: the error itself"},
-			"a panic":     {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) { panic("oops") }, "panic: oops\n\ngoroutine"},
-			"a nil panic": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) { panic(nil) }, "panic: "},
+			"a panic": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) { panic("oops") },
+				"panic: oops\n\ngoroutine"},
+			"a nil panic": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) { panic(nil) },
+				"panic: "},
 			"a goroutine that ends": {func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
 				runtime.Goexit()
 				return none, nil
@@ -147,7 +151,10 @@ func TestWorkMakesAFailedAttemptOfWhateverGoesWrong(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				is := is.New(t)
 				stop := working(t, s, store.WorkOptions{Worker: "me"}, c.handler)
-				g := eventually(t, s, testkit.Create(t, s, "x").ID, func(g store.Generation) bool { return g.IsPending() && g.Attempt == 1 })
+				g := eventually(t, s, testkit.Create(t, s, "x").ID, func(g store.Generation) bool {
+					return g.IsPending() &&
+						g.Attempt == 1
+				})
 				is.NoErr(stop())
 				is.True(strings.Contains(*g.ErrorMessage, c.message))
 				kept, err := s.GenerationErrors(t.Context(), g.ID)
@@ -171,13 +178,14 @@ func TestWorkTriesAgain(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		stop := working(t, s, store.WorkOptions{PollInterval: 10 * time.Millisecond}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
-			if g.Attempt < 3 {
-				s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, RetryAfter: time.Millisecond})
-				return store.CompleteGenerationParams{}, errors.New("has been said")
-			}
-			return sing(ctx, g)
-		})
+		stop := working(t, s, store.WorkOptions{PollInterval: 10 * time.Millisecond},
+			func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+				if g.Attempt < 3 {
+					s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, RetryAfter: time.Millisecond})
+					return store.CompleteGenerationParams{}, errors.New("has been said")
+				}
+				return sing(ctx, g)
+			})
 		g := eventually(t, s, testkit.Create(t, s, "x").ID, store.Generation.IsComplete)
 		is.Equal(g.Attempt, int64(3))
 		is.NoErr(stop())
@@ -188,10 +196,11 @@ func TestWorkExtendsLeases(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
-		stop := working(t, s, store.WorkOptions{Lease: 3 * time.Second, RescueInterval: 50 * time.Millisecond}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
-			time.Sleep(time.Until(*g.LeaseExpiresAt) + 500*time.Millisecond) // for longer than its first lease
-			return store.CompleteGenerationParams{}, ctx.Err()
-		})
+		stop := working(t, s, store.WorkOptions{Lease: 3 * time.Second, RescueInterval: 50 * time.Millisecond},
+			func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+				time.Sleep(time.Until(*g.LeaseExpiresAt) + 500*time.Millisecond) // for longer than its first lease
+				return store.CompleteGenerationParams{}, ctx.Err()
+			})
 		g := eventually(t, s, testkit.Create(t, s, "x").ID, store.Generation.IsComplete)
 		is.Equal(g.Attempt, int64(1))
 		is.NoErr(stop())
@@ -267,15 +276,16 @@ func TestCancelThatAHandlerHearsOfFirst(t *testing.T) {
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		started := make(chan struct{}, 1)
-		stop := working(t, s, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
-			started <- struct{}{}
-			for {
-				if err := s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{}); err != nil {
-					return store.CompleteGenerationParams{}, err
+		stop := working(t, s, store.WorkOptions{},
+			func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+				started <- struct{}{}
+				for {
+					if err := s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{}); err != nil {
+						return store.CompleteGenerationParams{}, err
+					}
+					time.Sleep(5 * time.Millisecond)
 				}
-				time.Sleep(5 * time.Millisecond)
-			}
-		})
+			})
 		g := testkit.Create(t, s, "x")
 		<-started
 		_, err := s.CancelGeneration(t.Context(), g.ID)
@@ -292,11 +302,12 @@ func TestHandlerThatDoesNotHeedItsContextIsLeftBehind(t *testing.T) {
 		is := is.New(t)
 		started, end := make(chan struct{}), make(chan struct{})
 		defer close(end)
-		stop := working(t, s, store.WorkOptions{ShutdownTimeout: time.Millisecond}, func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
-			close(started)
-			<-end
-			return store.CompleteGenerationParams{}, nil
-		})
+		stop := working(t, s, store.WorkOptions{ShutdownTimeout: time.Millisecond},
+			func(context.Context, store.Generation) (store.CompleteGenerationParams, error) {
+				close(started)
+				<-end
+				return store.CompleteGenerationParams{}, nil
+			})
 		g := testkit.Create(t, s, "x")
 		<-started
 		is.NoErr(stop())
@@ -315,7 +326,8 @@ func TestWorkLetsHandlersFinish(t *testing.T) {
 		defer cancel()
 		returned := make(chan error, 1)
 		go func() {
-			returned <- s.Work(ctx, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+			returned <- s.Work(ctx, store.WorkOptions{}, func(ctx context.Context,
+				g store.Generation) (store.CompleteGenerationParams, error) {
 				close(started)
 				<-finish
 				return store.CompleteGenerationParams{}, ctx.Err() // the end of Work's context does not end the handler's
@@ -343,7 +355,8 @@ func TestWorkRescuesWhatOthersLeft(t *testing.T) {
 			t.Parallel()
 			is := is.New(t)
 			url := engine.URL(t)
-			past, err := store.Open(t.Context(), store.Options{URL: url, Now: func() time.Time { return time.Now().Add(-time.Hour) }})
+			past, err := store.Open(t.Context(), store.Options{URL: url,
+				Now: func() time.Time { return time.Now().Add(-time.Hour) }})
 			is.NoErr(err)
 			defer past.Close()
 			testkit.Create(t, past, "x")
@@ -368,7 +381,8 @@ func TestWorkTakesOnlyItsModels(t *testing.T) {
 		params.ModelName = "musicgen-large"
 		mine, err := s.CreateGeneration(t.Context(), params)
 		is.NoErr(err)
-		stop := working(t, s, store.WorkOptions{ModelNames: []string{"musicgen-large"}, PollInterval: 10 * time.Millisecond}, sing)
+		stop := working(t, s, store.WorkOptions{ModelNames: []string{"musicgen-large"}, PollInterval: 10 * time.Millisecond},
+			sing)
 		eventually(t, s, mine.ID, store.Generation.IsComplete)
 		second, err := s.CreateGeneration(t.Context(), params) // it comes after the other model's, and is claimed first
 		is.NoErr(err)
@@ -401,12 +415,13 @@ func TestWorkEndsWithItsStoreUnderAHandler(t *testing.T) {
 		began, returned := make(chan struct{}), make(chan error, 1)
 		var cause error
 		go func() {
-			returned <- s.Work(context.Background(), store.WorkOptions{Lease: time.Second}, func(ctx context.Context, _ store.Generation) (store.CompleteGenerationParams, error) {
-				close(began)
-				<-ctx.Done()
-				cause = context.Cause(ctx)
-				return store.CompleteGenerationParams{}, ctx.Err()
-			})
+			returned <- s.Work(context.Background(), store.WorkOptions{Lease: time.Second},
+				func(ctx context.Context, _ store.Generation) (store.CompleteGenerationParams, error) {
+					close(began)
+					<-ctx.Done()
+					cause = context.Cause(ctx)
+					return store.CompleteGenerationParams{}, ctx.Err()
+				})
 		}()
 		<-began
 		is.NoErr(s.Close())
@@ -644,7 +659,8 @@ func TestContendedWorkIsNotAskedForWithoutPause(t *testing.T) {
 		})
 		return err
 	}))
-	is.True(log.count("ClaimGenerations") < 10+int(asked/(500*time.Millisecond))) // at 0, 50, 150, 350, 750 ms, then each second
+	is.True(log.count("ClaimGenerations") < 10+
+		int(asked/(500*time.Millisecond))) // at 0, 50, 150, 350, 750 ms, then each second
 	is.NoErr(stop())
 }
 
@@ -706,7 +722,8 @@ func stallable(t *testing.T) (string, *stalled) {
 	is.NoErr(err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	is.NoErr(err)
-	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", config.User, listener.Addr(), config.Database), proxied(t, listener, config)
+	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", config.User, listener.Addr(), config.Database), proxied(t,
+		listener, config)
 }
 
 // proxied is a proxy that passes the listener's connections to the server.
@@ -749,11 +766,12 @@ func TestResultOutlivesAnOutage(t *testing.T) {
 	is.NoErr(err)
 	defer s.Close()
 	started, finish := make(chan struct{}), make(chan struct{})
-	stop := working(t, s, store.WorkOptions{Lease: time.Second, RescueInterval: time.Hour}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
-		close(started)
-		<-finish
-		return sing(ctx, g)
-	})
+	stop := working(t, s, store.WorkOptions{Lease: time.Second, RescueInterval: time.Hour},
+		func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
+			close(started)
+			<-finish
+			return sing(ctx, g)
+		})
 	g := testkit.Create(t, s, "x")
 	<-started
 	proxy.set(true)
@@ -777,11 +795,12 @@ func TestShutdownIsBoundedWhenTheDatabaseHangs(t *testing.T) {
 	is.NoErr(err)
 	defer s.Close()
 	started := make(chan struct{})
-	stop := working(t, s, store.WorkOptions{Lease: time.Hour, ShutdownTimeout: 100 * time.Millisecond}, func(ctx context.Context, _ store.Generation) (store.CompleteGenerationParams, error) {
-		close(started)
-		<-ctx.Done()
-		return store.CompleteGenerationParams{}, ctx.Err()
-	})
+	stop := working(t, s, store.WorkOptions{Lease: time.Hour, ShutdownTimeout: 100 * time.Millisecond},
+		func(ctx context.Context, _ store.Generation) (store.CompleteGenerationParams, error) {
+			close(started)
+			<-ctx.Done()
+			return store.CompleteGenerationParams{}, ctx.Err()
+		})
 	testkit.Create(t, s, "x")
 	<-started
 	proxy.set(true)

@@ -24,14 +24,18 @@ func TestWaitUntil(t *testing.T) {
 		want    []error
 		says    string
 	}{
-		"a result":      {func(context.Context) (int, error) { return 7, nil }, time.Hour, 0, nil, ""},
-		"an error":      {func(context.Context) (int, error) { return 0, broken }, time.Hour, 0, []error{broken}, "broken"},
-		"the deadline":  {forEver, time.Hour, time.Second, []error{dberr.ErrBusy}, "waited as long as BusyTimeout allows for tea"},
-		"the caller":    {forEver, time.Millisecond, time.Millisecond, []error{context.DeadlineExceeded}, "deadline"},
-		"somebody busy": {func(context.Context) (int, error) { return 0, dberr.ErrBusy }, time.Hour, 0, []error{dberr.ErrBusy}, "while waiting for tea"},
-		"an error at the deadline": {func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, broken }, time.Hour, time.Second,
+		"a result": {func(context.Context) (int, error) { return 7, nil }, time.Hour, 0, nil, ""},
+		"an error": {func(context.Context) (int, error) { return 0, broken }, time.Hour, 0, []error{broken}, "broken"},
+		"the deadline": {forEver, time.Hour, time.Second, []error{dberr.ErrBusy},
+			"waited as long as BusyTimeout allows for tea"},
+		"the caller": {forEver, time.Millisecond, time.Millisecond, []error{context.DeadlineExceeded}, "deadline"},
+		"somebody busy": {func(context.Context) (int, error) { return 0, dberr.ErrBusy }, time.Hour, 0,
+			[]error{dberr.ErrBusy}, "while waiting for tea"},
+		"an error at the deadline": {func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, broken }, time.Hour,
+			time.Second,
 			[]error{dberr.ErrBusy}, "for tea"},
-		"a result at the deadline": {func(ctx context.Context) (int, error) { <-ctx.Done(); return 7, nil }, time.Hour, time.Second, nil, ""},
+		"a result at the deadline": {func(ctx context.Context) (int, error) { <-ctx.Done(); return 7, nil }, time.Hour,
+			time.Second, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

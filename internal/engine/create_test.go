@@ -45,7 +45,8 @@ func TestEveryColumnOfACreationIsInserted(t *testing.T) {
 		}
 	}
 	db := &copied{}
-	created, err := CopyCreations(t.Context(), storagedb.New(db), []Creation{creation}, map[string]int64{"p": 7}, time.Now())
+	created, err := CopyCreations(t.Context(), storagedb.New(db), []Creation{creation}, map[string]int64{"p": 7},
+		time.Now())
 	is.NoErr(err)
 	row := reflect.ValueOf(created[0])
 	for field := range reflect.TypeFor[Creation]().Fields() {

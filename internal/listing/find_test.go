@@ -89,8 +89,10 @@ func TestMetadataFilterComparesValuesAsJSON(t *testing.T) {
 		createWith(t, s, "{}")
 		for i, line := range jsonValues {
 			for _, text := range line {
-				testkit.WantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"x": json.RawMessage(text)}}, created[i]...)
-				testkit.WantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"y": json.RawMessage(`{"x":` + text + `}`)}}, created[i]...)
+				testkit.WantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"x": json.RawMessage(text)}},
+					created[i]...)
+				testkit.WantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"y": json.RawMessage(`{"x":` + text +
+					`}`)}}, created[i]...)
 			}
 		}
 	})
@@ -134,7 +136,8 @@ func TestMetadataRanges(t *testing.T) {
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		of := make(map[string]store.Generation)
-		texts := []string{"-1e400", "-3", "0", "1e-400", "4.9406564584124654e-324", "3e-324", "0.1", "139.999", "140", "140.0", "141", "12345678901234567890", "1.79769313486231575e308", "1e400"}
+		texts := []string{"-1e400", "-3", "0", "1e-400", "4.9406564584124654e-324", "3e-324", "0.1", "139.999", "140",
+			"140.0", "141", "12345678901234567890", "1.79769313486231575e308", "1e400"}
 		for _, text := range texts {
 			of[text] = createWith(t, s, `{"bpm": `+text+`, "other": 1}`)
 		}
@@ -162,7 +165,8 @@ func TestMetadataRanges(t *testing.T) {
 			{nil, nil, pick(texts...)},
 			{new(150.0), new(140.0), nil},
 		} {
-			testkit.WantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: c.min, Max: c.max}}}, c.want...)
+			testkit.WantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: c.min,
+				Max: c.max}}}, c.want...)
 		}
 		testkit.WantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{
 			{Key: "bpm", Min: new(100.0)}, {Key: "bpm", Max: new(140.0)}, {Key: "other", Min: new(1.0), Max: new(1.0)},
@@ -170,7 +174,8 @@ func TestMetadataRanges(t *testing.T) {
 		long := strings.Repeat("k", 70)
 		one := createWith(t, s, `{"`+long+`": 9007199254740993}`)
 		createWith(t, s, `{"`+long[:69]+`": 9007199254740993}`)
-		testkit.WantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: long, Min: new(9007199254740992.0)}}}, one)
+		testkit.WantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: long,
+			Min: new(9007199254740992.0)}}}, one)
 		for field, params := range map[string]store.ListGenerationsParams{
 			"metadata_ranges": {MetadataRanges: []store.MetadataRange{{Key: "bpm", Min: new(math.NaN())}}},
 			"metadata":        {Metadata: map[string]any{"x": "\x00"}},
@@ -206,7 +211,8 @@ func TestMetadataFilterSeesChanges(t *testing.T) {
 		testkit.WantListed(t, s, by("bpm", 140))
 		testkit.WantListed(t, s, by("bpm", 141), merged)
 		testkit.WantListed(t, s, by("genre", "trap"), merged)
-		done, err := s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{Metadata: store.Metadata(`{"mood": "light", "seed": 7}`)})
+		done, err := s.CompleteGeneration(ctx, g.ID,
+			store.CompleteGenerationParams{Metadata: store.Metadata(`{"mood": "light", "seed": 7}`)})
 		is.NoErr(err)
 		testkit.WantListed(t, s, by("mood", "dark"))
 		testkit.WantListed(t, s, by("mood", "light"), done)
@@ -220,7 +226,8 @@ func TestMetadataFilterSeesChanges(t *testing.T) {
 		is.NoErr(err)
 		testkit.WantListed(t, s, by(long+"2", 1), twins)
 		testkit.WantListed(t, s, by(long+"1", 1))
-		testkit.WantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: long + "2", Max: new(3.0)}}}, twins)
+		testkit.WantListed(t, s, store.ListGenerationsParams{MetadataRanges: []store.MetadataRange{{Key: long + "2",
+			Max: new(3.0)}}}, twins)
 		testkit.WantListed(t, s, by(long+"1", 2), twins)
 
 		is.NoErr(s.DeleteGeneration(ctx, twins.ID))
@@ -231,7 +238,8 @@ func TestMetadataFilterSeesChanges(t *testing.T) {
 		is.Equal(entries, 0)
 
 		err = s.InTx(ctx, func(tx *store.Tx) error {
-			if _, err := tx.CreateGeneration(ctx, store.CreateGenerationParams{Prompt: "x", ModelName: "m", DurationSeconds: 1, SampleRate: 1, Channels: 1, FilePath: "x", Metadata: store.Metadata(`{"bpm": 1}`)}); err != nil {
+			if _, err := tx.CreateGeneration(ctx, store.CreateGenerationParams{Prompt: "x", ModelName: "m", DurationSeconds: 1,
+				SampleRate: 1, Channels: 1, FilePath: "x", Metadata: store.Metadata(`{"bpm": 1}`)}); err != nil {
 				return err
 			}
 			page, err := tx.ListGenerations(ctx, by("bpm", 1))
@@ -270,7 +278,8 @@ func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
 			var params []store.CreateGenerationParams
 			var made []row
 			for range 50 { // at the same time
-				r := row{genre: []string{"trap", "trap", "trap", "house"}[random.IntN(4)], bpm: 60 + random.IntN(120), words: []string{"beat"}}
+				r := row{genre: []string{"trap", "trap", "trap", "house"}[random.IntN(4)], bpm: 60 + random.IntN(120),
+					words: []string{"beat"}}
 				if random.IntN(50) == 0 {
 					r.genre = "rare"
 				}
@@ -307,7 +316,8 @@ func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
 			}
 			all = append(all, made...)
 		}
-		genres, searches := []string{"", "trap", "rare", "none"}, []string{"", "beat", "seldom", "often", "number7", "nowhere", "beat -often"}
+		genres, searches := []string{"", "trap", "rare", "none"}, []string{"", "beat", "seldom", "often", "number7",
+			"nowhere", "beat -often"}
 		for range lists {
 			params := store.ListGenerationsParams{Limit: 10 + random.IntN(150), OldestFirst: random.IntN(2) == 0}
 			genre, search := genres[random.IntN(len(genres))], searches[random.IntN(len(searches))]
@@ -355,7 +365,8 @@ func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
 					float64(i)+0.5 >= seeds &&
 					(genre == "" || g.genre == genre) &&
 					float64(g.bpm) >= low && float64(g.bpm) <= high &&
-					(search == "" || search == "beat -often" && !slices.Contains(g.words, "often") || slices.Contains(g.words, search)) {
+					(search == "" || search == "beat -often" && !slices.Contains(g.words, "often") ||
+						slices.Contains(g.words, search)) {
 					want = append(want, g.ID)
 				}
 			}

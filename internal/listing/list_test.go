@@ -154,7 +154,8 @@ func TestTimeRangeIncludesItsStartAndExcludesItsEnd(t *testing.T) {
 			{time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC), true},
 		} {
 			for _, oldestFirst := range []bool{false, true} {
-				page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{CreatedFrom: c.from, CreatedTo: c.to, OldestFirst: oldestFirst})
+				page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{CreatedFrom: c.from, CreatedTo: c.to,
+					OldestFirst: oldestFirst})
 				is.NoErr(err)
 				is.Equal(len(page.Generations), map[bool]int{true: 1}[c.found])
 			}

@@ -73,51 +73,52 @@ func TestSearchFindsWhatIsMeant(t *testing.T) {
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		fill(t, s)
 		for query, want := range map[string][]string{
-			"trap":                           {"trap beat at 140 BPM"},
-			"TRAP Beat":                      {"trap beat at 140 BPM"},
-			"beat trap":                      {"trap beat at 140 BPM"},
-			"lo-fi":                          {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
-			`"lo fi"`:                        {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
-			"lo/fi":                          {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
-			"fi lo":                          {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop", "fi lo"},
-			"lo -rainy":                      {"lo fi hip hop", "fi lo"},
-			`lo -"fi lo"`:                    {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
-			"drum/bass":                      {"drum/bass with synths"},
-			"drum bass":                      {"drum/bass with synths", "drum and bass", "bass, drum"},
-			"synth":                          {},
-			"synth*":                         {"drum/bass with synths", "synthwave at 118 BPM"},
-			`"with syn"*`:                    {"drum/bass with synths"},
-			"energie":                        {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
-			"ÉNERGIE":                        {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
-			"e\u0301nergie":                  {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
-			"éner*":                          {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
-			"音楽":                             {"音楽 music"},
-			"драм":                           {"ДРАМ энд басс", "драм"},
-			"Драм":                           {"ДРАМ энд басс", "драм"},
-			"ЁЛКА":                           {"ёлка и Йод"},
-			"йод":                            {"ёлка и Йод"},
-			"ΜΟΥΣΙΚΉ":                        {"μουσική"},
-			"angstrom naive":                 {"naïve Ångström Ærø øre"},
-			"ÆRØ":                            {"naïve Ångström Ærø øre"},
-			"straße":                         {"Straße strasse"},
-			"90.5":                           {"R&B at 90.5 BPM"},
-			"90 5":                           {"R&B at 90.5 BPM"},
-			"R&B":                            {"R&B at 90.5 BPM"},
-			"example.com":                    {"user@example.com's beat", "https://example.com/beat?bpm=140"},
-			"user@example.com":               {"user@example.com's beat"},
-			"808s":                           {"808s & heartbreak"},
-			"12dB":                           {`it's -12dB [loud] *very* "quoted" (really)`},
-			"AND":                            {"drum and bass", "AND OR NOT NEAR"},
-			"NOT NEAR":                       {"AND OR NOT NEAR"},
-			"drop":                           {"🎧beat🎧drop", "beat—drop…beat“drop”"},
-			"snake":                          {"snake_case camelCase 1e5 0x10"},
-			"camelcase":                      {"snake_case camelCase 1e5 0x10"},
-			"1E5":                            {"snake_case camelCase 1e5 0x10"},
-			"हिन्दी":                         {"हिन्दी संगीत"},
-			"음악":                             {"한국어 음악"},
-			"last":                           {strings.Repeat("word ", 399) + "last"},
-			"longlong*":                      {strings.Repeat("long", 400)},
-			"♥\ufe0fbass":                    {"love ♥\ufe0fbass line", "drum/bass with synths", "drum and bass", "bass, drum"},
+			"trap":             {"trap beat at 140 BPM"},
+			"TRAP Beat":        {"trap beat at 140 BPM"},
+			"beat trap":        {"trap beat at 140 BPM"},
+			"lo-fi":            {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
+			`"lo fi"`:          {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
+			"lo/fi":            {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
+			"fi lo":            {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop", "fi lo"},
+			"lo -rainy":        {"lo fi hip hop", "fi lo"},
+			`lo -"fi lo"`:      {"lo-fi beat at 80 BPM, rainy night", "lo fi hip hop"},
+			"drum/bass":        {"drum/bass with synths"},
+			"drum bass":        {"drum/bass with synths", "drum and bass", "bass, drum"},
+			"synth":            {},
+			"synth*":           {"drum/bass with synths", "synthwave at 118 BPM"},
+			`"with syn"*`:      {"drum/bass with synths"},
+			"energie":          {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
+			"ÉNERGIE":          {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
+			"e\u0301nergie":    {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
+			"éner*":            {"énergie douce", "e\u0301nergie forte", "ENERGIE pure"},
+			"音楽":               {"音楽 music"},
+			"драм":             {"ДРАМ энд басс", "драм"},
+			"Драм":             {"ДРАМ энд басс", "драм"},
+			"ЁЛКА":             {"ёлка и Йод"},
+			"йод":              {"ёлка и Йод"},
+			"ΜΟΥΣΙΚΉ":          {"μουσική"},
+			"angstrom naive":   {"naïve Ångström Ærø øre"},
+			"ÆRØ":              {"naïve Ångström Ærø øre"},
+			"straße":           {"Straße strasse"},
+			"90.5":             {"R&B at 90.5 BPM"},
+			"90 5":             {"R&B at 90.5 BPM"},
+			"R&B":              {"R&B at 90.5 BPM"},
+			"example.com":      {"user@example.com's beat", "https://example.com/beat?bpm=140"},
+			"user@example.com": {"user@example.com's beat"},
+			"808s":             {"808s & heartbreak"},
+			"12dB":             {`it's -12dB [loud] *very* "quoted" (really)`},
+			"AND":              {"drum and bass", "AND OR NOT NEAR"},
+			"NOT NEAR":         {"AND OR NOT NEAR"},
+			"drop":             {"🎧beat🎧drop", "beat—drop…beat“drop”"},
+			"snake":            {"snake_case camelCase 1e5 0x10"},
+			"camelcase":        {"snake_case camelCase 1e5 0x10"},
+			"1E5":              {"snake_case camelCase 1e5 0x10"},
+			"हिन्दी":           {"हिन्दी संगीत"},
+			"음악":               {"한국어 음악"},
+			"last":             {strings.Repeat("word ", 399) + "last"},
+			"longlong*":        {strings.Repeat("long", 400)},
+			"♥\ufe0fbass": {"love ♥\ufe0fbass line", "drum/bass with synths", "drum and bass",
+				"bass, drum"},
 			"\uff41BC":                       {"\uff21bc \u2167 \u017fong \ua640"},
 			strings.Repeat("q", 300) + "-bq": {strings.Repeat("q", 300) + "-bq"},
 			"trap -beat":                     {},
@@ -150,7 +151,8 @@ var hostileQueries = []string{
 	"AND", "OR", "NOT", "a AND", "AND a", "a NOT", "NEAR(", "NEAR(a b, 5)", "a NEAR/5 b", "text:beat", "{text}: beat", "^beat", "beat^2", "a + b", "a|b", "!a", "a & !b", "a <-> b", "a:*", "a:b",
 	"(", ")", "(a", "a)", "[a]", "{a}", "<a>", "a=b", "%", "_", "?", "$1", "@x", "#tag", "~", "`", "🎧", "🎧🎧 beat", "\u0301", "a\u0301\u0302", "\u00a0", "\u200b", "\u202e", "\ufeff", "\x01", "\x00", "a\x00b",
 	"½", "²", "ﷺ", "ŉ", "ﬁ", "İ", "ẞ", "ǆ", "\U0001d400", "\U000e0001", "\U0010ffff", "ａｂｃ", "１２", "'＇'", "ʼn", "a\u037eb",
-	strings.Repeat("a", 10000), strings.Repeat("a ", 5000), strings.Repeat("\"", 10000), strings.Repeat("-", 10000), strings.Repeat("(", 10000), strings.Repeat("音", 3333), strings.Repeat("-a ", 3000), strings.Repeat("a* ", 3000), strings.Repeat("a-", 5000),
+	strings.Repeat("a", 10000), strings.Repeat("a ", 5000), strings.Repeat("\"", 10000), strings.Repeat("-",
+		10000), strings.Repeat("(", 10000), strings.Repeat("音", 3333), strings.Repeat("-a ", 3000), strings.Repeat("a* ", 3000), strings.Repeat("a-", 5000),
 }
 
 func TestNothingThatIsTypedIsASyntaxError(t *testing.T) {
@@ -248,7 +250,8 @@ func TestSearchGenerations(t *testing.T) {
 		is := is.New(t)
 		ctx := t.Context()
 		for range 3 {
-			for _, prompt := range []string{"trap trap trap", "a trap beat that is somewhat longer than the other one", "house"} {
+			for _, prompt := range []string{"trap trap trap", "a trap beat that is somewhat longer than the other one",
+				"house"} {
 				clock.Advance(time.Second)
 				testkit.Create(t, s, prompt)
 			}
@@ -405,7 +408,8 @@ func TestLongSearches(t *testing.T) {
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
 		long := strings.Repeat("q", 1990)
-		for _, prompt := range []string{"a b c", strings.Repeat("a-", 900) + "end", long + "x", long + "y", strings.Repeat("\u023a", 1000), strings.Repeat("\u023a", 999)} {
+		for _, prompt := range []string{"a b c", strings.Repeat("a-", 900) + "end", long + "x", long + "y",
+			strings.Repeat("\u023a", 1000), strings.Repeat("\u023a", 999)} {
 			_, err := s.TrackPrompt(t.Context(), prompt)
 			is.NoErr(err)
 		}

@@ -104,7 +104,8 @@ func TestCheckOfABrokenFile(t *testing.T) {
 			}
 			return false
 		},
-		"text that is other text": func(random *rand.Rand, data []byte) bool { // pages stay pages, and values do not stay values
+		"text that is other text": func(random *rand.Rand,
+			data []byte) bool { // pages stay pages, and values do not stay values
 			for i := page; i < len(data); i++ {
 				if data[i] == '-' && random.IntN(300) == 0 || data[i] == '{' && random.IntN(300) == 0 {
 					data[i] = 'z'

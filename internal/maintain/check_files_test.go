@@ -146,7 +146,8 @@ func TestCheckFiles(t *testing.T) {
 			link(t, audio(t, 10, t.TempDir(), "a.wav"), filepath.Join(root, "a.wav"))
 			return withFile(t, s, "a.wav", 10).ID.String(), store.FindingMissingFile
 		},
-		"behind a folder that leads out of the root": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+		"behind a folder that leads out of the root": func(t *testing.T, s *store.Store, root string) (string,
+			store.FindingKind) {
 			elsewhere := t.TempDir()
 			audio(t, 10, elsewhere, "a.wav")
 			audio(t, 10, elsewhere, "nobody's.wav")
@@ -246,7 +247,8 @@ func TestCheckRefusesARootThatIsNoFolder(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		file := audio(t, 1, t.TempDir(), "file")
-		for _, root := range []string{file, filepath.Join(file, "below"), filepath.Join(t.TempDir(), "nowhere"), "a\x00b", strings.Repeat("x", 5000)} {
+		for _, root := range []string{file, filepath.Join(file, "below"), filepath.Join(t.TempDir(), "nowhere"), "a\x00b",
+			strings.Repeat("x", 5000)} {
 			_, err := s.Check(t.Context(), store.CheckParams{FilesRoot: root})
 			testkit.WantInvalid(t, err, "files_root")
 			_, err = s.Repair(t.Context(), store.CheckParams{FilesRoot: root})

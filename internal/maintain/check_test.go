@@ -94,16 +94,19 @@ var damages = map[string]struct {
 	do     func(t *testing.T, s damaged) []store.Finding
 }{
 	"a counter too high": {do: func(t *testing.T, s damaged) []store.Finding {
-		byHand(t, s.Store, "UPDATE generation_counters SET value = value + 5 WHERE name = 'pending'", "INSERT INTO generation_counters (name, value) VALUES ('pending', 5)")
+		byHand(t, s.Store, "UPDATE generation_counters SET value = value + 5 WHERE name = 'pending'",
+			"INSERT INTO generation_counters (name, value) VALUES ('pending', 5)")
 		return []store.Finding{{Kind: store.FindingCounter, ID: "pending", Repairable: true}}
 	}},
 	"a counter too low": {do: func(t *testing.T, s damaged) []store.Finding {
-		byHand(t, s.Store, "UPDATE generation_counters SET value = value - 1 WHERE name = 'prompts'", "INSERT INTO generation_counters (name, value) VALUES ('prompts', -1)")
+		byHand(t, s.Store, "UPDATE generation_counters SET value = value - 1 WHERE name = 'prompts'",
+			"INSERT INTO generation_counters (name, value) VALUES ('prompts', -1)")
 		return []store.Finding{{Kind: store.FindingCounter, ID: "prompts", Repairable: true}}
 	}},
 	"counters that are gone": {do: func(t *testing.T, s damaged) []store.Finding {
 		testkit.Exec(t, s.Store, "DELETE FROM generation_counters")
-		return []store.Finding{{Kind: store.FindingCounter, ID: "pending", Repairable: true}, {Kind: store.FindingCounter, ID: "prompts", Repairable: true}}
+		return []store.Finding{{Kind: store.FindingCounter, ID: "pending", Repairable: true},
+			{Kind: store.FindingCounter, ID: "prompts", Repairable: true}}
 	}},
 	"a count of uses too low": {do: func(t *testing.T, s damaged) []store.Finding {
 		testkit.Exec(t, s.Store, "UPDATE prompts SET used_count = 0 WHERE id = $1", s.g.PromptID)
@@ -176,11 +179,13 @@ var damages = map[string]struct {
 		return []store.Finding{{Kind: store.FindingIntegrity, ID: s.g.ID.String(), Repairable: true}}
 	}},
 	"metadata of no generation": {do: func(t *testing.T, s damaged) []store.Finding {
-		testkit.Exec(t, s.Store, strings.Replace(copyMetadata(t), "generation_id FROM", "$2 FROM", 1), s.g.ID, testkit.NoSuchID)
+		testkit.Exec(t, s.Store, strings.Replace(copyMetadata(t), "generation_id FROM", "$2 FROM", 1), s.g.ID,
+			testkit.NoSuchID)
 		return []store.Finding{{Kind: store.FindingIntegrity, ID: testkit.NoSuchID.String(), Repairable: true}}
 	}},
 	"metadata that is another": {do: func(t *testing.T, s damaged) []store.Finding {
-		testkit.Exec(t, s.Store, "UPDATE generation_metadata SET name = 'tempo' WHERE generation_id = $1 AND name = 'bpm'", s.g.ID)
+		testkit.Exec(t, s.Store, "UPDATE generation_metadata SET name = 'tempo' WHERE generation_id = $1 AND name = 'bpm'",
+			s.g.ID)
 		return []store.Finding{
 			{Kind: store.FindingIntegrity, ID: s.g.ID.String(), Repairable: true}, // misses one
 			{Kind: store.FindingIntegrity, ID: s.g.ID.String(), Repairable: true}, // has one too many
@@ -195,7 +200,8 @@ var damages = map[string]struct {
 		testkit.Exec(t, s.Store, "DROP TRIGGER generations_metadata_update")
 		byHand(t, s.Store, "UPDATE generations SET metadata = '{\"bpm' WHERE id = $1", "", s.g.ID)
 		return []store.Finding{
-			{Kind: store.FindingIntegrity, ID: "database"}, {Kind: store.FindingIntegrity, ID: "generation_metadata"}, {Kind: store.FindingIntegrity, ID: "generation_metadata"},
+			{Kind: store.FindingIntegrity, ID: "database"}, {Kind: store.FindingIntegrity,
+				ID: "generation_metadata"}, {Kind: store.FindingIntegrity, ID: "generation_metadata"},
 		}
 	}},
 	"everything that can be mended": {do: func(t *testing.T, s damaged) []store.Finding {
@@ -251,7 +257,8 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 					g, err := s.CreateGeneration(ctx, params)
 					is.NoErr(err)
 					claimed := testkit.ClaimOne(t, s)
-					_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: claimed.Attempt, ErrorMessage: "no memory", RetryAfter: time.Second})
+					_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: claimed.Attempt,
+						ErrorMessage: "no memory", RetryAfter: time.Second})
 					is.NoErr(err)
 					clock.Advance(time.Minute)
 					testkit.Create(t, s, "melancholic trap")
@@ -339,7 +346,8 @@ func TestCheckBehindATypicalLife(t *testing.T) {
 		batch := uuid.New()
 		for i := range 120 {
 			params := testkit.Beat(fmt.Sprint("melancholic ", i%30))
-			params.Metadata = store.Metadata(fmt.Sprintf(`{"bpm": %d, "k%d": [1, {"a": null}], "%s": "%s"}`, i, i%4, strings.Repeat("long", 20), strings.Repeat("é", 70+i)))
+			params.Metadata = store.Metadata(fmt.Sprintf(`{"bpm": %d, "k%d": [1, {"a": null}], "%s": "%s"}`, i, i%4,
+				strings.Repeat("long", 20), strings.Repeat("é", 70+i)))
 			params.MaxAttempts = int64(1 + i%2)
 			if i%3 == 0 {
 				params.BatchID = batch
@@ -352,7 +360,8 @@ func TestCheckBehindATypicalLife(t *testing.T) {
 			var err error
 			switch i % 5 {
 			case 0:
-				_, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{Attempt: g.Attempt, Metadata: store.Metadata(`{"bpm": 99.5, "key": null}`)})
+				_, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{Attempt: g.Attempt,
+					Metadata: store.Metadata(`{"bpm": 99.5, "key": null}`)})
 			case 1:
 				_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt, ErrorMessage: "no memory"})
 			case 2:
@@ -459,12 +468,16 @@ func TestMaintenanceIsCutOff(t *testing.T) {
 			testkit.Exec(t, s, "UPDATE prompts SET used_count = 1000")
 			root := t.TempDir()
 			for name, run := range map[string]func(context.Context) error{
-				"Check":    func(ctx context.Context) error { return testkit.Err(s.Check(ctx, store.CheckParams{FilesRoot: root})) },
+				"Check": func(ctx context.Context) error {
+					return testkit.Err(s.Check(ctx,
+						store.CheckParams{FilesRoot: root}))
+				},
 				"Repair":   func(ctx context.Context) error { return testkit.Err(s.Repair(ctx, store.CheckParams{})) },
 				"Optimize": func(ctx context.Context) error { return s.Optimize(ctx, store.OptimizeParams{Vacuum: true}) },
 			} {
 				cut := 0
-				for _, after := range []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond, 80 * time.Millisecond} {
+				for _, after := range []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond,
+					80 * time.Millisecond} {
 					ctx, cancel := context.WithTimeout(t.Context(), after)
 					err := run(ctx)
 					deadline, _ := ctx.Deadline()

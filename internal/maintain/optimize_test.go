@@ -173,8 +173,10 @@ func TestOptimizeOnPostgres(t *testing.T) {
 			defer s.Close()
 			testkit.Exec(t, s, "DELETE FROM generations WHERE sample_rate > 0 AND id IN (SELECT id FROM generations ORDER BY id LIMIT 500)")
 			is.NoErr(s.Optimize(t.Context(), store.OptimizeParams{Vacuum: vacuum}))
-			is.Equal(testkit.Count(t, s, "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'generations'"), int64(1500))
-			is.Equal(testkit.Count(t, s, "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'prompts'"), int64(1000))
+			is.Equal(testkit.Count(t, s, "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'generations'"),
+				int64(1500))
+			is.Equal(testkit.Count(t, s, "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'prompts'"),
+				int64(1000))
 			is.True(testkit.Count(t, s, "SELECT count(*) FROM pg_stats WHERE tablename = 'generation_metadata'") > 0)
 			if vacuum {
 				is.True(testkit.Count(t, s, "SELECT CAST(relallvisible AS BIGINT) FROM pg_class WHERE relname = 'generations'") > 0)
@@ -201,7 +203,8 @@ func TestOptimizeBesideCallers(t *testing.T) {
 		is.True(runs.Load() > 1)
 		is.NoErr(s.CheckCounts(t.Context()))
 		is.Equal(checked(t, s, l.root), []store.Finding{})
-		t.Logf("%d runs beside %d rounds of the callers, the longest creation took %s", runs.Load(), l.calls.Load(), time.Duration(l.slowest.Load()))
+		t.Logf("%d runs beside %d rounds of the callers, the longest creation took %s", runs.Load(), l.calls.Load(),
+			time.Duration(l.slowest.Load()))
 	})
 }
 

@@ -93,7 +93,8 @@ func TestPruneDeletesWhatEndedLongAgo(t *testing.T) {
 
 		report := prune(t, s, store.PruneParams{OlderThan: day + time.Microsecond}) // exactly as old is not older
 		is.Equal(report, store.PruneReport{FilePaths: []string{}})
-		report = prune(t, s, store.PruneParams{OlderThan: day, Statuses: []store.Status{store.StatusFailed, store.StatusFailed}})
+		report = prune(t, s, store.PruneParams{OlderThan: day, Statuses: []store.Status{store.StatusFailed,
+			store.StatusFailed}})
 		is.Equal(report, store.PruneReport{Generations: 1, FilePaths: []string{"failed.wav"}})
 		is.True(isThere(t, s, completed) && !isThere(t, s, failed))
 		report = prune(t, s, store.PruneParams{OlderThan: day})
@@ -117,7 +118,8 @@ func TestPruneTakesErrorsAndIndexesAlong(t *testing.T) {
 		_, err := s.CreateGeneration(t.Context(), params)
 		is.NoErr(err)
 		g := testkit.ClaimOne(t, s)
-		_, err = s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{ErrorMessage: "no memory", Attempt: g.Attempt})
+		_, err = s.FailGeneration(t.Context(), g.ID, store.FailGenerationParams{ErrorMessage: "no memory",
+			Attempt: g.Attempt})
 		is.NoErr(err)
 		clock.Advance(time.Hour)
 		is.Equal(prune(t, s, store.PruneParams{OlderThan: time.Minute, DropUnusedPrompts: true}),
@@ -211,7 +213,8 @@ func TestPruneCountsFromCreationWhereNobodyKnowsTheEnd(t *testing.T) {
 		is.NoErr(err)
 		clock.Advance(time.Hour)
 		is.Equal(prune(t, s, store.PruneParams{OlderThan: time.Hour + 1}).Generations, int64(0))
-		is.Equal(prune(t, s, store.PruneParams{OlderThan: time.Hour - time.Microsecond}), store.PruneReport{Generations: 1, FilePaths: []string{"python.wav"}})
+		is.Equal(prune(t, s, store.PruneParams{OlderThan: time.Hour - time.Microsecond}),
+			store.PruneReport{Generations: 1, FilePaths: []string{"python.wav"}})
 	})
 }
 
@@ -232,7 +235,8 @@ func TestPruneDropsUnusedPrompts(t *testing.T) {
 		_, err := s.TrackPrompt(ctx, "used again")
 		is.NoErr(err)
 
-		is.Equal(prune(t, s, store.PruneParams{OlderThan: day, DropUnusedPrompts: true}), store.PruneReport{FilePaths: []string{}})
+		is.Equal(prune(t, s, store.PruneParams{OlderThan: day, DropUnusedPrompts: true}),
+			store.PruneReport{FilePaths: []string{}})
 		report := prune(t, s, store.PruneParams{OlderThan: time.Minute, DropUnusedPrompts: true})
 		is.Equal(report, store.PruneReport{Generations: 3, Prompts: 1501, FilePaths: []string{"a.wav", "b.wav", "c.wav"}})
 		prompts, err := s.ListPrompts(ctx, store.ListPromptsParams{})
@@ -468,7 +472,8 @@ func TestPruneBesideCallers(t *testing.T) {
 					case 2:
 						_, err = s.CancelBatch(ctx, params.BatchID)
 					case 3:
-						_, err = s.CreateGenerations(ctx, []store.CreateGenerationParams{testkit.Beat("prompt 1"), testkit.Beat("prompt 2"), testkit.Beat("prompt 3")})
+						_, err = s.CreateGenerations(ctx, []store.CreateGenerationParams{testkit.Beat("prompt 1"),
+							testkit.Beat("prompt 2"), testkit.Beat("prompt 3")})
 					case 4:
 						_, err = s.TrackPrompt(ctx, fmt.Sprintf("prompt %d", random.IntN(8)))
 					case 5:

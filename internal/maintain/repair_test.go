@@ -84,7 +84,8 @@ func (l *load) step(ctx context.Context, s *store.Store, caller int, random *ran
 		if err := os.WriteFile(path, make([]byte, 100), 0o600); err != nil {
 			return err
 		}
-		if _, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{Attempt: g.Attempt, FileSizeBytes: 100}); orElsewhere(err) != nil {
+		if _, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{Attempt: g.Attempt,
+			FileSizeBytes: 100}); orElsewhere(err) != nil {
 			return err
 		}
 		if random.IntN(3) == 0 && err == nil { // the generation first, then its file
@@ -102,7 +103,8 @@ func (l *load) step(ctx context.Context, s *store.Store, caller int, random *ran
 // orElsewhere passes over what says that another caller has come first.
 func orElsewhere(err error) error {
 	var refused *store.TransitionError
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrCancelRequested) || errors.As(err, &refused) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrLeaseLost) || errors.Is(err,
+		store.ErrCancelRequested) || errors.As(err, &refused) {
 		return nil
 	}
 	return err
@@ -162,7 +164,8 @@ func TestCheckBesideCallers(t *testing.T) {
 		is.Equal(checked(t, s, l.root), []store.Finding{})
 		is.True(checks.Load() > 1)
 		is.NoErr(s.CheckCounts(t.Context()))
-		t.Logf("%d checks beside %d rounds of the callers, the longest creation took %s", checks.Load(), l.calls.Load(), time.Duration(l.slowest.Load()))
+		t.Logf("%d checks beside %d rounds of the callers, the longest creation took %s", checks.Load(), l.calls.Load(),
+			time.Duration(l.slowest.Load()))
 	})
 }
 
@@ -205,7 +208,8 @@ func TestRepairBesideCallers(t *testing.T) {
 		is.NoErr(err)
 		is.NoErr(s.CheckCounts(ctx))
 		is.Equal(checked(t, s, l.root), []store.Finding{})
-		t.Logf("%v mended beside %d rounds of the callers, the longest creation took %s", mended, l.calls.Load(), time.Duration(l.slowest.Load()))
+		t.Logf("%v mended beside %d rounds of the callers, the longest creation took %s", mended, l.calls.Load(),
+			time.Duration(l.slowest.Load()))
 	})
 }
 
@@ -222,7 +226,8 @@ func TestRepairsAtOnce(t *testing.T) {
 		}
 		_, err := s.CreateGenerations(ctx, createN)
 		is.NoErr(err)
-		byHand(t, s, "UPDATE generation_counters SET value = value + 3 WHERE name = 'pending'", "INSERT INTO generation_counters (name, value) VALUES ('pending', 3)")
+		byHand(t, s, "UPDATE generation_counters SET value = value + 3 WHERE name = 'pending'",
+			"INSERT INTO generation_counters (name, value) VALUES ('pending', 3)")
 		testkit.Exec(t, s, "UPDATE prompts SET used_count = 0")
 		testkit.Exec(t, s, "DELETE FROM generation_metadata")
 		testkit.Exec(t, s, "UPDATE generation_counters SET value = value WHERE name = 'pending'")

@@ -19,8 +19,9 @@ import (
 func TestMigrationThatFailsChangesNothing(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ up, part string }{
-		"syntax":      {"CREATE TABLE half (id INTEGER);\nTHIS IS NO SQL;", "syntax error"},
-		"foreign key": {"CREATE TABLE child (id INTEGER REFERENCES prompts (id)); INSERT INTO child VALUES (999);", "child row 1"},
+		"syntax": {"CREATE TABLE half (id INTEGER);\nTHIS IS NO SQL;", "syntax error"},
+		"foreign key": {"CREATE TABLE child (id INTEGER REFERENCES prompts (id)); INSERT INTO child VALUES (999);",
+			"child row 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)

@@ -91,7 +91,8 @@ func TestMigrationsGoUpDownAndUpWithRows(t *testing.T) {
 		given.Metadata = store.Metadata(`{"bpm":12345678901234567890}`)
 		g, err := s.CreateGeneration(ctx, given)
 		is.NoErr(err)
-		g, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{GenerationTimeSeconds: 18.5, FileSizeBytes: 5})
+		g, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{GenerationTimeSeconds: 18.5,
+			FileSizeBytes: 5})
 		is.NoErr(err)
 		p, err := s.GetPrompt(ctx, g.PromptID)
 		is.NoErr(err)
@@ -172,11 +173,13 @@ func TestSchemaThatDoesNotFit(t *testing.T) {
 		is.NoErr(s.Close())
 		_, err = store.Open(ctx, store.Options{URL: url})
 		is.True(errors.Is(err, store.ErrSchemaOutdated))
-		for _, part := range []string{"99990101000000", testkit.KnownMigrations(t)[len(testkit.KnownMigrations(t))-1].Version, "upgrade the program"} {
+		for _, part := range []string{"99990101000000",
+			testkit.KnownMigrations(t)[len(testkit.KnownMigrations(t))-1].Version, "upgrade the program"} {
 			is.True(strings.Contains(err.Error(), part))
 		}
 		// An old program leaves what a newer one has made alone.
-		for _, err := range []error{store.Migrate(ctx, url), store.Rollback(ctx, url), store.Reset(ctx, url), testkit.OpenError(url)} {
+		for _, err := range []error{store.Migrate(ctx, url), store.Rollback(ctx, url), store.Reset(ctx, url),
+			testkit.OpenError(url)} {
 			is.True(errors.Is(err, store.ErrSchemaOutdated))
 		}
 		migrations, err := store.MigrationStatus(ctx, url)
@@ -239,7 +242,8 @@ func TestDbmateCLIAgrees(t *testing.T) {
 			is := is.New(t)
 			cli := func(url string, args ...string) string {
 				t.Helper()
-				cmd := exec.Command(dbmate, append([]string{"--url", forDbmate(url), "--migrations-dir", "../../db/migrations/" + empty.Name, "--no-dump-schema"}, args...)...)
+				cmd := exec.Command(dbmate, append([]string{"--url", forDbmate(url), "--migrations-dir",
+					"../../db/migrations/" + empty.Name, "--no-dump-schema"}, args...)...)
 				output, err := cmd.CombinedOutput()
 				if err != nil {
 					t.Fatalf("dbmate %v: %v: %s", args, err, output)
@@ -251,7 +255,8 @@ func TestDbmateCLIAgrees(t *testing.T) {
 			byStore := empty.URL(t)
 			is.NoErr(store.Migrate(ctx, byStore))
 			status := cli(byStore, "status")
-			is.True(strings.Contains(status, fmt.Sprintf("Applied: %d\n", len(testkit.KnownMigrations(t)))) && strings.Contains(status, "Pending: 0"))
+			is.True(strings.Contains(status, fmt.Sprintf("Applied: %d\n", len(testkit.KnownMigrations(t)))) &&
+				strings.Contains(status, "Pending: 0"))
 			is.True(!strings.Contains(cli(byStore, "migrate"), "Applying"))
 			cli(byStore, "rollback")
 			testkit.WantApplied(t, byStore, len(testkit.KnownMigrations(t))-1)
@@ -320,7 +325,8 @@ func TestMigrationMissesNothingThatIsWrittenMeanwhile(t *testing.T) {
 	close(stop)
 	is.NoErr(<-done)
 	found := 0
-	for _, err := range s.Generations(ctx, store.ListGenerationsParams{Metadata: map[string]any{"bpm": 140}, Limit: 1000}) {
+	for _, err := range s.Generations(ctx, store.ListGenerationsParams{Metadata: map[string]any{"bpm": 140},
+		Limit: 1000}) {
 		is.NoErr(err)
 		found++
 	}

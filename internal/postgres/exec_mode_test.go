@@ -26,7 +26,8 @@ func TestTextReadsAsBinaryDoes(t *testing.T) {
 	is.NoErr(err)
 	claims, err := s.ClaimGenerations(ctx, store.ClaimParams{Worker: "w", Limit: 1, Lease: time.Minute})
 	is.NoErr(err)
-	full, err = s.CompleteGeneration(ctx, full.ID, store.CompleteGenerationParams{Attempt: claims[0].Attempt, GenerationTimeSeconds: 2.5, FileSizeBytes: 7})
+	full, err = s.CompleteGeneration(ctx, full.ID, store.CompleteGenerationParams{Attempt: claims[0].Attempt,
+		GenerationTimeSeconds: 2.5, FileSizeBytes: 7})
 	is.NoErr(err)
 	plain, err := s.CreateGeneration(ctx, testkit.Beat("plain"))
 	is.NoErr(err)

@@ -73,7 +73,8 @@ func TestAdoptTheFileOfThePythonService(t *testing.T) {
 			stats, err = s.Stats(ctx)
 			is.NoErr(err)
 			stats.OldestPendingAgeSeconds, stats.AverageGenerationTimeSeconds = 0, 0
-			is.Equal(stats, store.Stats{TotalGenerations: 120, PendingGenerations: 33, CompletedGenerations: 73, FailedGenerations: 14, TotalPrompts: int64(len(prompts))})
+			is.Equal(stats, store.Stats{TotalGenerations: 120, PendingGenerations: 33, CompletedGenerations: 73,
+				FailedGenerations: 14, TotalPrompts: int64(len(prompts))})
 
 			is.NoErr(store.Migrate(ctx, url)) // again, without another copy
 			is.NoErr(s.Close())
@@ -91,7 +92,8 @@ func TestAdoptOddRows(t *testing.T) {
 	id := func(n int) string { return fmt.Sprintf("30a36e6c-2456-415d-afcd-e84a4900%04d", n) }
 	longPrompt := strings.Repeat("long ", 1000)
 	object := `{"big": 12345678901234567890, "exact": 0.1000000000000000055511151231257827, "nested": {"a": [1, null]}, "e": 1e3}`
-	raw := []string{`{"broken`, `[1, 2]`, `"text"`, `12`, `true`, `{"a": NaN}`, `{"a": "\u0000"}`, `{"a": "\ud800"}`, strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200), "{'python': 1}", `{"x": 1e9999}`}
+	raw := []string{`{"broken`, `[1, 2]`, `"text"`, `12`, `true`, `{"a": NaN}`, `{"a": "\u0000"}`, `{"a": "\ud800"}`,
+		strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200), "{'python': 1}", `{"x": 1e9999}`}
 	path, url := testkit.PythonDatabase(t)
 	db, err := sql.Open("sqlite", path)
 	is.NoErr(err)
@@ -108,20 +110,23 @@ func TestAdoptOddRows(t *testing.T) {
 		wantMetadata[insert(i, "tracked", "completed", now, now, 5, metadata)] = map[string]any{}
 	}
 	wantMetadata[insert(10, "tracked", "completed", now, now, 5, object)] = testkit.Decode(t, store.Metadata(object))
-	wantMetadata[insert(11, "tracked", "completed", now, now, 5, `{"a": 1, "b": {"c": 1, "c": 2}, "a": 3}`)] = map[string]any{"a": 3.0, "b": map[string]any{"c": 2.0}}
+	wantMetadata[insert(11, "tracked", "completed", now, now, 5,
+		`{"a": 1, "b": {"c": 1, "c": 2}, "a": 3}`)] = map[string]any{"a": 3.0, "b": map[string]any{"c": 2.0}}
 	wantMetadata[insert(12, "tracked", "completed", now, now, 5, []byte(`{"blob": 1}`))] = map[string]any{"blob": 1.0}
 	for i, text := range raw {
 		wantMetadata[insert(20+i, "untracked", "completed", now, now, 5, text)] = map[string]any{"legacy_raw": text}
 	}
 	wantTimes := make(map[string]string)
-	for i, written := range []string{"2025-11-07 09:00:22", "2025-11-07T09:00:22", "2025-11-07 09:00:22.0", "2025-11-07T09:00:22.000Z", "2025-11-07 10:00:22+01:00", "2025-11-07T03:30:22.000000-0530"} {
+	for i, written := range []string{"2025-11-07 09:00:22", "2025-11-07T09:00:22", "2025-11-07 09:00:22.0",
+		"2025-11-07T09:00:22.000Z", "2025-11-07 10:00:22+01:00", "2025-11-07T03:30:22.000000-0530"} {
 		wantTimes[insert(40+i, "untracked", "completed", written, written, 5, nil)] = fixed
 	}
 	insert(50, "untracked", "failed", now, nil, nil, nil)
 	insert(51, "untracked", "cancelled", now, nil, 77, nil)
 	insert(52, longPrompt, "pending", now, nil, nil, nil)
 	insert(53, "in work", "processing", "2999-01-01 00:00:00.000000", nil, nil, nil) // a clock that was wrong
-	wantMetadata[insert(55, "spacious", "pending", now, nil, nil, `{"a":`+strings.Repeat(" ", 17<<20)+`1}`)] = map[string]any{"a": 1.0}
+	wantMetadata[insert(55, "spacious", "pending", now, nil, nil,
+		`{"a":`+strings.Repeat(" ", 17<<20)+`1}`)] = map[string]any{"a": 1.0}
 	upper := strings.ToUpper(insert(54, "spelled", "pending", now, nil, nil, nil))
 	_, err = db.Exec("UPDATE generations SET id = ? WHERE id = ?", upper, id(54))
 	is.NoErr(err)
@@ -193,17 +198,20 @@ func TestAdoptRefuses(t *testing.T) {
 		return []string{row("error_message", "NULL"), "UPDATE generations SET " + column + " = " + value}
 	}
 	prompt := func(column, value string) []string {
-		return []string{"INSERT INTO prompts VALUES (77, 'p', 1, '2025-11-07 09:00:22', '2025-11-07 09:00:22')", "UPDATE prompts SET " + column + " = " + value}
+		return []string{"INSERT INTO prompts VALUES (77, 'p', 1, '2025-11-07 09:00:22', '2025-11-07 09:00:22')",
+			"UPDATE prompts SET " + column + " = " + value}
 	}
 	for name, c := range map[string]struct {
 		statements []string
 		parts      []string
 	}{
-		"an ID that is no UUID":        {with("id", "'abc-123'"), []string{`"abc-123"`, "id is no UUID"}},
-		"an ID in brackets":            {with("id", "'x' || id || 'y'"), []string{"id is no UUID"}},
-		"an empty ID":                  {with("id", "''"), []string{"rowid 1", "id is no UUID"}},
-		"an ID twice":                  {append(with("id", "lower(id)"), strings.Replace(row("error_message", "NULL"), "'30a36e6c-", "'30A36E6C-", 1)), []string{"30A36E6C", "another row"}},
-		"an unknown status":            {with("status", "'queued'"), []string{"30a36e6c-2456-415d-afcd-e84a490eb99a", `status is "queued"`}},
+		"an ID that is no UUID": {with("id", "'abc-123'"), []string{`"abc-123"`, "id is no UUID"}},
+		"an ID in brackets":     {with("id", "'x' || id || 'y'"), []string{"id is no UUID"}},
+		"an empty ID":           {with("id", "''"), []string{"rowid 1", "id is no UUID"}},
+		"an ID twice": {append(with("id", "lower(id)"),
+			strings.Replace(row("error_message", "NULL"), "'30a36e6c-", "'30A36E6C-", 1)), []string{"30A36E6C", "another row"}},
+		"an unknown status": {with("status", "'queued'"),
+			[]string{"30a36e6c-2456-415d-afcd-e84a490eb99a", `status is "queued"`}},
 		"a duration of 0":              {with("duration_seconds", "0"), []string{"duration_seconds is 0", "above 0"}},
 		"a negative duration":          {with("duration_seconds", "-1"), []string{"duration_seconds is -1"}},
 		"an endless duration":          {with("duration_seconds", "9e999"), []string{"duration_seconds"}},
@@ -231,15 +239,21 @@ func TestAdoptRefuses(t *testing.T) {
 		"a prompt without text":        {prompt("text", "''"), []string{"prompts rowid 77", "text is empty"}},
 		"a negative count":             {prompt("used_count", "-1"), []string{"used_count is -1"}},
 		"a prompt's time":              {prompt("last_used_at", "'later'"), []string{"last_used_at is"}},
-		"a table that is not theirs":   {[]string{"CREATE TABLE users (id INTEGER)"}, []string{"table users", "is not the service's", "drop it"}},
-		"a view":                       {[]string{"CREATE VIEW recent AS SELECT * FROM generations"}, []string{"view recent"}},
-		"a trigger":                    {[]string{"CREATE TRIGGER watch AFTER INSERT ON prompts BEGIN SELECT 1; END"}, []string{"trigger watch"}},
-		"a column that is not theirs":  {[]string{"ALTER TABLE generations ADD COLUMN mood TEXT"}, []string{"table generations", "mood"}},
-		"a table that is missing":      {[]string{"DROP TABLE prompts"}, []string{"table prompts"}},
-		"no room for prompts":          {prompt("id", "9223372036854775807"), []string{"leaves no ID"}},
-		"a table without its key":      {[]string{"DROP TABLE prompts", "CREATE TABLE prompts (id INTEGER PRIMARY KEY, text TEXT, used_count INTEGER, first_used_at DATETIME, last_used_at DATETIME)"}, []string{"table prompts", "text must be unique"}},
-		"another's alembic_version":    {[]string{"CREATE TABLE alembic_version (version INTEGER)"}, []string{"table alembic_version"}},
-		"a later revision":             {[]string{"CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)", "INSERT INTO alembic_version VALUES ('002')"}, []string{`"002"`}},
+		"a table that is not theirs": {[]string{"CREATE TABLE users (id INTEGER)"},
+			[]string{"table users", "is not the service's", "drop it"}},
+		"a view": {[]string{"CREATE VIEW recent AS SELECT * FROM generations"}, []string{"view recent"}},
+		"a trigger": {[]string{"CREATE TRIGGER watch AFTER INSERT ON prompts BEGIN SELECT 1; END"},
+			[]string{"trigger watch"}},
+		"a column that is not theirs": {[]string{"ALTER TABLE generations ADD COLUMN mood TEXT"},
+			[]string{"table generations", "mood"}},
+		"a table that is missing": {[]string{"DROP TABLE prompts"}, []string{"table prompts"}},
+		"no room for prompts":     {prompt("id", "9223372036854775807"), []string{"leaves no ID"}},
+		"a table without its key": {[]string{"DROP TABLE prompts",
+			"CREATE TABLE prompts (id INTEGER PRIMARY KEY, text TEXT, used_count INTEGER, first_used_at DATETIME, last_used_at DATETIME)"}, []string{"table prompts", "text must be unique"}},
+		"another's alembic_version": {[]string{"CREATE TABLE alembic_version (version INTEGER)"},
+			[]string{"table alembic_version"}},
+		"a later revision": {[]string{"CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)",
+			"INSERT INTO alembic_version VALUES ('002')"}, []string{`"002"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)

@@ -19,7 +19,8 @@ func TestAdoptOnAFullDisk(t *testing.T) {
 		INSERT INTO generations SELECT printf('30a36e6c-2456-415d-afcd-e84a4900%04d', i), 'prompt ' || i, 'm', NULL, 16, 32000, 2, 'f', NULL,
 			'pending', '2025-11-07 09:00:22', NULL, NULL, NULL, '{"bpm": ' || i || '}' FROM n`)
 	size := testkit.SizeInKibibytes(t, made)
-	for name, room := range map[string]int{"in the copy": size * 3 / 2, "in the migrations": size*2 + 200, "in the last of them": size * 7 / 2} {
+	for name, room := range map[string]int{"in the copy": size * 3 / 2, "in the migrations": size*2 + 200,
+		"in the last of them": size * 7 / 2} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
 			disk := testkit.NewSmallDisk(t, room)

@@ -13,14 +13,16 @@ import (
 )
 
 func validParams(prompt string) store.CreateGenerationParams {
-	return store.CreateGenerationParams{Prompt: prompt, ModelName: "m", DurationSeconds: 1, SampleRate: 32000, Channels: 1, FilePath: "p"}
+	return store.CreateGenerationParams{Prompt: prompt, ModelName: "m", DurationSeconds: 1, SampleRate: 32000,
+		Channels: 1, FilePath: "p"}
 }
 
 // It is not parallel: it counts the statements of the whole process.
 func TestNoStatementIsPreparedPerCall(t *testing.T) {
 	is := is.New(t)
 	ctx := t.Context()
-	s, err := store.Open(ctx, store.Options{URL: "sqlite://" + filepath.Join(t.TempDir(), "x.db"), Migrate: true, MaxConns: 1}) // one writer, one reader
+	s, err := store.Open(ctx, store.Options{URL: "sqlite://" + filepath.Join(t.TempDir(), "x.db"), Migrate: true,
+		MaxConns: 1}) // one writer, one reader
 	is.NoErr(err)
 	defer s.Close()
 	everything := func() {
@@ -28,13 +30,15 @@ func TestNoStatementIsPreparedPerCall(t *testing.T) {
 		is.NoErr(err)
 		_, err = s.GetGeneration(ctx, g.ID)
 		is.NoErr(err)
-		for _, params := range []store.ListGenerationsParams{{}, {Status: store.StatusPending}, {ModelName: "m"}, {Status: store.StatusPending, ModelName: "m"}} {
+		for _, params := range []store.ListGenerationsParams{{}, {Status: store.StatusPending}, {ModelName: "m"},
+			{Status: store.StatusPending, ModelName: "m"}} {
 			_, err = s.ListGenerations(ctx, params)
 			is.NoErr(err)
 		}
 		_, err = s.PendingGenerations(ctx, 1)
 		is.NoErr(err)
-		for _, status := range []store.Status{store.StatusProcessing, store.StatusPending, store.StatusFailed, store.StatusPending} {
+		for _, status := range []store.Status{store.StatusProcessing, store.StatusPending, store.StatusFailed,
+			store.StatusPending} {
 			_, err = s.UpdateGenerationStatus(ctx, g.ID, status, "")
 			is.NoErr(err)
 		}

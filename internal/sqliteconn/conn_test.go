@@ -97,11 +97,14 @@ func TestArgumentsOfOwnQueries(t *testing.T) {
 		want  any
 	}{
 		{nil, nil}, {"a", "a"}, {word("w"), "w"}, {int64(1), int64(1)}, {number(2), int64(2)}, {uint8(3), int64(3)},
-		{uint64(math.MaxInt64), int64(math.MaxInt64)}, {1.5, 1.5}, {float32(0.5), 0.5}, {true, int64(1)}, {[]byte{1, 2}, []byte{1, 2}},
+		{uint64(math.MaxInt64), int64(math.MaxInt64)}, {1.5, 1.5}, {float32(0.5), 0.5}, {true, int64(1)}, {[]byte{1, 2},
+			[]byte{1, 2}},
 		{new("p"), "p"}, {(*string)(nil), nil}, {(*int64)(nil), nil}, {(*time.Time)(nil), nil}, {(*uuid.UUID)(nil), nil},
 		{now, "2026-11-23 09:00:22.123456"}, {&now, "2026-11-23 09:00:22.123456"},
-		{id, id.String()}, {&id, id.String()}, {storagedb.StatusFailed, "failed"}, {storagedb.Metadata(nil), "{}"}, {storagedb.Metadata(`{"a":1}`), `{"a":1}`},
-		{sql.NullString{}, nil}, {sql.NullInt64{Int64: 5, Valid: true}, int64(5)}, {sql.NullTime{Time: now, Valid: true}, "2026-11-23 09:00:22.123456"},
+		{id, id.String()}, {&id, id.String()}, {storagedb.StatusFailed, "failed"}, {storagedb.Metadata(nil),
+			"{}"}, {storagedb.Metadata(`{"a":1}`), `{"a":1}`},
+		{sql.NullString{}, nil}, {sql.NullInt64{Int64: 5, Valid: true}, int64(5)}, {sql.NullTime{Time: now, Valid: true},
+			"2026-11-23 09:00:22.123456"},
 	} {
 		var got any
 		err := conn.QueryRow(t.Context(), "SELECT $1", c.given).Scan(&got)

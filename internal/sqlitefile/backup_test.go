@@ -297,7 +297,8 @@ func TestRestoreRefuses(t *testing.T) {
 	newer := write("newer.db", data)
 	testkit.OnFile(t, newer, "INSERT INTO schema_migrations VALUES ('99990101000000')")
 
-	for _, path := range []string{"", folder, foreign, database, write("song.wav", []byte("RIFF")), write("empty.db", nil)} {
+	for _, path := range []string{"", folder, foreign, database, write("song.wav", []byte("RIFF")),
+		write("empty.db", nil)} {
 		testkit.WantInvalid(t, store.Restore(ctx, path, url), "path")
 	}
 	testkit.WantInvalid(t, store.Restore(ctx, good, "sqlite::memory:"), "url")
@@ -460,7 +461,8 @@ func wantPrefix(t *testing.T, backup string, atLeast []int64) (rows int) {
 	for caller, least := range atLeast {
 		var count int
 		var last sql.NullString
-		is.NoErr(db.QueryRow("SELECT count(*), max(id) FROM generations WHERE id BETWEEN ? AND ?", callID(caller, 0).String(), callID(caller, 1<<55).String()).Scan(&count, &last))
+		is.NoErr(db.QueryRow("SELECT count(*), max(id) FROM generations WHERE id BETWEEN ? AND ?",
+			callID(caller, 0).String(), callID(caller, 1<<55).String()).Scan(&count, &last))
 		if int64(count) < least {
 			t.Fatalf("caller %d had %d acknowledged, and the backup has %d", caller, least, count)
 		}

@@ -18,7 +18,8 @@ func TestBackupOntoAFullDisk(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	ctx := t.Context()
-	s, err := store.Open(ctx, store.Options{URL: "sqlite://" + filepath.Join(t.TempDir(), "generations.db"), Migrate: true})
+	s, err := store.Open(ctx, store.Options{URL: "sqlite://" + filepath.Join(t.TempDir(), "generations.db"),
+		Migrate: true})
 	is.NoErr(err)
 	defer s.Close()
 	testkit.CreateMany(t, s, 2000)

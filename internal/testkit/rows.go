@@ -64,7 +64,8 @@ func FillMany(t *testing.T, url string, generations int) {
 		rows[i].PromptID, rows[i].Prompt = prompt.ID, prompt.Text
 		rows[i].Metadata = store.Metadata(fmt.Sprintf(`{"bpm":%d,"seed":%d}`, 60+i%120, i))
 		if i%5 == 0 {
-			failed = append(failed, storagedb.CopyGenerationErrorsParams{GenerationID: rows[i].ID, Attempt: 1, Worker: "w", Error: "no GPU", FailedAt: rows[i].CreatedAt})
+			failed = append(failed, storagedb.CopyGenerationErrorsParams{GenerationID: rows[i].ID, Attempt: 1, Worker: "w",
+				Error: "no GPU", FailedAt: rows[i].CreatedAt})
 		}
 	}
 	_, err = storagedb.New(s.DB()).CopyGenerations(t.Context(), rows)
@@ -88,8 +89,10 @@ func FillAllKinds(t testing.TB, s *store.Store, n int) {
 	early, late := time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC)
 	prompts := []storagedb.CopyPromptsParams{
 		{ID: -3, Text: "negative", FirstUsedAt: early, LastUsedAt: late},
-		{ID: 7, Text: "日本の琴, \U0001F3B5 \"quoted\" \\ \ttab\nline", UsedCount: math.MaxInt64, FirstUsedAt: at, LastUsedAt: at},
-		{ID: 1000, Text: strings.Repeat("é", store.MaxPromptBytes/2), UsedCount: 1, FirstUsedAt: at, LastUsedAt: at.Add(time.Microsecond)},
+		{ID: 7, Text: "日本の琴, \U0001F3B5 \"quoted\" \\ \ttab\nline", UsedCount: math.MaxInt64, FirstUsedAt: at,
+			LastUsedAt: at},
+		{ID: 1000, Text: strings.Repeat("é", store.MaxPromptBytes/2), UsedCount: 1, FirstUsedAt: at,
+			LastUsedAt: at.Add(time.Microsecond)},
 	}
 	_, err := queries.CopyPrompts(ctx, prompts)
 	must(err)
@@ -99,7 +102,8 @@ func FillAllKinds(t testing.TB, s *store.Store, n int) {
 	rows[1].ID = uuid.Max
 	full := &rows[2]
 	full.ModelVersion, full.FileSizeBytes, full.Status, full.CompletedAt = new(""), new(int64(math.MaxInt64)), store.StatusCompleted, &late
-	full.GenerationTimeSeconds, full.ErrorMessage, full.Priority, full.StartedAt = new(0.1+0.2), new("it's\r\nok"), math.MinInt64, &early
+	full.GenerationTimeSeconds, full.ErrorMessage, full.Priority, full.StartedAt = new(0.1+
+		0.2), new("it's\r\nok"), math.MinInt64, &early
 	full.Attempt, full.MaxAttempts, full.Worker, full.LeaseExpiresAt, full.BatchID = 2, 5, new("wörker"), &at, &uuid.UUID{15: 1}
 	full.ProgressStep, full.ProgressFraction, full.CancelRequestedAt, full.Favorite = "mixing", 1.0/3, &at, true
 	rows[3].DurationSeconds, rows[3].GenerationTimeSeconds = math.SmallestNonzeroFloat64, new(0.0)
@@ -109,7 +113,8 @@ func FillAllKinds(t testing.TB, s *store.Store, n int) {
 	}
 	for i, metadata := range []string{
 		``, `{"big":12345678901234567890123,"exp":1.50e3,"tiny":1e-1000,"huge":-1E1000,"zero":-0.0,"float":3.140}`,
-		`{"":{"z":[1,"two",null,true,{"b":1,"a":[]}],"a":"\ud83c\udfb5 \u0001\"\\\/"}}`, `{"long":"` + strings.Repeat("x", 1<<17) + `"}`,
+		`{"":{"z":[1,"two",null,true,{"b":1,"a":[]}],"a":"\ud83c\udfb5 \u0001\"\\\/"}}`, `{"long":"` + strings.Repeat("x",
+			1<<17) + `"}`,
 		`{"日本":"語","A":1,"a":2}`,
 	} {
 		rows[10+i].Metadata = store.Metadata(metadata)

@@ -66,9 +66,10 @@ func TestTransferOntoAFullDisk(t *testing.T) {
 		small, large int
 		saysSo       func(error) bool
 	}{
-		{"sqlite", func(_ *testing.T, folder string) string { return "sqlite://" + folder + "/new.db" }, 6, 200, func(err error) bool {
-			return strings.Contains(err.Error(), "the disk is full")
-		}},
+		{"sqlite", func(_ *testing.T, folder string) string { return "sqlite://" + folder + "/new.db" }, 6, 200,
+			func(err error) bool {
+				return strings.Contains(err.Error(), "the disk is full")
+			}},
 		{"postgres", postgresOnDisk, 20, 300, func(err error) bool {
 			refused, ok := errors.AsType[*pgconn.PgError](err)
 			return ok && refused.Code == "53100" && strings.Contains(err.Error(), "the server's disk is full")
@@ -82,11 +83,12 @@ func TestTransferOntoAFullDisk(t *testing.T) {
 			disk := testkit.NewSmallDisk(t, to.small<<10)
 			toURL := to.url(t, disk.Folder)
 			copied := int64(0)
-			_, err := store.Transfer(ctx, fromURL, toURL, store.TransferOptions{BatchSize: 500, Progress: func(p store.TransferProgress) {
-				if p.Table == "generations" && !p.Comparing {
-					copied = p.Done
-				}
-			}})
+			_, err := store.Transfer(ctx, fromURL, toURL, store.TransferOptions{BatchSize: 500,
+				Progress: func(p store.TransferProgress) {
+					if p.Table == "generations" && !p.Comparing {
+						copied = p.Done
+					}
+				}})
 			is.True(err != nil)
 			t.Log(err)
 			is.True(to.saysSo(err))
@@ -95,7 +97,8 @@ func TestTransferOntoAFullDisk(t *testing.T) {
 
 			disk.Grow(t, to.large<<10)
 			s := testkit.OpenURL(t, toURL)
-			is.Equal(testkit.Count(t, s, "SELECT count(*) FROM generations"), copied) // all that was acknowledged, and nothing else
+			is.Equal(testkit.Count(t, s, "SELECT count(*) FROM generations"),
+				copied) // all that was acknowledged, and nothing else
 			is.NoErr(s.CheckCounts(ctx))
 			is.NoErr(s.Close())
 			report, err := store.Transfer(ctx, fromURL, toURL, store.TransferOptions{})

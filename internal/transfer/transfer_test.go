@@ -46,9 +46,11 @@ func contentsOf(t testing.TB, s *store.Store) (c contents, metadata []any) {
 	ctx := t.Context()
 	queries := storagedb.New(s.DB())
 	var errs [4]error
-	c.prompts, errs[0] = queries.PromptsBehind(ctx, storagedb.PromptsBehindParams{ID: math.MinInt64, RowLimit: math.MaxInt32})
+	c.prompts, errs[0] = queries.PromptsBehind(ctx, storagedb.PromptsBehindParams{ID: math.MinInt64,
+		RowLimit: math.MaxInt32})
 	c.generations, errs[1] = queries.GenerationsFrom(ctx, storagedb.GenerationsFromParams{RowLimit: math.MaxInt32})
-	c.errors, errs[2] = queries.GenerationErrorsBehind(ctx, storagedb.GenerationErrorsBehindParams{RowLimit: math.MaxInt32})
+	c.errors, errs[2] = queries.GenerationErrorsBehind(ctx,
+		storagedb.GenerationErrorsBehindParams{RowLimit: math.MaxInt32})
 	c.pausedAt, errs[3] = queries.QueuePausedAt(ctx)
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
@@ -108,7 +110,8 @@ func wantSame(t testing.TB, fromURL, toURL string) {
 	is.Equal(got.errors, want.errors)
 	is.Equal(got.pausedAt, want.pausedAt)
 	is.NoErr(to.CheckCounts(t.Context()))
-	is.Equal(testkit.Count(t, to, "SELECT count(*) FROM generation_metadata"), testkit.Count(t, from, "SELECT count(*) FROM generation_metadata"))
+	is.Equal(testkit.Count(t, to, "SELECT count(*) FROM generation_metadata"),
+		testkit.Count(t, from, "SELECT count(*) FROM generation_metadata"))
 	wantNoProgressTable(t, to)
 }
 
@@ -228,18 +231,19 @@ func TestTransferTellsHowFarItIs(t *testing.T) {
 		}
 		last := make(map[line]store.TransferProgress)
 		var order []line
-		_, err := store.Transfer(t.Context(), fromURL, toURL, store.TransferOptions{BatchSize: 20, Progress: func(p store.TransferProgress) {
-			key := line{p.Table, p.Comparing}
-			before, found := last[key]
-			is.True(p.Done > before.Done)
-			is.True(p.Done-before.Done <= 20)
-			is.True(p.Done <= p.Total)
-			is.True(!found || p.Total == before.Total)
-			if len(order) == 0 || order[len(order)-1] != key {
-				order = append(order, key)
-			}
-			last[key] = p
-		}})
+		_, err := store.Transfer(t.Context(), fromURL, toURL, store.TransferOptions{BatchSize: 20,
+			Progress: func(p store.TransferProgress) {
+				key := line{p.Table, p.Comparing}
+				before, found := last[key]
+				is.True(p.Done > before.Done)
+				is.True(p.Done-before.Done <= 20)
+				is.True(p.Done <= p.Total)
+				is.True(!found || p.Total == before.Total)
+				if len(order) == 0 || order[len(order)-1] != key {
+					order = append(order, key)
+				}
+				last[key] = p
+			}})
 		is.NoErr(err)
 		for _, p := range last {
 			is.Equal(p.Done, p.Total)
@@ -333,11 +337,12 @@ func interrupted(t *testing.T, fromURL, toURL string, until int64) {
 	is := is.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := store.Transfer(ctx, fromURL, toURL, store.TransferOptions{BatchSize: 20, Progress: func(p store.TransferProgress) {
-		if p.Table == "generations" && !p.Comparing && p.Done >= until {
-			cancel()
-		}
-	}})
+	_, err := store.Transfer(ctx, fromURL, toURL, store.TransferOptions{BatchSize: 20,
+		Progress: func(p store.TransferProgress) {
+			if p.Table == "generations" && !p.Comparing && p.Done >= until {
+				cancel()
+			}
+		}})
 	is.True(errors.Is(err, context.Canceled))
 	is.Equal(testkit.Count(t, testkit.OpenURL(t, toURL), "SELECT count(*) FROM generations"), until)
 }
@@ -350,11 +355,12 @@ func TestTransferGoesOnWhereItWas(t *testing.T) {
 		interrupted(t, fromURL, toURL, 40)
 		interrupted(t, fromURL, toURL, 60)
 		first := int64(0)
-		report, err := store.Transfer(t.Context(), fromURL, toURL, store.TransferOptions{BatchSize: 20, Progress: func(p store.TransferProgress) {
-			if p.Table == "generations" && !p.Comparing && first == 0 {
-				first = p.Done
-			}
-		}})
+		report, err := store.Transfer(t.Context(), fromURL, toURL,
+			store.TransferOptions{BatchSize: 20, Progress: func(p store.TransferProgress) {
+				if p.Table == "generations" && !p.Comparing && first == 0 {
+					first = p.Done
+				}
+			}})
 		is.NoErr(err)
 		is.True(report.Resumed)
 		is.Equal(first, int64(80)) // with those that were there
@@ -463,15 +469,16 @@ func TestTransfersIntoTheSameDestination(t *testing.T) {
 				testkit.FillAllKinds(t, testkit.OpenURL(t, fromURL), 130)
 			}
 			other := false
-			_, err := store.Transfer(t.Context(), fromURL, toURL, store.TransferOptions{BatchSize: 20, Progress: func(p store.TransferProgress) {
-				if p.Table != "generations" || p.Comparing || p.Done < until || other {
-					return
-				}
-				other = true
-				report, err := store.Transfer(t.Context(), fromURL, toURL, store.TransferOptions{BatchSize: 15})
-				is.NoErr(err)
-				is.True(report.Resumed)
-			}})
+			_, err := store.Transfer(t.Context(), fromURL, toURL, store.TransferOptions{BatchSize: 20,
+				Progress: func(p store.TransferProgress) {
+					if p.Table != "generations" || p.Comparing || p.Done < until || other {
+						return
+					}
+					other = true
+					report, err := store.Transfer(t.Context(), fromURL, toURL, store.TransferOptions{BatchSize: 15})
+					is.NoErr(err)
+					is.True(report.Resumed)
+				}})
 			is.True(other)
 			is.True(errors.Is(err, store.ErrBusy))
 			wantSame(t, fromURL, toURL)
@@ -537,13 +544,17 @@ func TestTransferOfRowsThatNoStoreHolds(t *testing.T) {
 			unfit, ok := errors.AsType[*store.UnfitRowsError](err)
 			is.True(ok)
 			is.Equal(unfit.Total, int64(7))
-			is.Equal(unfit.Rows[5], store.UnfitRow{Table: "generations", Key: orphan.ID.String(), Field: "prompt_id", Problem: "names no prompt"})
-			is.Equal(unfit.Rows[6], store.UnfitRow{Table: "generation_errors", Key: testkit.NoSuchID.String(), Field: "generation_id", Problem: "names no generation"})
-			is.Equal(unfit.Rows[0], store.UnfitRow{Table: "prompts", Key: fmt.Sprint(long.ID), Field: "text", Problem: "is 2001 bytes long; at most 2000 are accepted"})
+			is.Equal(unfit.Rows[5], store.UnfitRow{Table: "generations", Key: orphan.ID.String(), Field: "prompt_id",
+				Problem: "names no prompt"})
+			is.Equal(unfit.Rows[6], store.UnfitRow{Table: "generation_errors", Key: testkit.NoSuchID.String(),
+				Field: "generation_id", Problem: "names no generation"})
+			is.Equal(unfit.Rows[0], store.UnfitRow{Table: "prompts", Key: fmt.Sprint(long.ID), Field: "text",
+				Problem: "is 2001 bytes long; at most 2000 are accepted"})
 			for _, row := range unfit.Rows[1:4] {
 				is.Equal(row.Field, "metadata")
 			}
-			is.Equal(unfit.Rows[4], store.UnfitRow{Table: "generations", Key: bad.ID.String(), Field: "file_path", Problem: "is not valid UTF-8"})
+			is.Equal(unfit.Rows[4], store.UnfitRow{Table: "generations", Key: bad.ID.String(), Field: "file_path",
+				Problem: "is not valid UTF-8"})
 			is.True(strings.Contains(err.Error(), bad.ID.String()))
 			is.True(!strings.Contains(err.Error(), "éé"))
 			testkit.WantApplied(t, toURL, 0) // nothing was written, not even a schema
