@@ -1,14 +1,14 @@
-# Everything a developer of this project runs. "make" alone explains.
+# All commands of a developer of this project. "make" alone lists them.
 
-# An empty one means the default, as for the store.
+# An empty DATABASE_URL means the default, as for the store.
 ifeq ($(strip $(DATABASE_URL)),)
 override DATABASE_URL := sqlite:data/generations.db
 endif
 export DATABASE_URL
 
-# sqlc and staticcheck run as Go tools, pinned in tools/go.mod, so that nobody who imports the module gets their
-# dependencies. go tool takes no -modfile beside go.work; staticcheck itself must see go.work, so go tool only says where it
-# is. dbmate needs a build tag for SQLite's full-text search, which go tool cannot pass, so it is built.
+# sqlc and staticcheck are Go tools. tools/go.mod pins them, so that importers of the module do not get their
+# dependencies. go tool takes -modfile only without go.work. staticcheck itself needs go.work, so go tool only prints
+# its path. dbmate needs a build tag for SQLite's full-text search, which go tool cannot pass, so make builds it.
 TOOL        := GOWORK=off go tool -modfile=tools/go.mod
 STATICCHECK := "$$($(TOOL) -n staticcheck)"
 DBMATE      := $(CURDIR)/.bin/dbmate
@@ -16,11 +16,11 @@ DBMATE      := $(CURDIR)/.bin/dbmate
 # The code that ent generates for the benchmark is not in the repository. client.go stands for all of it.
 ENT := bench/peers/ent/client.go
 
-# The modules that require this one. go.work has them use this directory, whichever version they require.
+# The modules that require this one. With go.work they use this directory, whichever version they require.
 STORAGE := github.com/dgx-music/storage
 MODULES := bench cmd examples
 
-# The tests compare the store with dbmate's CLI where that has been built; a newcomer need not build it to run them.
+# If dbmate's CLI has been built, the tests compare the store with it. They also run without it.
 WITH_DBMATE = DBMATE=$(wildcard $(DBMATE))
 
 # The engine of DATABASE_URL chooses the migrations and the schema file.
@@ -33,19 +33,19 @@ ENGINE := postgres
 SCHEMA := db/schema.postgres.sql
 DATABASE := a PostgreSQL URL
 endif
-# The dumps belong to make generate: a database at hand may be at another version, or hold other tables.
+# Only make generate writes the schema dumps: the database of DATABASE_URL may have another version or other tables.
 RUN_DBMATE = umask 077 && $(DBMATE) --migrations-dir db/migrations/$(ENGINE) --schema-file $(SCHEMA) --no-dump-schema
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## explain the targets
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  DATABASE_URL is $(DATABASE)"
 
 .PHONY: demo
-demo: ## generate some forty pieces of music on DATABASE_URL and show what the store knows of them
+demo: ## generate some forty pieces of music on DATABASE_URL and show what the store records
 	@go run ./examples/workflow
 
 # Many tests wait, for a disk or for each other, so that more of them run at once than there are processors. The slowest
@@ -58,7 +58,7 @@ test: ## run the tests, on SQLite and on PostgreSQL if its server is installed; 
 	$(TESTRUN) -short $(TESTS)
 
 .PHONY: test-all
-test-all: ## run also what takes long: kills, full disks, long loops, a new column in a copy of the repository; takes ten minutes
+test-all: ## run also what takes long: kills, full disks, long loops, a new column in a copy; takes ten minutes
 	TEST_ALL=1 $(TESTRUN) -count=1 $(TESTS)
 
 .PHONY: test-race
@@ -70,7 +70,7 @@ test-race: ## run the tests of make test under the race detector, and of dgxstor
 # not count.
 COVERAGE := $(CURDIR)/.bin/coverage
 .PHONY: cover
-cover: ## print how much of store, of the rooms below it and of storagedb's hand-written part make test covers; fail below 90 %
+cover: ## print the coverage of store, internal and storagedb by make test, and fail below 90 %
 	@rm -rf $(COVERAGE) && mkdir -p $(COVERAGE)
 	$(TESTRUN) -short -coverpkg=./store,./internal/...,./storagedb ./store ./internal/transfer ./internal/maintain ./... \
 		-args -test.gocoverdir=$(COVERAGE)
@@ -83,18 +83,18 @@ cover: ## print how much of store, of the rooms below it and of storagedb's hand
 		rm coverage.all.out coverage.one.out; exit $${status:-0}
 
 .PHONY: fuzz
-fuzz: ## look for metadata that breaks the reader, and for searches that are an error, for a minute each
+fuzz: ## fuzz the reader of metadata and the search, for a minute each
 	go test ./storagedb -run '^$$' -fuzz FuzzCanonical -fuzztime 60s -fuzzminimizetime 10x
 	go test ./internal/listing -run '^$$' -fuzz FuzzSearch -fuzztime 60s -fuzzminimizetime 10x
 
-# mattn, which some of the others use, wants a C compiler, and a build tag for full-text search. The first time SQLite is
-# compiled once more, for the program in C.
+# Some peers use mattn's driver, which needs a C compiler, and a build tag for full-text search. The first run also
+# compiles SQLite for the program in C.
 .PHONY: bench
-bench: $(ENT) ## let the store and its peers do the same work side by side, and write docs/benchmarks.md; takes some twenty minutes
+bench: $(ENT) ## compare the store with its peers, and write docs/benchmarks.md; takes some twenty minutes
 	cd bench && go run -tags sqlite_fts5 ./cmd/compare -out ../docs/benchmarks.md
 
 .PHONY: bench-store
-bench-store: $(ENT) ## measure the store's own parts: lists at a million, claims, wake-ups, what keeping counts and indexes costs
+bench-store: $(ENT) ## measure parts of the store: lists of a million, claims, wake-ups, and the cost of triggers
 	cd bench && go test -run '^$$' -bench . -benchmem .
 
 .PHONY: seed
@@ -103,12 +103,12 @@ seed: ## fill the empty database of DATABASE_URL with a million generations to l
 	@.bin/seed
 
 .PHONY: dgxstore
-dgxstore: ## build .bin/dgxstore, the command line for whoever looks after a database
+dgxstore: ## build .bin/dgxstore, the command line for operators
 	cd cmd && CGO_ENABLED=0 go build -o $(CURDIR)/.bin/ ./dgxstore
 
 .PHONY: lint
-lint: $(ENT) ## gofmt, go vet and staticcheck
-	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted"; exit 1; fi
+lint: $(ENT) ## run gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt on: $$unformatted"; exit 1; fi
 	go vet ./...
 	cd bench && go vet ./...
 	cd cmd && go vet ./...
@@ -116,23 +116,25 @@ lint: $(ENT) ## gofmt, go vet and staticcheck
 	$(STATICCHECK) ./... ./cmd/... ./examples/...
 
 .PHONY: generate
-generate: $(DBMATE) ## make the schema dumps from db/migrations, and the Go code from db/queries
+generate: $(DBMATE) ## write the schema dumps from db/migrations, and the Go code from db/queries
 	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 ./db -run TestSchemaDumps -update
 	$(TOOL) sqlc generate
 
 .PHONY: verify
-verify: $(DBMATE) $(ENT) ## fail if generated code, schema dumps, docs/schema.md, lists of columns or go.mod are stale, or a shared query compiles on one engine only
-	@if LC_ALL=C grep -rn --include='*.sql' '[^ -~	]' db; then echo "the lines above are not ASCII: sqlc would cut the query short"; exit 1; fi
+verify: $(DBMATE) $(ENT) ## fail if generated code, column lists, docs/schema.md or a go.mod is stale, or a query fails
+	@if LC_ALL=C grep -rn --include='*.sql' '[^ -~	]' db; then \
+		echo "the lines above are not ASCII: sqlc would cut the query short"; exit 1; fi
 	DBMATE=$(DBMATE) REQUIRE_POSTGRES=1 go test -count=1 -run 'TestSchemaDumps|TestSchemaDoc|TestEveryColumn' ./db
 	$(TOOL) sqlc compile
-	$(TOOL) sqlc diff || { echo "generated code is stale: run make generate"; exit 1; }
-	REQUIRE_POSTGRES=1 go test -count=1 -run 'TestEveryStatement|TestEveryColumn' ./storagedb ./internal/transfer ./internal/engine
+	$(TOOL) sqlc diff || { echo "the generated code is stale: run make generate"; exit 1; }
+	REQUIRE_POSTGRES=1 go test -count=1 -run 'TestEveryStatement|TestEveryColumn' \
+		./storagedb ./internal/transfer ./internal/engine
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
 	@$(call each_module,go mod tidy -diff -modfile="$$copy")
 
-# go mod tidy ignores go.work, and the version that a module requires may not be published. So it works on a copy of the
-# module's go.mod that has the storage module replaced by this directory.
+# go mod tidy ignores go.work, and the required version of the storage module may not be published. So it works on a
+# copy of the module's go.mod, in which this directory replaces the storage module.
 define each_module
 	for module in $(MODULES); do \
 		copy="$(CURDIR)/.bin/tidy/$$module.mod"; sum="$${copy%.mod}.sum"; \
@@ -143,55 +145,59 @@ define each_module
 endef
 
 .PHONY: tidy
-tidy: $(ENT) ## bring each go.mod and go.sum in order
+tidy: $(ENT) ## run go mod tidy in each module
 	go mod tidy
 	cd tools && go mod tidy
-	@$(call each_module,go mod tidy -modfile="$$copy" && go mod edit -dropreplace=$(STORAGE) "$$copy" && cp "$$copy" go.mod && cp "$$sum" go.sum)
+	@$(call each_module,go mod tidy -modfile="$$copy" && go mod edit -dropreplace=$(STORAGE) "$$copy" && \
+		cp "$$copy" go.mod && cp "$$sum" go.sum)
 
-# See CONTRIBUTING.md for what else a release takes.
+# CONTRIBUTING.md lists all steps of a release.
 .PHONY: require
-require: ## have cmd, bench and examples require a version of the storage module: make require VERSION=v0.2.0
-	@echo '$(VERSION)' | grep -qE '^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$$' || { echo "name a version: make require VERSION=v0.2.0"; exit 1; }
+require: ## set the version of the storage module that the other modules require: make require VERSION=v0.2.0
+	@echo '$(VERSION)' | grep -qE '^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$$' || { \
+		echo "VERSION must be a version: make require VERSION=v0.2.0"; exit 1; }
 	@old=$$(sed -n 's|^replace $(STORAGE) \(v[^ ]*\) => .*|\1|p' go.work) && test -n "$$old" && \
 		go work edit -dropreplace="$(STORAGE)@$$old" -replace="$(STORAGE)@$(VERSION)=./" && \
 		for module in $(MODULES); do go mod edit -require="$(STORAGE)@$(VERSION)" $$module/go.mod || exit 1; done
 
 .PHONY: db-new
-db-new: $(DBMATE) ## begin a migration for both engines: make db-new NAME=add_favorites
-	@echo '$(NAME)' | grep -qE '^[a-z0-9_]+$$' || { echo "name it in small letters, digits and _: make db-new NAME=add_favorites"; exit 1; }
+db-new: $(DBMATE) ## create a migration for both engines: make db-new NAME=add_favorites
+	@echo '$(NAME)' | grep -qE '^[a-z0-9_]+$$' || { \
+		echo "NAME must have a-z, 0-9 and _ only: make db-new NAME=add_favorites"; exit 1; }
 	@created=$$($(DBMATE) --migrations-dir db/migrations/sqlite new '$(NAME)' | sed -n 's/^Creating migration: //p') && \
 		test -n "$$created" && \
 		cp -n "$$created" db/migrations/postgres/ && \
 		echo "created $$created" && echo "created db/migrations/postgres/$$(basename "$$created")"
 
 .PHONY: db-init
-db-init: $(DBMATE) db-folder ## create the database and apply all migrations
+db-init: $(DBMATE) db-directory ## create the database and apply all migrations
 	@$(RUN_DBMATE) up
 
 .PHONY: db-migrate
-db-migrate: $(DBMATE) db-folder ## apply pending migrations
+db-migrate: $(DBMATE) db-directory ## apply pending migrations
 	@$(RUN_DBMATE) migrate
 
 .PHONY: db-rollback
-db-rollback: $(DBMATE) ## take the latest migration back
+db-rollback: $(DBMATE) ## roll back the latest migration
 	@$(RUN_DBMATE) rollback
 
 .PHONY: db-status
-db-status: $(DBMATE) db-folder ## show which migrations are applied
+db-status: $(DBMATE) db-directory ## show which migrations are applied
 	@$(RUN_DBMATE) status
 
-# dbmate deletes a SQLite file, but not the log beside it, which SQLite would play back into the new file.
+# dbmate deletes a SQLite file, but not its -wal file, which SQLite would replay into the new file.
 .PHONY: db-reset
-db-reset: $(DBMATE) db-folder ## delete the database with ALL DATA and make it anew; asks first
-	@printf 'This deletes ALL DATA in %s. Stop whoever uses it first. Type yes to go on: ' '$(DATABASE)'; \
+db-reset: $(DBMATE) db-directory ## delete the database with ALL DATA and create it again; asks first
+	@printf 'This deletes ALL DATA in %s. First stop all programs that use it. Type yes to continue: ' '$(DATABASE)'; \
 		read -r answer; test "$$answer" = yes || { echo "nothing was changed"; exit 1; }
 	@output=$$($(RUN_DBMATE) drop) && \
-		if [ $(ENGINE) = sqlite ]; then file=$$(echo "$$output" | sed -n 's/^Dropping: //p') && rm -f "$$file-wal" "$$file-shm"; fi
+		if [ $(ENGINE) = sqlite ]; then \
+			file=$$(echo "$$output" | sed -n 's/^Dropping: //p') && rm -f "$$file-wal" "$$file-shm"; fi
 	@$(RUN_DBMATE) up
 
-# As the store does: the folder of a relative SQLite path is made.
-.PHONY: db-folder
-db-folder:
+# Create the directory of a relative SQLite path, as the store does.
+.PHONY: db-directory
+db-directory:
 	@case "$$DATABASE_URL" in \
 		sqlite:/*|postgres*) ;; \
 		sqlite*:*/*) mkdir -p "$$(dirname "$${DATABASE_URL#sqlite*:}")" ;; \
@@ -206,5 +212,5 @@ $(ENT): bench/go.mod bench/peers/ent/generate.go $(wildcard bench/peers/ent/sche
 	cd bench && go generate ./peers/ent
 	@touch $@
 
-# A generator that fails may have written some of it.
+# A generator that fails may have written a part of its output.
 .DELETE_ON_ERROR:

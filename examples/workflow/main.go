@@ -1,10 +1,11 @@
-// Command workflow is the service's main job from end to end: people ask for music, workers make it, and the store
-// knows everything about it.
+// Command workflow shows the service's main job from end to end: users request music, workers generate it, and the
+// store records everything.
 //
-// It runs on $DATABASE_URL; if that is not set, on SQLite in data/generations.db. Each run asks for music as a batch of
-// its own, under a model name of its own, and writes the audio to a directory of its own below $OUTPUTS, or outputs. So
-// it never works on the jobs of others, or writes to their files. Running it again uses the same database and finishes
-// what earlier runs left. Like every worker it also rescues jobs whose workers have died, whoever they belong to.
+// It uses the database of $DATABASE_URL, or SQLite in data/generations.db if that is not set. Each run is a batch with
+// a model name of its own. It writes the audio to a directory of its own below $OUTPUTS, or below outputs if that is
+// not set. So it claims no jobs of other programs, and writes to none of their files. Like every worker, it also rescues
+// jobs whose workers have died, whoever created them. The next run on the same database finishes what an interrupted run
+// left.
 package main
 
 import (
@@ -37,7 +38,7 @@ func main() {
 	defer stop()
 	err := run(ctx, promptsFile)
 	if ctx.Err() != nil {
-		log.Fatal("interrupted; run it again to go on")
+		log.Fatal("interrupted; the next run continues")
 	}
 	if err != nil {
 		log.Fatal(err)
@@ -63,47 +64,47 @@ func run(ctx context.Context, prompts string) error {
 	if err != nil {
 		return err
 	}
-	if err := askFor(ctx, s, prompts, batch, out); err != nil {
+	if err := request(ctx, s, prompts, batch, out); err != nil {
 		return err
 	}
-	if err := rollBack(ctx, s); err != nil {
+	if err := showRollback(ctx, s); err != nil {
 		return err
 	}
-	if err := workOff(ctx, s, append(left, batch), out); err != nil {
+	if err := runWorkers(ctx, s, append(left, batch), out); err != nil {
 		return err
 	}
 	return show(ctx, s, batch)
 }
 
-// modelOf is the model name of a batch. Workers claim by model, so a name of its own keeps other people's jobs away.
-func modelOf(batch uuid.UUID) string {
+// modelName returns the model name of a batch. Workers claim by model, so they get no jobs of other programs.
+func modelName(batch uuid.UUID) string {
 	return "example-synthesizer-" + hex.EncodeToString(batch[10:]) // the random end of the ID
 }
 
-// unfinishedBatches are those of earlier runs that were interrupted or killed.
+// unfinishedBatches returns the batches of earlier runs that were interrupted or killed.
 func unfinishedBatches(ctx context.Context, s *store.Store, out *outputs) (left []uuid.UUID, err error) {
 	batches, err := out.batches()
 	if err != nil {
 		return nil, err
 	}
 	for _, batch := range batches {
-		count, err := unfinished(ctx, s, batch)
+		count, err := countUnfinished(ctx, s, batch)
 		if err != nil {
 			return nil, err
 		}
 		if count > 0 {
-			fmt.Printf("an earlier run left %d pieces unfinished\n", count)
+			fmt.Printf("an earlier run left %d jobs unfinished\n", count)
 			left = append(left, batch)
 		}
 	}
 	return left, nil
 }
 
-// askFor creates a generation for each prompt, as the API server does for each request.
-func askFor(ctx context.Context, s *store.Store, prompts string, batch uuid.UUID, out *outputs) error {
-	lines, asked := bufio.NewScanner(strings.NewReader(prompts)), 0
-	for ; lines.Scan(); asked++ {
-		id, err := uuid.NewV7() // drawn here, because the file is named by it
+// request creates a generation for each prompt, as the API server does for each request.
+func request(ctx context.Context, s *store.Store, prompts string, batch uuid.UUID, out *outputs) error {
+	lines, count := bufio.NewScanner(strings.NewReader(prompts)), 0
+	for ; lines.Scan(); count++ {
+		id, err := uuid.NewV7() // made here, because the file name contains it
 		if err != nil {
 			return err
 		}
@@ -111,56 +112,56 @@ func askFor(ctx context.Context, s *store.Store, prompts string, batch uuid.UUID
 			ID:              id,
 			BatchID:         batch,
 			Prompt:          lines.Text(),
-			ModelName:       modelOf(batch),
+			ModelName:       modelName(batch),
 			ModelVersion:    new("1.0"),
 			DurationSeconds: 2,
 			SampleRate:      32000,
-			Channels:        int64(1 + asked%2),
+			Channels:        int64(1 + count%2),
 			FilePath:        out.pathOf(batch, id),
 			Metadata:        store.Metadata(`{"source": "examples/workflow"}`),
 		}); err != nil {
 			return err
 		}
 	}
-	fmt.Printf("asked for %d pieces of music\n", asked)
+	fmt.Printf("requested %d pieces of music\n", count)
 	return lines.Err()
 }
 
-// workers is how many there are: each has its own name, claims and leases, as if it were a process on a GPU of its own.
+// workers is the number of workers. Each has its own name, claims and leases, like a process with its own GPU.
 const workers = 3
 
-var errSomethingWentWrong = errors.New("something went wrong")
+var errDeliberate = errors.New("a deliberate error")
 
-// rollBack shows that a transaction that fails leaves nothing behind.
-func rollBack(ctx context.Context, s *store.Store) error {
+// showRollback shows that a failed transaction changes nothing.
+func showRollback(ctx context.Context, s *store.Store) error {
 	var id uuid.UUID
 	err := s.InTx(ctx, func(tx *store.Tx) error {
 		g, err := tx.CreateGeneration(ctx, store.CreateGenerationParams{
-			Prompt: "a piece that never was", ModelName: "example-synthesizer",
+			Prompt: "a piece that is rolled back", ModelName: "example-synthesizer",
 			DurationSeconds: 2, SampleRate: 32000, Channels: 2, FilePath: "never.wav",
 		})
 		if err != nil {
 			return err
 		}
 		id = g.ID
-		return errSomethingWentWrong
+		return errDeliberate
 	})
-	if !errors.Is(err, errSomethingWentWrong) {
+	if !errors.Is(err, errDeliberate) {
 		return err
 	}
 	if _, err := s.GetGeneration(ctx, id); !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("the transaction was not rolled back: %w", err)
 	}
-	fmt.Printf("a transaction failed (%v) and left nothing behind\n", err)
+	fmt.Printf("a transaction failed with %q and was rolled back\n", err)
 	return nil
 }
 
-// workOff runs the workers until the batches are finished. A job whose worker was killed is worked on again after its
-// lease has run out.
-func workOff(ctx context.Context, s *store.Store, batches []uuid.UUID, out *outputs) error {
+// runWorkers runs the workers until the batches are finished. If a worker was killed, another one takes over its job
+// after the lease has expired.
+func runWorkers(ctx context.Context, s *store.Store, batches []uuid.UUID, out *outputs) error {
 	var models []string
 	for _, batch := range batches {
-		models = append(models, modelOf(batch))
+		models = append(models, modelName(batch))
 	}
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -170,8 +171,8 @@ func workOff(ctx context.Context, s *store.Store, batches []uuid.UUID, out *outp
 		running.Go(func() {
 			err := s.Work(working, opts, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
 				if g.BatchID == nil || !slices.Contains(batches, *g.BatchID) {
-					stop(fmt.Errorf("generation %s uses the model name of this program, but is of another batch", g.ID))
-					return store.CompleteGenerationParams{}, giveBack(ctx, s, g)
+					stop(fmt.Errorf("generation %s has a model name of this program, but belongs to another batch", g.ID))
+					return store.CompleteGenerationParams{}, release(ctx, s, g)
 				}
 				return generate(ctx, s, g, out)
 			})
@@ -189,26 +190,26 @@ func workOff(ctx context.Context, s *store.Store, batches []uuid.UUID, out *outp
 	return err
 }
 
-// errDone tells Work that the handler has stored the outcome itself.
-var errDone = errors.New("the outcome is stored")
+// errOutcomeStored is a handler's error after it has stored the outcome itself. Work then has nothing more to store.
+var errOutcomeStored = errors.New("the outcome is stored")
 
-// giveBack puts a job back in the queue, for whoever it belongs to.
-func giveBack(ctx context.Context, s *store.Store, g store.Generation) error {
+// release puts a job of another program back in the queue.
+func release(ctx context.Context, s *store.Store, g store.Generation) error {
 	_, err := s.ReleaseGeneration(ctx, g.ID, g.Attempt)
-	return errors.Join(err, errDone)
+	return errors.Join(err, errOutcomeStored)
 }
 
-// giveUp fails a job for good: trying it again would not help.
-func giveUp(ctx context.Context, s *store.Store, g store.Generation, reason error) error {
+// failForGood fails a job without a retry, because another attempt would fail, too.
+func failForGood(ctx context.Context, s *store.Store, g store.Generation, reason error) error {
 	_, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{
 		Attempt: g.Attempt, ErrorMessage: reason.Error(), NoRetry: true,
 	})
-	return errors.Join(err, errDone)
+	return errors.Join(err, errOutcomeStored)
 }
 
-// watch shows how far the workers are, until the batches are finished.
+// watch shows the progress until the batches are finished.
 func watch(ctx context.Context, s *store.Store, batches []uuid.UUID) error {
-	left, err := unfinished(ctx, s, batches...)
+	left, err := countUnfinished(ctx, s, batches...)
 	if err != nil {
 		return err
 	}
@@ -219,8 +220,8 @@ func watch(ctx context.Context, s *store.Store, batches []uuid.UUID) error {
 		case <-ctx.Done():
 			err = ctx.Err()
 		case <-time.After(50 * time.Millisecond):
-			if left, err = unfinished(ctx, s, batches...); err == nil {
-				bar.reach(total - left)
+			if left, err = countUnfinished(ctx, s, batches...); err == nil {
+				bar.update(total - left)
 			}
 		}
 	}
@@ -229,7 +230,7 @@ func watch(ctx context.Context, s *store.Store, batches []uuid.UUID) error {
 }
 
 // unfinished counts the jobs of the batches that are still to be done.
-func unfinished(ctx context.Context, s *store.Store, batches ...uuid.UUID) (count int, err error) {
+func countUnfinished(ctx context.Context, s *store.Store, batches ...uuid.UUID) (count int, err error) {
 	for _, batch := range batches {
 		stats, err := s.BatchStats(ctx, batch)
 		if err != nil {
@@ -240,14 +241,14 @@ func unfinished(ctx context.Context, s *store.Store, batches ...uuid.UUID) (coun
 	return count, nil
 }
 
-// generate makes one piece. An error fails the attempt, not the program: the store has the job tried again.
+// generate makes one piece of music. An error fails the attempt, not the program: the store retries the job.
 func generate(
 	ctx context.Context, s *store.Store, g store.Generation, out *outputs,
 ) (store.CompleteGenerationParams, error) {
 	none, start := store.CompleteGenerationParams{}, time.Now()
-	genre, bpm, err := understand(g.Prompt)
+	genre, bpm, err := parsePrompt(g.Prompt)
 	if err != nil {
-		return none, giveUp(ctx, s, g, err)
+		return none, failForGood(ctx, s, g, err)
 	}
 	progress := store.Progress{Step: store.StepGenerating, Fraction: 0.1}
 	if err := s.ReportProgress(ctx, g.ID, g.Attempt, progress); err != nil {
@@ -255,7 +256,7 @@ func generate(
 	}
 	fileSize, err := out.write(g, func(file *os.File) error { return writeWAV(file, g, bpm) })
 	if errors.Is(err, errRefused) {
-		return none, giveUp(ctx, s, g, err)
+		return none, failForGood(ctx, s, g, err)
 	}
 	if err != nil {
 		return none, err

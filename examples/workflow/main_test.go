@@ -16,7 +16,7 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// onEveryEngine runs a test on a migrated, empty database of each engine, which is also that of DATABASE_URL.
+// onEveryEngine runs a test on each engine, with DATABASE_URL set to a migrated, empty database.
 func onEveryEngine(t *testing.T, test func(t *testing.T, url string)) {
 	engines := map[string]func(testing.TB) string{"sqlite": storetest.URL, "postgres": storetest.PostgresURL}
 	for name, newURL := range engines {
@@ -39,7 +39,7 @@ func open(t *testing.T, opts store.Options) *store.Store {
 	return s
 }
 
-// job is a job that anybody may have asked for. It comes before all others.
+// job returns a job of another program. Its priority puts it before all others.
 func job(model, filePath string) store.CreateGenerationParams {
 	return store.CreateGenerationParams{
 		Prompt: "trap beat at 140 BPM", ModelName: model, Priority: -1,
@@ -71,7 +71,7 @@ func TestWorkflow(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		s := open(t, store.Options{URL: url})
-		for round := range int64(2) { // the second goes on with the same database
+		for round := range int64(2) { // the second run uses the same database
 			is.NoErr(run(t.Context(), promptsFile))
 			stats, err := s.Stats(t.Context())
 			is.NoErr(err)
@@ -92,16 +92,16 @@ func TestWorkflow(t *testing.T) {
 	})
 }
 
-// Other people's jobs stay as they are, and so do the files that they name, wherever those are.
-func TestOtherPeoplesJobs(t *testing.T) {
+// A run changes neither the jobs of other programs nor the files that they name, wherever these are.
+func TestForeignJobs(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, url string) {
 		is := is.New(t)
 		s, outside := open(t, store.Options{URL: url}), t.TempDir()
 		var files []string
 		var foreign []store.Generation
 		for i, model := range []string{"musicgen-small", "example-synthesizer"} {
-			for _, folder := range []string{outside, os.Getenv("OUTPUTS")} {
-				file := filepath.Join(folder, "precious", fmt.Sprintf("%d.wav", i))
+			for _, dir := range []string{outside, os.Getenv("OUTPUTS")} {
+				file := filepath.Join(dir, "precious", fmt.Sprintf("%d.wav", i))
 				writeFile(t, file, "precious")
 				g, err := s.CreateGeneration(t.Context(), job(model, file))
 				is.NoErr(err)
@@ -109,7 +109,7 @@ func TestOtherPeoplesJobs(t *testing.T) {
 			}
 		}
 
-		is.NoErr(run(t.Context(), fewPrompts)) // and does not wait for them
+		is.NoErr(run(t.Context(), fewPrompts)) // does not wait for the foreign jobs
 		for i, g := range foreign {
 			now, err := s.GetGeneration(t.Context(), g.ID)
 			is.NoErr(err)
@@ -123,7 +123,7 @@ func TestOtherPeoplesJobs(t *testing.T) {
 	})
 }
 
-// A run finishes what an earlier one left that was killed, and refuses file paths that were changed meanwhile.
+// A run finishes what a killed run left, and refuses file paths that were changed meanwhile.
 func TestKilledRun(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, url string) {
 		is := is.New(t)
@@ -133,30 +133,30 @@ func TestKilledRun(t *testing.T) {
 		batch, err := out.newBatch()
 		is.NoErr(err)
 		past := open(t, store.Options{URL: url, Now: func() time.Time { return time.Now().Add(-time.Hour) }})
-		is.NoErr(askFor(t.Context(), past, fewPrompts, batch, out))
+		is.NoErr(request(t.Context(), past, fewPrompts, batch, out))
 		_, err = past.ClaimGenerations(t.Context(), store.ClaimParams{
-			Worker: "killed", Limit: 1, Lease: time.Minute, ModelNames: []string{modelOf(batch)},
+			Worker: "killed", Limit: 1, Lease: time.Minute, ModelNames: []string{modelName(batch)},
 		})
 		is.NoErr(err)
 
-		folder, outside := filepath.Join(os.Getenv("OUTPUTS"), batch.String()), t.TempDir()
+		dir, outside := filepath.Join(os.Getenv("OUTPUTS"), batch.String()), t.TempDir()
 		absolute, above := filepath.Join(outside, "absolute.wav"), filepath.Join(outside, "above.wav")
-		linked, behind := filepath.Join(outside, "linked.wav"), filepath.Join(outside, "behind.wav")
-		beside := filepath.Join(os.Getenv("OUTPUTS"), "beside.wav")
-		files := []string{absolute, above, linked, behind, beside}
+		linked, inLinked := filepath.Join(outside, "linked.wav"), filepath.Join(outside, "in-linked.wav")
+		sibling := filepath.Join(os.Getenv("OUTPUTS"), "sibling.wav")
+		files := []string{absolute, above, linked, inLinked, sibling}
 		for _, file := range files {
 			writeFile(t, file, "precious")
 		}
-		is.NoErr(os.Symlink(linked, filepath.Join(folder, "link.wav")))
-		is.NoErr(os.Symlink(outside, filepath.Join(folder, "folder")))
+		is.NoErr(os.Symlink(linked, filepath.Join(dir, "link.wav")))
+		is.NoErr(os.Symlink(outside, filepath.Join(dir, "dir")))
 		working, err := os.Getwd()
 		is.NoErr(err)
 		up, err := filepath.Rel(working, above)
 		is.NoErr(err)
-		link, throughFolder := filepath.Join(folder, "link.wav"), filepath.Join(folder, "folder", "behind.wav")
-		changed := []string{absolute, up, link, throughFolder, beside, folder}
+		link, throughLink := filepath.Join(dir, "link.wav"), filepath.Join(dir, "dir", "in-linked.wav")
+		changed := []string{absolute, up, link, throughLink, sibling, dir}
 		for _, path := range changed {
-			params := job(modelOf(batch), path)
+			params := job(modelName(batch), path)
 			params.BatchID = batch
 			_, err := past.CreateGeneration(t.Context(), params)
 			is.NoErr(err)
@@ -184,8 +184,8 @@ func TestKilledRun(t *testing.T) {
 	})
 }
 
-// A link in place of a batch's folder leads nowhere either.
-func TestLinkedFolder(t *testing.T) {
+// A symbolic link in place of a batch's directory is refused, too.
+func TestLinkedDirectory(t *testing.T) {
 	is := is.New(t)
 	out, err := openOutputs(filepath.Join(t.TempDir(), "outputs"))
 	is.NoErr(err)
@@ -202,7 +202,7 @@ func TestLinkedFolder(t *testing.T) {
 	is.Equal(len(batches), 0)
 }
 
-// Somebody else's job under the model name of an earlier run is given back, and the run ends.
+// A job of another program with the model name of an earlier run is released, and the run ends.
 func TestSameModelAnotherBatch(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, url string) {
 		is := is.New(t)
@@ -212,10 +212,10 @@ func TestSameModelAnotherBatch(t *testing.T) {
 		defer out.close()
 		batch, err := out.newBatch()
 		is.NoErr(err)
-		is.NoErr(askFor(t.Context(), s, "one at 100 BPM\n", batch, out))
+		is.NoErr(request(t.Context(), s, "one at 100 BPM\n", batch, out))
 		file := filepath.Join(os.Getenv("OUTPUTS"), batch.String(), "theirs.wav")
 		writeFile(t, file, "precious")
-		g, err := s.CreateGeneration(t.Context(), job(modelOf(batch), file))
+		g, err := s.CreateGeneration(t.Context(), job(modelName(batch), file))
 		is.NoErr(err)
 
 		err = run(t.Context(), fewPrompts)
@@ -227,18 +227,18 @@ func TestSameModelAnotherBatch(t *testing.T) {
 	})
 }
 
-func TestUnderstand(t *testing.T) {
+func TestParsePrompt(t *testing.T) {
 	is := is.New(t)
-	genre, bpm, err := understand("hip hop beat at 90 BPM with vinyl crackle")
+	genre, bpm, err := parsePrompt("hip hop beat at 90 BPM with vinyl crackle")
 	is.NoErr(err)
 	is.Equal(genre, "hip hop beat")
 	is.Equal(bpm, 90.0)
-	genre, bpm, err = understand("something calm")
+	genre, bpm, err = parsePrompt("something calm")
 	is.NoErr(err)
 	is.Equal(genre, "something calm")
 	is.Equal(bpm, 120.0)
 	for _, bad := range []string{"drone at 0 BPM", "gabber at 100000 BPM"} {
-		_, _, err = understand(bad)
+		_, _, err = parsePrompt(bad)
 		is.True(err != nil)
 	}
 }

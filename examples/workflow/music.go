@@ -15,20 +15,20 @@ import (
 
 var genreAndTempo = regexp.MustCompile(`^(.+?)(?: at)? (\d+) BPM`)
 
-// understand reads the genre and the beats per minute that a prompt asks for.
-func understand(prompt string) (genre string, bpm float64, err error) {
+// parsePrompt reads the genre and the beats per minute that a prompt asks for.
+func parsePrompt(prompt string) (genre string, bpm float64, err error) {
 	found := genreAndTempo.FindStringSubmatch(prompt)
 	if found == nil {
 		return prompt, 120, nil
 	}
 	bpm, err = strconv.ParseFloat(found[2], 64)
 	if err != nil || bpm < 20 || bpm > 400 {
-		return "", 0, fmt.Errorf("no music has %s beats per minute: ask for 20 to 400", found[2])
+		return "", 0, fmt.Errorf("%s BPM is out of range: must be 20 to 400", found[2])
 	}
 	return found[1], bpm, nil
 }
 
-// describe is the metadata that a model would report of its work.
+// describe returns the metadata that a model would report.
 func describe(genre string, bpm float64) store.MusicMetadata {
 	music := store.MusicMetadata{
 		BPM: bpm, Key: "Am", Genre: genre, Instruments: []string{"kick", "hi-hat", "bass"}, Energy: new(min(1, bpm/180)),
@@ -44,8 +44,8 @@ func describe(genre string, bpm float64) store.MusicMetadata {
 	return music
 }
 
-// loop plays a kick on every beat, a hat between the beats and a bass note that moves with the bars: no model, but
-// music whose length, channels and tempo are those that were asked for.
+// loop plays a kick on every beat, a hat between the beats, and a bass note that changes with the bars. It is no model,
+// but the music has the requested length, channels and tempo.
 func loop(bpm float64, rate beep.SampleRate, samples int) beep.Streamer {
 	beat := 60 / bpm
 	notes := []float64{55, 55, 65.41, 49} // A1, A1, C2, G1

@@ -14,35 +14,35 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// outputs is the folder of the audio. Each batch has a folder of its own in it, named by the batch's ID. So the folder
-// also tells which batches are this program's own.
+// outputs is the directory of the audio. Each batch has a subdirectory that is named after its ID. So the directory
+// also records which batches belong to this program.
 type outputs struct {
-	path     string // as it was given
+	path     string // as given, with slashes
 	absolute string
-	root     *os.Root // cannot be left, by symbolic links neither
+	root     *os.Root // not even a symbolic link leads out of it
 }
 
 // errRefused is the error of a file path that this program must not write to.
 var errRefused = errors.New("the file path was refused")
 
-func openOutputs(folder string) (*outputs, error) {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+func openOutputs(dir string) (*outputs, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	absolute, err := filepath.Abs(folder)
+	absolute, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(folder)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &outputs{path: filepath.ToSlash(folder), absolute: absolute, root: root}, nil
+	return &outputs{path: filepath.ToSlash(dir), absolute: absolute, root: root}, nil
 }
 
 func (o *outputs) close() { o.root.Close() }
 
-// newBatch makes the folder of a new batch.
+// newBatch makes the directory of a new batch.
 func (o *outputs) newBatch() (uuid.UUID, error) {
 	batch, err := uuid.NewV7()
 	if err != nil {
@@ -51,7 +51,7 @@ func (o *outputs) newBatch() (uuid.UUID, error) {
 	return batch, o.root.Mkdir(batch.String(), 0o755)
 }
 
-// batches are those that have a folder.
+// batches returns the batches that have a directory.
 func (o *outputs) batches() (batches []uuid.UUID, err error) {
 	entries, err := fs.ReadDir(o.root.FS(), ".")
 	for _, entry := range entries {
@@ -63,29 +63,30 @@ func (o *outputs) batches() (batches []uuid.UUID, err error) {
 	return batches, err
 }
 
-// pathOf is the file path of a generation.
+// pathOf returns the file path of a generation.
 func (o *outputs) pathOf(batch, id uuid.UUID) string {
 	return path.Join(o.path, batch.String(), id.String()+".wav")
 }
 
-// write makes the audio file of a generation and returns its size in bytes. The file appears when it is complete. Its
-// path comes from the database, where others may have changed it: outside the batch's folder, write returns errRefused.
+// write writes the audio file of a generation and returns its size in bytes. The file appears when it is complete. Its
+// path comes from the database, where another program may have changed it. If it is outside the batch's directory,
+// write returns errRefused.
 func (o *outputs) write(g store.Generation, encode func(*os.File) error) (size int64, err error) {
-	folder, name, err := o.place(g)
+	dir, name, err := o.locate(g)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errRefused, err)
 	}
-	defer folder.Close()
-	// The attempt's number keeps two workers apart if one has lost its lease and does not know it yet.
+	defer dir.Close()
+	// The attempt is in the name, because a worker that lost its lease may still be writing.
 	unfinished := name + "." + strconv.FormatInt(g.Attempt, 10)
-	file, err := folder.OpenFile(unfinished, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := dir.OpenFile(unfinished, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return 0, err
 	}
 	defer func() {
 		file.Close()
 		if err != nil {
-			_ = folder.Remove(unfinished)
+			_ = dir.Remove(unfinished)
 		}
 	}()
 	if err := encode(file); err != nil {
@@ -98,11 +99,11 @@ func (o *outputs) write(g store.Generation, encode func(*os.File) error) (size i
 	if err := file.Close(); err != nil {
 		return 0, err
 	}
-	return info.Size(), folder.Rename(unfinished, name)
+	return info.Size(), dir.Rename(unfinished, name)
 }
 
-// place opens the folder of the generation's batch, and finds the file's name in it.
-func (o *outputs) place(g store.Generation) (folder *os.Root, name string, err error) {
+// locate opens the directory of the generation's batch, and returns the file's name in it.
+func (o *outputs) locate(g store.Generation) (dir *os.Root, name string, err error) {
 	absolute, err := filepath.Abs(filepath.FromSlash(g.FilePath))
 	if err != nil {
 		return nil, "", err
@@ -110,19 +111,19 @@ func (o *outputs) place(g store.Generation) (folder *os.Root, name string, err e
 	batch := g.BatchID.String()
 	name, err = filepath.Rel(filepath.Join(o.absolute, batch), absolute)
 	if err != nil || filepath.Dir(name) != "." || !filepath.IsLocal(name) {
-		return nil, "", fmt.Errorf("it names no file in %s", path.Join(o.path, batch))
+		return nil, "", fmt.Errorf("not a file in %s", path.Join(o.path, batch))
 	}
-	folder, err = o.root.OpenRoot(batch)
+	dir, err = o.root.OpenRoot(batch)
 	if err != nil {
 		return nil, "", err
 	}
-	info, err := folder.Lstat(name)
+	info, err := dir.Lstat(name)
 	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("what is there is no regular file")
+		err = errors.New("not a regular file")
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		folder.Close()
+		dir.Close()
 		return nil, "", err
 	}
-	return folder, name, nil
+	return dir, name, nil
 }

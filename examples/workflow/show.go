@@ -15,13 +15,13 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// watched tells whether a person sees the output.
-func watched() bool {
+// isTerminal reports whether stdout is a terminal.
+func isTerminal() bool {
 	info, err := os.Stdout.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// bar shows how far the work is: as a bar to a person, as a line now and then to a file.
+// bar shows the progress: as a bar on a terminal, as a line after every ten jobs elsewhere.
 type bar struct {
 	total, done int
 	tracker     *progress.Tracker
@@ -31,7 +31,7 @@ type bar struct {
 
 func newBar(message string, total int) *bar {
 	b := &bar{total: total}
-	if !watched() {
+	if !isTerminal() {
 		return b
 	}
 	b.writer = progress.NewWriter()
@@ -48,14 +48,14 @@ func newBar(message string, total int) *bar {
 	return b
 }
 
-func (b *bar) reach(done int) {
+func (b *bar) update(done int) {
 	before := b.done
 	b.done = done
 	switch {
 	case b.tracker != nil:
 		b.tracker.SetValue(int64(done))
 	case done/10 > before/10 || done == b.total && done > before:
-		fmt.Printf("worked off %d of %d\n", done, b.total)
+		fmt.Printf("finished %d of %d\n", done, b.total)
 	}
 }
 
@@ -68,12 +68,12 @@ func (b *bar) finish(succeeded bool) {
 	} else {
 		b.tracker.MarkAsErrored()
 	}
-	time.Sleep(2 * 50 * time.Millisecond) // one more picture, of the full bar
+	time.Sleep(2 * 50 * time.Millisecond) // draw the full bar once more
 	b.writer.Stop()
 	<-b.rendered
 }
 
-// show prints the newest generations of the batch, and what the store counts of the whole database.
+// show prints the newest generations of the batch, and the counts of the whole database.
 func show(ctx context.Context, s *store.Store, batch uuid.UUID) error {
 	page, err := s.ListGenerations(ctx, store.ListGenerationsParams{BatchID: batch, Limit: 10})
 	if err != nil {
@@ -92,7 +92,8 @@ func show(ctx context.Context, s *store.Store, batch uuid.UUID) error {
 	if err != nil {
 		return err
 	}
-	counts := newTable("Stats", table.Row{"total", "pending", "processing", "completed", "failed", "cancelled", "prompts"})
+	counts := newTable("Stats",
+		table.Row{"total", "pending", "processing", "completed", "failed", "cancelled", "prompts"})
 	counts.AppendRow(table.Row{stats.TotalGenerations, stats.PendingGenerations, stats.ProcessingGenerations,
 		stats.CompletedGenerations, stats.FailedGenerations, stats.CancelledGenerations, stats.TotalPrompts})
 	counts.Render()
@@ -107,10 +108,9 @@ func show(ctx context.Context, s *store.Store, batch uuid.UUID) error {
 	}
 	popular.Render()
 
-	completed, err := s.ListGenerations(
-		ctx,
-		store.ListGenerationsParams{BatchID: batch, Status: store.StatusCompleted, Limit: 1},
-	)
+	completed, err := s.ListGenerations(ctx, store.ListGenerationsParams{
+		BatchID: batch, Status: store.StatusCompleted, Limit: 1,
+	})
 	if err != nil || len(completed.Generations) == 0 {
 		return err
 	}
@@ -133,7 +133,7 @@ func newTable(title string, header table.Row) table.Writer {
 }
 
 func colored(status store.Status) string {
-	if !watched() {
+	if !isTerminal() {
 		return string(status)
 	}
 	switch status {

@@ -8,7 +8,7 @@ import (
 	"os/exec"
 )
 
-var errNoServer = errors.New("set TEST_POSTGRES_URL: starting a server is written for Unix")
+var errNoServer = errors.New("set TEST_POSTGRES_URL: a server can only be started on Unix")
 
 func asServerUser(*exec.Cmd, string) error { return errNoServer }
 

@@ -12,8 +12,9 @@ import (
 	"syscall"
 )
 
-// asServerUser lets cmd run as an unprivileged user where this process is root, since PostgreSQL refuses to.
-func asServerUser(cmd *exec.Cmd, folder string) error {
+// asServerUser makes cmd run as an unprivileged user if this process is root, because PostgreSQL refuses to run as
+// root. It gives that user the directory.
+func asServerUser(cmd *exec.Cmd, dir string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
@@ -31,20 +32,20 @@ func asServerUser(cmd *exec.Cmd, folder string) error {
 			return err
 		}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-		return os.Chown(folder, int(uid), int(gid))
+		return os.Chown(dir, int(uid), int(gid))
 	}
-	return errors.New("the tests run as root, and there is no user postgres or nobody to run a server as")
+	return errors.New("the tests run as root, and there is no user postgres or nobody to run the server")
 }
 
-// startWatcher starts a shell that waits for the leash to be let go, which the end of this process does however it
-// comes about, then stops the server and deletes the folder. It is in a group of its own, so that Ctrl-C at the
-// terminal does not end it first.
-func startWatcher(pgCtl, folder string) (leash io.Closer, err error) {
-	// Twice, because initdb or the start may still be under way when this process is killed.
+// startWatcher starts a shell that waits until the leash closes, then stops the server and deletes the directory. The
+// leash closes when this process ends, even if it is killed. The shell is in a process group of its own, so that Ctrl-C
+// does not end it first.
+func startWatcher(pgCtl, dir string) (leash io.Closer, err error) {
+	// Stop and delete twice, because initdb or the start may still be running when this process is killed.
 	const script = `read -r forever; for round in 1 2; do
 		"$0" stop --pgdata "$1/data" --mode immediate --silent 2> /dev/null; rm -rf "$1"; [ $round = 2 ] || sleep 3; done`
-	cmd := exec.Command("/bin/sh", "-c", script, pgCtl, folder)
-	if err := asServerUser(cmd, folder); err != nil {
+	cmd := exec.Command("/bin/sh", "-c", script, pgCtl, dir)
+	if err := asServerUser(cmd, dir); err != nil {
 		return nil, err
 	}
 	if cmd.SysProcAttr == nil {

@@ -16,10 +16,10 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// server is a PostgreSQL server on which tests make their databases.
+// server is a PostgreSQL server on which tests create their databases.
 type server struct {
 	*pgtest.Server
-	template string // a migrated database to copy
+	template string // name of the migrated database that tests copy
 }
 
 var postgres struct {
@@ -28,7 +28,7 @@ var postgres struct {
 	err    error
 }
 
-// postgresServer finds or starts the server once per process, and skips the test where there is none.
+// postgresServer finds or starts the server, once per process. If there is none, it skips the test.
 func postgresServer(t testing.TB) *server {
 	t.Helper()
 	postgres.once.Do(func() { postgres.server, postgres.err = newServer(context.Background()) })
@@ -47,8 +47,8 @@ func newServer(ctx context.Context) (*server, error) {
 	return s, s.prepareTemplate(ctx)
 }
 
-// prepareTemplate makes the migrated database that tests copy. Several test processes may share a server, so the
-// template is named by the migrations that are in it, and made under a lock. It stays, for the next run.
+// prepareTemplate creates the migrated database that tests copy. Several test processes may share a server, so the
+// template is created under a lock, and its name has a hash of the migrations. It stays for the next run.
 func (s *server) prepareTemplate(ctx context.Context) error {
 	name, err := templateName()
 	if err != nil {
@@ -59,17 +59,17 @@ func (s *server) prepareTemplate(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close(ctx)
-	const lock = "SELECT pg_advisory_lock(7358921)" // any number that nobody else takes; it ends with the connection
+	const lock = "SELECT pg_advisory_lock(7358921)" // an arbitrary number; the lock ends with the connection
 	if _, err := conn.Exec(ctx, lock); err != nil {
 		return err
 	}
 	var exists bool
-	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)", name).Scan(&exists)
-	if err != nil {
+	const query = "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)"
+	if err := conn.QueryRow(ctx, query, name).Scan(&exists); err != nil {
 		return err
 	}
 	if !exists {
-		// Under a passing name first: what was cut off half way must not be taken for the template.
+		// It has a temporary name until it is complete, since this process may be killed half way.
 		unfinished := name + "_unfinished"
 		for _, statement := range []string{
 			"DROP DATABASE IF EXISTS " + unfinished + " WITH (FORCE)", "CREATE DATABASE " + unfinished,
@@ -89,6 +89,7 @@ func (s *server) prepareTemplate(ctx context.Context) error {
 	return nil
 }
 
+// templateName returns the name of the template for the current migrations.
 func templateName() (string, error) {
 	files, err := db.Migrations("postgres")
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package storetest gives tests a store of their own: migrated, empty, and gone when the test ends.
+// Package storetest gives each test a store of its own. The store is migrated and empty, and is removed when the test
+// ends.
 //
 //	func TestMine(t *testing.T) {
 //		s := storetest.Open(t)
@@ -18,30 +19,33 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// Open gives a migrated, empty store on a SQLite file of its own in the test's temporary folder. It is closed when the
-// test ends. The options, of which at most one may be given, are those of store.Open; their URL is set here.
+// Open returns a migrated, empty store on a SQLite file of its own, in the test's temporary directory. It is closed
+// when the test ends. The options are those of store.Open, and at most one may be given; Open sets the URL.
 func Open(t testing.TB, opts ...store.Options) *store.Store {
 	t.Helper()
 	return open(t, URL(t), opts)
 }
 
-// OpenPostgres gives a migrated, empty store on a PostgreSQL database of its own, which is dropped when the test ends.
-// The options, of which at most one may be given, are those of store.Open; their URL is set here.
+// OpenPostgres returns a migrated, empty store on a PostgreSQL database of its own. The database is dropped when the
+// test ends. The options are those of store.Open, and at most one may be given; OpenPostgres sets the URL.
 //
-// The server is that of $TEST_POSTGRES_URL, a postgres:// URL whose user must be allowed to create databases; a
-// migrated template stays there for the next run. Without it, one is started from the binaries that are installed
-// (initdb and pg_ctl, from $PATH or Debian's folders), as the user postgres or nobody where the tests run as root, and
-// stopped when the test process ends, even when it is killed. It listens on a Unix socket alone, and does not wait for
-// the disk, unless $TEST_POSTGRES_DURABLE is set, which measurements need.
+// It uses the server of $TEST_POSTGRES_URL, a postgres:// URL. Its user must be allowed to create databases. A migrated
+// template database stays there for the next run.
 //
-// Without a server the test is skipped; it fails where REQUIRE_POSTGRES is set, and where $TEST_POSTGRES_URL is set but
-// cannot be used.
+// If $TEST_POSTGRES_URL is empty, it starts a server for the test process:
+//
+//   - It finds initdb and pg_ctl in $PATH, or in the directories where Debian installs them.
+//   - If the tests run as root, the server runs as the user postgres or nobody.
+//   - The server listens only on a Unix socket. It stops when the test process ends, even if that is killed.
+//   - It does not wait for the disk. For measurements, set $TEST_POSTGRES_DURABLE.
+//
+// Without a server the test is skipped. If $REQUIRE_POSTGRES or $TEST_POSTGRES_URL is set, it fails instead.
 func OpenPostgres(t testing.TB, opts ...store.Options) *store.Store {
 	t.Helper()
 	return open(t, PostgresURL(t), opts)
 }
 
-// URL gives the URL of a migrated, empty SQLite database as [Open] does, for tests that open it themselves.
+// URL returns the URL of a migrated, empty SQLite database like that of [Open], for tests that open it themselves.
 func URL(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "generations.db")
@@ -51,8 +55,8 @@ func URL(t testing.TB) string {
 	return sqliteURL(path)
 }
 
-// sqliteURL is the URL of an absolute path. On Unix it is unescaped twice, by net/url and as dbmate does; a path of
-// Windows, with its drive letter, is taken as it is.
+// sqliteURL returns the URL of an absolute path. On Unix it escapes the path twice, since the URL is unescaped twice:
+// by net/url, and again as dbmate does. A Windows path with a drive letter is not unescaped.
 func sqliteURL(path string) string {
 	if filepath.VolumeName(path) != "" {
 		return "sqlite:" + filepath.ToSlash(path)
@@ -61,15 +65,15 @@ func sqliteURL(path string) string {
 	return "sqlite://" + (&url.URL{Path: once}).EscapedPath()
 }
 
-// PostgresURL gives the URL of a migrated, empty PostgreSQL database as [OpenPostgres] does, for tests that open it
-// themselves.
+// PostgresURL returns the URL of a migrated, empty PostgreSQL database like that of [OpenPostgres], for tests that open
+// it themselves.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
 	s := postgresServer(t)
 	return s.Database(t, s.template)
 }
 
-// EmptyPostgresURL gives the URL of a PostgreSQL database without any table, for tests of migrations.
+// EmptyPostgresURL returns the URL of a PostgreSQL database without tables, for tests of migrations.
 func EmptyPostgresURL(t testing.TB) string {
 	t.Helper()
 	return postgresServer(t).Database(t, "")
@@ -90,8 +94,8 @@ func open(t testing.TB, url string, opts []store.Options) *store.Store {
 	return s
 }
 
-// closeInTime fails the test where Close does not come to an end, rather than letting the test binary run into its
-// time limit.
+// closeInTime closes the store. It fails the test if Close does not return, so that the test binary does not run into
+// its time limit.
 func closeInTime(t testing.TB, s *store.Store) {
 	t.Helper()
 	closed := make(chan struct{})
@@ -102,8 +106,8 @@ func closeInTime(t testing.TB, s *store.Store) {
 	select {
 	case <-closed:
 	case <-time.After(10 * time.Second):
-		t.Error("storetest: the store does not close: a result of DB().Query was not closed, a row not scanned, " +
-			"or an InTx still runs")
+		t.Error("storetest: Close does not return: " +
+			"a result of DB().Query was not closed, a row was not scanned, or an InTx still runs")
 	}
 }
 
@@ -113,7 +117,7 @@ var template struct {
 	err  error
 }
 
-// sqliteTemplate migrates once per process; every test gets a copy of the file.
+// sqliteTemplate returns the content of a migrated file. It migrates once per process, and every test gets a copy.
 func sqliteTemplate(t testing.TB) []byte {
 	t.Helper()
 	template.once.Do(func() { template.file, template.err = makeSQLiteTemplate() })
@@ -124,13 +128,13 @@ func sqliteTemplate(t testing.TB) []byte {
 }
 
 func makeSQLiteTemplate() ([]byte, error) {
-	folder, err := os.MkdirTemp("", "storetest")
+	dir, err := os.MkdirTemp("", "storetest")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(folder)
-	path := filepath.Join(folder, "template.db")
-	// Migrate closes the file, which brings the log back into it: the one file is the whole database.
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "template.db")
+	// Migrate closes the file with a WAL checkpoint, so this one file is the whole database.
 	if err := store.Migrate(context.Background(), sqliteURL(path)); err != nil {
 		return nil, err
 	}
