@@ -31,9 +31,9 @@ type outcome struct {
 	unknown   bool // it was told that its context had ended, when it may have been too late
 }
 
-// Many callers write at once, of whom some give up, panic, fail half way, ask for what is there already or hold the
-// writer in transactions of their own. Each is told the truth about its own write, as the database shows in the end,
-// and nothing of the others'.
+// Many callers write at once. Some give up, panic, fail half way, ask for an existing row or hold the writer in
+// transactions of their own. Each is told the truth about its own write, as the database shows in the end, and nothing
+// of the others' writes.
 func TestCallersThatShareCommitsAreToldTheTruth(t *testing.T) {
 	t.Parallel()
 	const callers = 64
@@ -164,7 +164,7 @@ func TestCallersThatShareCommitsAreToldTheTruth(t *testing.T) {
 	})
 }
 
-// Whoever waits behind a transaction may give up, and those behind go on.
+// Callers that wait for a transaction may give up. Those that wait after them go on.
 func TestWaitingWritersMayGiveUp(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -209,7 +209,7 @@ func TestWaitingWritersMayGiveUp(t *testing.T) {
 	is.Equal(created.Load(), int64(20))
 }
 
-// As many callers as there are share few commits: on SQLite a transaction for many writes, on PostgreSQL a statement.
+// Many callers share few commits: on SQLite a transaction for many writes, on PostgreSQL a statement.
 func TestConcurrentWritersShareCommits(t *testing.T) {
 	t.Parallel()
 	for _, engine := range testkit.Engines {
@@ -246,8 +246,8 @@ func TestConcurrentWritersShareCommits(t *testing.T) {
 	}
 }
 
-// Workers that extend, report and fail at once are told each of its own generation, as if they were alone, those that
-// are too late or to stop included.
+// Workers extend, report and fail at once. Each is told of its own generation, as if it were alone, also if it is too
+// late or is to stop.
 func TestConcurrentWorkersShareCommits(t *testing.T) {
 	t.Parallel()
 	for _, engine := range testkit.Engines {
@@ -392,8 +392,8 @@ func TestConcurrentWorkersShareCommits(t *testing.T) {
 	}
 }
 
-// Writes that are made together wait for nobody while they hold locks: so they deadlock with no transaction, whatever
-// order that changes generations in, and one generation that somebody has locked holds up nobody who wants another.
+// Writes of a batch wait for nobody while they hold locks. So they deadlock with no transaction, in whatever order it
+// changes generations. A locked generation holds up no caller that wants another one.
 func TestBatchesOfWorkersWaitForNobody(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -441,7 +441,7 @@ func TestBatchesOfWorkersWaitForNobody(t *testing.T) {
 	group.Wait()
 	is.True(committed > 0)
 
-	// Somebody holds the first one. Whoever wants that waits, and the others do not.
+	// A transaction holds the first one. The callers that want it wait, and the others do not.
 	locked, release := make(chan struct{}), make(chan struct{})
 	group.Go(func() {
 		if err := s.InTx(ctx, func(tx *store.Tx) error {
@@ -496,7 +496,7 @@ func TestBatchesOfWorkersWaitForNobody(t *testing.T) {
 	is.NoErr(s.CheckCounts(ctx))
 }
 
-// Whoever leaves early is told of the end of its context, and of nothing else.
+// A caller that leaves early is told that its context has ended, and nothing else.
 func TestWhoLeavesABatchReadsNothingOfIt(t *testing.T) {
 	t.Parallel()
 	s := testkit.Postgres.Open(t)
@@ -516,7 +516,7 @@ func TestWhoLeavesABatchReadsNothingOfIt(t *testing.T) {
 	group.Wait()
 }
 
-// A lone caller pays nothing for the company that others could have had.
+// A lone caller does not pay for sharing.
 func TestLoneWriterTakesOneStatement(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -611,7 +611,8 @@ func TestCompleteGenerations(t *testing.T) {
 	})
 }
 
-// A batch that one spoils is run again, and waits for the writer no longer than each of its callers would have.
+// If one write spoils a batch, the batch runs again. It waits for the writer no longer than each of its callers would
+// have.
 func TestBatchesThatAreRunAgainWaitOnce(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -641,8 +642,8 @@ func TestBatchesThatAreRunAgainWaitOnce(t *testing.T) {
 			}
 		})
 	}
-	// Another one waits after them, and keeps the writer until they are done. On a machine so slow that it comes before
-	// them, or gives up, the test shows less.
+	// Another one waits after them, and keeps the writer until they are done. If the machine is so slow that it comes
+	// before them or gives up, the test shows less.
 	time.Sleep(50 * time.Millisecond)
 	done := make(chan struct{})
 	go func() {

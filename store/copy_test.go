@@ -57,7 +57,7 @@ func TestCopy(t *testing.T) {
 	})
 }
 
-// Of a copy that fails nothing stays, whatever row it fails at, and what comes next is none the worse for it.
+// A copy that fails leaves nothing, whichever row it fails at, and the next one succeeds.
 func TestCopyIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
@@ -182,8 +182,7 @@ func TestCopyIntoNoColumns(t *testing.T) {
 	})
 }
 
-// What is written again and again is brought back into the file beside the writers, so that the log stays small however
-// long they go on.
+// While writers go on, their changes are brought back into the file, so that the log stays small.
 func TestLogStaysSmallWhileManyWrite(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

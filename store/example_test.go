@@ -18,9 +18,10 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer s.Close()
-	g, err := s.CreateGeneration(ctx, store.CreateGenerationParams{Prompt: "hip hop beat at 140 BPM",
-		ModelName:       "musicgen-small",
-		DurationSeconds: 16, SampleRate: 32000, Channels: 2, FilePath: "outputs/gen_123.wav", Metadata: store.Metadata(`{"bpm": 140}`)})
+	g, err := s.CreateGeneration(ctx, store.CreateGenerationParams{
+		Prompt: "hip hop beat at 140 BPM", ModelName: "musicgen-small", DurationSeconds: 16, SampleRate: 32000,
+		Channels: 2, FilePath: "outputs/gen_123.wav", Metadata: store.Metadata(`{"bpm": 140}`),
+	})
 	fmt.Println(g.Prompt, g.Status, err)
 	// Output: hip hop beat at 140 BPM pending <nil>
 }
@@ -84,17 +85,16 @@ func ExampleStore_Work() {
 		log.Fatal(err)
 	}
 
-	err = s.Work(ctx, store.WorkOptions{}, func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams,
-		error) {
+	work := func(ctx context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
 		defer stop()
-		if err := s.ReportProgress(ctx, g.ID, g.Attempt, store.Progress{Step: store.StepGenerating,
-			Fraction: 0.5}); err != nil {
+		progress := store.Progress{Step: store.StepGenerating, Fraction: 0.5}
+		if err := s.ReportProgress(ctx, g.ID, g.Attempt, progress); err != nil {
 			return store.CompleteGenerationParams{}, err
 		}
 		// … generate audio …
 		return store.CompleteGenerationParams{GenerationTimeSeconds: 18.5, FileSizeBytes: 5242880}, nil
-	})
-	if err != nil {
+	}
+	if err := s.Work(ctx, store.WorkOptions{}, work); err != nil {
 		log.Fatal(err)
 	}
 	g, err = s.GetGeneration(context.Background(), g.ID)
@@ -124,8 +124,9 @@ func ExampleStore_ClaimGenerations() {
 		log.Fatal(err)
 	}
 	for _, g := range claimed {
-		failed, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: g.Attempt,
-			ErrorMessage: "CUDA out of memory"})
+		failed, err := s.FailGeneration(ctx, g.ID, store.FailGenerationParams{
+			Attempt: g.Attempt, ErrorMessage: "CUDA out of memory",
+		})
 		fmt.Println(failed.Status, failed.Attempt, "of", failed.MaxAttempts, err)
 		_, err = s.CompleteGeneration(ctx, g.ID, store.CompleteGenerationParams{Attempt: g.Attempt})
 		fmt.Println(errors.Is(err, store.ErrLeaseLost))

@@ -46,7 +46,8 @@ func TestClockFollowsAServerThatIsAhead(t *testing.T) {
 	})
 }
 
-// A trip that took long says little: of two processes on one server, neither may be off by half of it.
+// If a trip took long, the server's time says little: of two processes on one server, neither may be off by half of
+// it.
 func TestClockAsksAgainWhereATripTookLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // in which no time passes

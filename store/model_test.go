@@ -20,8 +20,8 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// The queue's rules as a map and loops: what the SQL must do, said a second time as simply as possible. Its values are
-// the rows that the store should have.
+// model is the rules of the queue as a map and loops: what the SQL must do, said a second time as simply as possible.
+// Its values are the rows that the store should have.
 type model struct {
 	now         time.Time
 	paused      bool
@@ -349,9 +349,9 @@ type checker struct {
 	counts  map[string]int     // how often each outcome came up
 }
 
-// Random operations of several workers and operators, on the store and on the model: each answer must be the same,
-// errors included, on the store and in transactions, of which some are rolled back. A worker calls with what it
-// remembers of its claims, so that many calls are of workers that have been asleep. The clock is the test's.
+// Several workers and operators run random operations on the store and on the model. Each answer must be the same,
+// errors included, on the store and in transactions, some of which are rolled back. A worker calls with what it
+// remembers of its claims, so that many calls come from workers that have been asleep. The test sets the clock.
 func TestRandomOperationsFollowTheModel(t *testing.T) {
 	t.Parallel()
 	operations, seed := 100_000, rand.Uint64()

@@ -238,8 +238,8 @@ func medianWakeUp(t *testing.T, s *store.Store, woken <-chan map[uuid.UUID]time.
 	return took[times/2]
 }
 
-// soon measures until a duration is within bounds. A busy machine may need several times, and without hints, which wake
-// before the next look, all would fail.
+// soon measures until a duration is within bounds. On a busy machine that may take several times. Without hints, which
+// wake a worker before its next look, all would fail.
 func soon(t *testing.T, bound time.Duration, measure func() time.Duration) {
 	t.Helper()
 	for range 8 {

@@ -593,7 +593,7 @@ func TestClaimThatIsRolledBackIsNone(t *testing.T) {
 	})
 }
 
-// On PostgreSQL a statement may find that a row has changed since it began. Whatever comes between, an attempt ends
+// On PostgreSQL a statement may find that a row has changed since it began. Whatever happens between, an attempt ends
 // once.
 func TestCallsThatMeetOnOneGeneration(t *testing.T) {
 	t.Parallel()

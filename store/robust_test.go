@@ -26,7 +26,7 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// Contexts that end at any moment, in the middle of BEGIN included, must leave nothing open behind them.
+// Contexts that end at any moment, even in the middle of BEGIN, must leave nothing open.
 func TestContextsThatEndAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	for _, engine := range testkit.Engines {
@@ -222,7 +222,7 @@ func TestFileThatIsNotForUsStaysAsItIs(t *testing.T) {
 	is.Equal(bytes.Equal(before, after), true)
 }
 
-// Not parallel: it counts the goroutines of the whole process.
+// It is not parallel: it counts the goroutines of the whole process.
 func TestGoroutinesEndWithTheStore(t *testing.T) {
 	for _, engine := range testkit.Engines {
 		t.Run(engine.Name, func(t *testing.T) {
@@ -269,8 +269,8 @@ func TestReplicaThatHangsCostsOneWait(t *testing.T) {
 	is.True(time.Since(start) < 20*time.Second) // a second for each would be 30
 }
 
-// If the server has closed idle connections, and a call could send nothing on one of them, the call takes another one.
-// A proxy closes them: when a server has ended its own cannot be seen from outside.
+// If the server has closed idle connections, and a call could not send anything on one of them, the call takes another
+// one. A proxy closes them, because nobody can see from outside when a server has closed its own.
 func TestConnectionsThatTheServerClosed(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -411,7 +411,7 @@ func (c *cancelOn) Handle(_ context.Context, record slog.Record) error {
 	return nil
 }
 
-// A context that ends right behind a statement that took effect: what the operation says must be what is committed.
+// If a context ends right after a statement took effect, the operation's answer must be what is committed.
 func TestContextThatEndsBehindAStatement(t *testing.T) {
 	t.Parallel()
 	for engine, query := range map[string]string{"sqlite": "InsertGeneration", "postgres": "CreateGenerations"} {
@@ -494,7 +494,7 @@ func TestBusyTimeoutCountsOnceOnSQLite(t *testing.T) {
 	}))
 }
 
-// What a database of the first version may hold comes through: the Python service wrote it.
+// Whatever the Python service wrote into a database of the first version can be read.
 func TestRowsOfTheFirstVersion(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

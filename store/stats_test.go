@@ -17,7 +17,7 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// Whatever writers do at once, cascades and rollbacks included, the counts are what there is.
+// Whatever writers do at once, cascades and rollbacks included, the counts are exact.
 func TestCountsAreExact(t *testing.T) {
 	t.Parallel()
 	const writers = 8
@@ -83,7 +83,7 @@ func TestCountsAreExact(t *testing.T) {
 	})
 }
 
-// A transaction that stays open after it has changed a count holds nobody up who changes the same one.
+// A transaction that has changed a count and stays open does not hold up others that change the same one.
 func TestCountsHoldNobodyUp(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -104,7 +104,7 @@ func TestCountsHoldNobodyUp(t *testing.T) {
 	is.NoErr(s.CheckCounts(ctx))
 }
 
-// Each statement appends its changes; they are folded within a transaction that makes many, and behind it.
+// Each statement appends its changes. They are folded within a transaction that makes many, and after it.
 func TestCountsAreFolded(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -132,7 +132,7 @@ func TestCountsAreFolded(t *testing.T) {
 	is.NoErr(s.CheckCounts(ctx))
 }
 
-// Others may write at a higher isolation level: what they count does not get into each other's way.
+// Other programs may write at a higher isolation level. Their counts do not conflict.
 func TestCountsAboveReadCommitted(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -159,7 +159,7 @@ func TestCountsAboveReadCommitted(t *testing.T) {
 	is.NoErr(s.CheckCounts(ctx))
 }
 
-// Whoever truncates finds what others have counted meanwhile, or is told that it cannot.
+// TRUNCATE takes along what others have counted meanwhile, or fails.
 func TestTruncateTakesCountsAlong(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

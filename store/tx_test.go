@@ -132,7 +132,7 @@ func TestCancelledContextRollsBack(t *testing.T) {
 	})
 }
 
-// SQLite rolls the whole transaction back when it interrupts a statement; what followed would commit by itself.
+// SQLite rolls the whole transaction back when it interrupts a statement. What followed would commit by itself.
 func TestOperationCutOffInsideATransactionIsNotPassedOver(t *testing.T) {
 	t.Parallel()
 	t.Run("in the middle", func(t *testing.T) { testOperationCutOff(t, true) })

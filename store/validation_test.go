@@ -12,7 +12,7 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// badCreations are all the kinds of bad input that DESIGN lists for a creation, and the field that each names.
+// badCreations are all kinds of bad input for a creation, and the field that each error names.
 func badCreations() map[string]struct {
 	field  string
 	change func(*store.CreateGenerationParams)
@@ -256,7 +256,7 @@ func TestMergedMetadataIsBounded(t *testing.T) {
 	}
 }
 
-// The schema refuses what the store refuses, from whoever goes past the store.
+// The schema refuses what the store refuses, from programs that go past the store.
 func TestSchemaRefusesBadInputAgain(t *testing.T) {
 	t.Parallel()
 	statements := map[string]string{

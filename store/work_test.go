@@ -25,7 +25,7 @@ import (
 
 type handler = func(context.Context, store.Generation) (store.CompleteGenerationParams, error)
 
-// sing is a handler that nothing is wrong with.
+// sing is a handler that succeeds.
 func sing(_ context.Context, g store.Generation) (store.CompleteGenerationParams, error) {
 	return store.CompleteGenerationParams{GenerationTimeSeconds: 1, FileSizeBytes: 5,
 		Metadata: store.Metadata(`{"sung":true}`)}, nil
@@ -406,7 +406,7 @@ func TestWorkEndsWithItsStore(t *testing.T) {
 	})
 }
 
-// The lease cannot be extended any more, so a handler that is at it has no more reason to go on.
+// The lease cannot be extended any more, so the handler has no reason to go on.
 func TestWorkEndsWithItsStoreUnderAHandler(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
@@ -435,8 +435,8 @@ func TestWorkEndsWithItsStoreUnderAHandler(t *testing.T) {
 	})
 }
 
-// Whoever waits wakes when something comes due, and not at its next look: what was scheduled for later, and what comes
-// from a process whose clock is ahead, which is the same.
+// A waiting caller wakes when something comes due, and not at its next look. It may have been scheduled for later, or
+// come from a process whose clock is ahead, which is the same.
 func TestWorkThatComesDueWakes(t *testing.T) {
 	t.Parallel()
 	for _, engine := range testkit.Engines {
@@ -615,7 +615,7 @@ func (c *counting) hasSaid(text string) bool {
 	return slices.ContainsFunc(c.said, func(said string) bool { return strings.Contains(said, text) })
 }
 
-// Workers that have nothing to do look, and do not write: neither without work, nor beside work for other models.
+// Workers that have nothing to do look, and do not write: neither without jobs nor beside jobs for other models.
 func TestIdleWorkersOnlyLook(t *testing.T) {
 	t.Parallel()
 	for _, engine := range testkit.Engines {
@@ -638,8 +638,7 @@ func TestIdleWorkersOnlyLook(t *testing.T) {
 	}
 }
 
-// What another worker holds in a transaction that stays open is due, and not to be had: no reason to ask without a
-// pause.
+// If another worker holds a due job in a transaction that stays open, Work does not ask for it without a pause.
 func TestContendedWorkIsNotAskedForWithoutPause(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -664,7 +663,7 @@ func TestContendedWorkIsNotAskedForWithoutPause(t *testing.T) {
 	is.NoErr(stop())
 }
 
-// stalled is a PostgreSQL behind a proxy that can be cut off: connections then hang, and new ones are refused.
+// stalled is a proxy before a PostgreSQL server that can be cut off: connections then hang, and new ones are refused.
 type stalled struct {
 	mu    sync.Mutex
 	cond  *sync.Cond
@@ -682,7 +681,7 @@ func (p *stalled) set(cut bool) {
 	}
 }
 
-// closeAll closes all connections, as a server does that is started again.
+// closeAll closes all connections, as a server does when it is restarted.
 func (p *stalled) closeAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -756,7 +755,7 @@ func proxied(t *testing.T, listener net.Listener, config *pgconn.Config) *stalle
 	return p
 }
 
-// The database is away for longer than the lease while a handler finishes: what it made is not lost.
+// The database is away for longer than the lease while a handler finishes. The handler's result is not lost.
 func TestResultOutlivesAnOutage(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

@@ -17,8 +17,8 @@ import (
 	"github.com/dgx-music/storage/internal/dberr"
 )
 
-// All tests but the last run in a bubble of testing/synctest, where time passes only while all goroutines wait. So each
-// order is exact.
+// All tests but the last run in a bubble of testing/synctest, where time passes only while all goroutines wait. So
+// each order is exact.
 
 var errRefused = errors.New("refused")
 

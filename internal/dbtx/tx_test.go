@@ -16,7 +16,7 @@ import (
 
 var errBroken = errors.New("broken")
 
-// script is a connection that keeps the statements, and fails those that it is told to. As on PostgreSQL, an error
+// script is a connection that records the statements, and fails those that it is told to. As on PostgreSQL, an error
 // fails the transaction until it is rolled back to a savepoint.
 type script struct {
 	storagedb.DBTX

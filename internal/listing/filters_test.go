@@ -31,8 +31,8 @@ func (a *arguments) Query(_ context.Context, _ string, args ...any) (pgx.Rows, e
 	return nil, errNotRun
 }
 
-// Each filter of a list must reach the statement that both engines run for lists by metadata or words. A filter that
-// one of them left out would let all rows pass there.
+// Each filter of a list must reach the statement that both engines run for lists by metadata or words. If one of them
+// left a filter out, all rows would pass there.
 func TestEveryFilterReachesListFound(t *testing.T) {
 	set := map[string]func(q *listing.Query){
 		"Status":      func(q *listing.Query) { q.Status = storagedb.StatusFailed },

@@ -30,7 +30,7 @@ func createWith(t testing.TB, s *store.Store, metadata string) store.Generation 
 	return g
 }
 
-// Values of metadata, each line of those that are equal as JSON, and equal to no other line's.
+// jsonValues are values of metadata. Those of a line are equal as JSON, and differ from those of all other lines.
 var jsonValues = [][]string{
 	{"140", "140.0", "1.4e2", "14000e-2"},
 	{"141"},
@@ -196,7 +196,7 @@ func TestMetadataRanges(t *testing.T) {
 	})
 }
 
-// The index over metadata follows whatever changes it.
+// The index over metadata follows each change.
 func TestMetadataFilterSeesChanges(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
@@ -252,8 +252,9 @@ func TestMetadataFilterSeesChanges(t *testing.T) {
 	})
 }
 
-// Every combination of filters with metadata and words, common and rare, in both orders, page by page, against a loop
-// over everything. There are more than a store collects of a filter, so that each way to make a page is taken.
+// Lists with every combination of filters, metadata and words, common and rare, in both orders, page by page, equal a
+// loop over everything. There are more rows than a store collects for a filter, so that each way to make a page is
+// taken.
 func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
 	t.Parallel()
 	rows, lists := 3000, 250
@@ -386,7 +387,7 @@ func TestEveryCombinationOfMetadataAndWords(t *testing.T) {
 	})
 }
 
-// What is searched for has no words: it finds nothing, as SearchGenerations does.
+// A search without words finds nothing, as SearchGenerations does.
 func TestListBySearchWithoutWords(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
@@ -399,7 +400,7 @@ func TestListBySearchWithoutWords(t *testing.T) {
 	})
 }
 
-// What many prompts have may have been asked for long ago, and is found there, too.
+// A word of many prompts is found also if it was last used long ago.
 func TestWordsOfManyPromptsLongAgo(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {

@@ -15,7 +15,7 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// Every combination of filters, in both orders, page by page, against a loop over everything.
+// Lists with every combination of filters, in both orders, page by page, equal a loop over everything.
 func TestEveryCombinationOfFilters(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
@@ -100,8 +100,7 @@ func TestEveryCombinationOfFilters(t *testing.T) {
 	})
 }
 
-// The page that has code of its own, beside what sqlc makes of the same query, with rows that have a value in every
-// column.
+// The hand-written page equals what sqlc makes of the same query, for rows that have a value in every column.
 func TestNewestPageIsWhatItsQuerySays(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {

@@ -16,7 +16,7 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// A small library, with what tokenizers stumble over.
+// library is a small library with texts that tokenizers stumble over.
 var library = []string{
 	"trap beat at 140 BPM",
 	"lo-fi beat at 80 BPM, rainy night",
@@ -196,7 +196,7 @@ func TestNothingThatIsTypedIsASyntaxError(t *testing.T) {
 	}
 }
 
-// FuzzSearch types anything: it is never an error, and each snippet is of its text.
+// FuzzSearch searches for anything. It is never an error, and each snippet is part of its text.
 func FuzzSearch(f *testing.F) {
 	for _, query := range hostileQueries {
 		f.Add(query)
@@ -285,7 +285,7 @@ func TestSearchGenerations(t *testing.T) {
 	})
 }
 
-// A prompt without a generation, or without one of the status, costs a probe and no more.
+// A prompt without a generation, or without one of the status, costs no more than a probe.
 func TestSearchPassesOverPromptsWithoutGenerations(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
@@ -348,8 +348,8 @@ func TestSearchIsCurrent(t *testing.T) {
 	})
 }
 
-// What is a letter, what stands between words and what folds is FTS5's on both engines: each code point, between two
-// letters.
+// Both engines agree with FTS5 on letters, separators and case folding. The test asks them about each code point,
+// between two letters.
 func TestEnginesCutAndFoldAlike(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -402,7 +402,7 @@ func TestEnginesCutAndFoldAlike(t *testing.T) {
 	}
 }
 
-// However long, and however many words it has.
+// A search may be long and have many words.
 func TestLongSearches(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {

@@ -13,7 +13,7 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// A folder of somebody else, such as lost+found, keeps nobody from the check of what is beside it.
+// A directory that may not be read, such as lost+found, does not keep Check from what is beside it.
 func TestCheckPassesOverAFolderThatMayNotBeRead(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

@@ -16,7 +16,7 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// audio writes a file of so many bytes, long before any check.
+// audio writes a file of so many bytes, as if long before any check.
 func audio(t testing.TB, size int, path ...string) string {
 	t.Helper()
 	name := filepath.Join(path...)
@@ -33,7 +33,7 @@ func audio(t testing.TB, size int, path ...string) string {
 	return name
 }
 
-// link makes a symbolic link, where the system has them.
+// link makes a symbolic link. If the system has none, it skips the test.
 func link(t testing.TB, to, name string) {
 	t.Helper()
 	if err := os.Symlink(to, name); err != nil {
@@ -44,7 +44,7 @@ func link(t testing.TB, to, name string) {
 	}
 }
 
-// withFile is a generation with a file path, completed with a size where that is not negative.
+// withFile creates a generation with a file path. If size is not negative, it completes the generation with that size.
 func withFile(t testing.TB, s *store.Store, path string, size int64) store.Generation {
 	t.Helper()
 	params := testkit.Beat("melancholic")
@@ -182,7 +182,7 @@ func TestCheckFiles(t *testing.T) {
 	})
 }
 
-// A root may be given by a link, or from the working directory, and paths lead below it in either spelling.
+// A root may be given by a link or relative to the working directory. Paths lead below it in either spelling.
 func TestCheckFilesBelowALink(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
@@ -257,7 +257,7 @@ func TestCheckRefusesARootThatIsNoFolder(t *testing.T) {
 	})
 }
 
-// One that was created behind the walk over the generations, with a file that was there before.
+// A generation is created after the walk over the generations, for a file that existed before.
 func TestCheckBesideTheImportOfFiles(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
@@ -297,7 +297,7 @@ func TestCheckBesideTheImportOfFiles(t *testing.T) {
 	})
 }
 
-// existing are the file paths that generations name.
+// existing returns the file paths that generations name.
 func existing(t testing.TB, s *store.Store) map[string]bool {
 	t.Helper()
 	paths := make(map[string]bool)

@@ -18,7 +18,7 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// checked is what Check finds, without what it says to people. That is there, and quotes no prompt.
+// checked returns what Check finds without the details, which must not be empty and must quote no prompt.
 func checked(t testing.TB, s *store.Store, root string) []store.Finding {
 	t.Helper()
 	report, err := s.Check(t.Context(), store.CheckParams{FilesRoot: root})
@@ -28,7 +28,7 @@ func checked(t testing.TB, s *store.Store, root string) []store.Finding {
 	return withoutDetail(t, report)
 }
 
-// repaired is the same of Repair.
+// repaired does the same for Repair.
 func repaired(t testing.TB, s *store.Store) []store.Finding {
 	t.Helper()
 	report, err := s.Repair(t.Context(), store.CheckParams{})
@@ -58,13 +58,13 @@ func withoutDetail(t testing.TB, report store.CheckReport) []store.Finding {
 	return findings
 }
 
-// secretPrompt is what the prompts of these tests have in common.
+// secretPrompt is a word of all prompts of these tests.
 const secretPrompt = "melancholic"
 
-// onSQLite tells which engine a line of the conformance suite runs on.
+// onSQLite reports whether a test of the conformance suite runs on SQLite.
 func onSQLite(t testing.TB) bool { return strings.Contains(t.Name(), "/sqlite") }
 
-// byHand runs statements of the engine as somebody does who has switched off what keeps him from it.
+// byHand runs a statement of the engine with foreign keys and checks switched off on SQLite.
 func byHand(t testing.TB, s *store.Store, sqlite, postgres string, args ...any) {
 	t.Helper()
 	if !onSQLite(t) {
@@ -80,7 +80,7 @@ func byHand(t testing.TB, s *store.Store, sqlite, postgres string, args ...any) 
 	}
 }
 
-// damaged is a store with one thing wrong, beside a second generation of another prompt that nothing is wrong with.
+// damaged is a store with one thing wrong, and with a second generation of another prompt that is in order.
 type damaged struct {
 	*store.Store
 	clock  *testkit.Clock
@@ -217,8 +217,8 @@ var damages = map[string]struct {
 	}},
 }
 
-// indexFindings are those of a full-text index that has these prompts wrong. SQLite also says so of the index as a
-// whole.
+// indexFindings returns the findings for a full-text index that is wrong for these prompts. On SQLite one finding is
+// about the index as a whole.
 func indexFindings(t *testing.T, prompts ...string) (findings []store.Finding) {
 	if onSQLite(t) {
 		prompts = append(prompts, "prompts_search")
@@ -335,7 +335,7 @@ func TestCheckInMemory(t *testing.T) {
 	is.Equal(checked(t, s, ""), []store.Finding{})
 }
 
-// Whatever callers do, nothing is wrong afterwards.
+// Whatever callers do, Check finds nothing afterwards.
 func TestCheckBehindATypicalLife(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
@@ -412,7 +412,7 @@ func TestCheckOfAnAdoptedDatabase(t *testing.T) {
 	}
 }
 
-// A report has so many of a kind, and counts all.
+// A report lists so many findings of a kind, and counts all.
 func TestCheckBoundsWhatItReports(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
@@ -454,7 +454,7 @@ func TestCheckOnAClosedStore(t *testing.T) {
 	}
 }
 
-// The end of a context, before and at moments in the middle, comes back as what it is, and soon.
+// If a context ends, before the call or in the middle, the call returns its error, and soon.
 func TestMaintenanceIsCutOff(t *testing.T) {
 	t.Parallel()
 	for _, engine := range testkit.Engines {

@@ -11,7 +11,7 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// Without room for the log that brings the copy back nothing is changed, and the store goes on.
+// If there is no room for the log that brings the copy back, nothing is changed, and the store goes on.
 func TestVacuumOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -35,8 +35,8 @@ func TestVacuumOnAFullDisk(t *testing.T) {
 	wantAll(t, s, 5010)
 }
 
-// The same without room for the copy, which is in the folder for temporary files; SQLite asks for that once in a
-// process.
+// The same if there is no room for the copy, which is in the directory for temporary files. SQLite asks for that
+// directory once in a process.
 func TestVacuumWithoutRoomForTheCopy(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -67,7 +67,7 @@ func TestVacuumWithoutRoomForTheCopy(t *testing.T) {
 	wantAll(t, s, 5000)
 }
 
-// wantAll fails where a generation is missing, or anything else is wrong.
+// wantAll fails the test if a generation is missing, or anything else is wrong.
 func wantAll(t *testing.T, s *store.Store, generations int64) {
 	t.Helper()
 	is := is.New(t)

@@ -19,7 +19,7 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// What is read with statements that are kept, before and after the schema has changed under them.
+// readsAll returns what prepared statements read, before and after the schema has changed under them.
 func readsAll(t testing.TB, s *store.Store) (seen []string) {
 	t.Helper()
 	page, err := s.ListGenerations(t.Context(), store.ListGenerationsParams{Metadata: map[string]any{"bpm": 60}, Limit: 3})
@@ -74,7 +74,7 @@ func TestOptimizeChangesNothingThatIsSeen(t *testing.T) {
 	}
 }
 
-// ANALYZE by any other program leaves samples, by which statements would be prepared again at each execution.
+// ANALYZE of another program leaves samples. With them SQLite would prepare statements again at each execution.
 func TestOptimizeOnSQLiteLeavesStatisticsAndNoSamples(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -208,7 +208,7 @@ func TestOptimizeBesideCallers(t *testing.T) {
 	})
 }
 
-// Where somebody else holds what it needs it gives up in time, and a reader that stays does not keep it.
+// If another program holds what Optimize needs, it gives up in time. A reader that stays does not keep it.
 func TestOptimizeGivesUpInTime(t *testing.T) {
 	t.Parallel()
 	const patience = 300 * time.Millisecond

@@ -23,7 +23,7 @@ import (
 
 const day = 24 * time.Hour
 
-// ended is a generation of a prompt and with a file, that ended now with the status.
+// ended returns a generation with a prompt and a file that has just ended with the status.
 func ended(t testing.TB, s *store.Store, prompt, path string, status store.Status) store.Generation {
 	t.Helper()
 	params := testkit.Beat(prompt)
@@ -38,7 +38,7 @@ func ended(t testing.TB, s *store.Store, prompt, path string, status store.Statu
 	return g
 }
 
-// prune prunes, dry first: both must say the same.
+// prune prunes, dry first. Both must report the same.
 func prune(t testing.TB, s *store.Store, params store.PruneParams) store.PruneReport {
 	t.Helper()
 	is := is.New(t)
@@ -181,7 +181,7 @@ func TestPruneReturnsPathsThatNobodyElseNames(t *testing.T) {
 	})
 }
 
-// However a path is spelled, and whichever ID names it.
+// Prune recognizes a path however it is spelled, and whichever ID names it.
 func TestPruneKnowsAFileByAnotherSpelling(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
@@ -203,7 +203,7 @@ func TestPruneKnowsAFileByAnotherSpelling(t *testing.T) {
 	})
 }
 
-// Rows of the Python service may be finished without saying when.
+// The Python service may have left rows that are finished without a time of completion.
 func TestPruneCountsFromCreationWhereNobodyKnowsTheEnd(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {
@@ -279,7 +279,7 @@ func TestPruneRefusesWhatItCannotMean(t *testing.T) {
 	})
 }
 
-// cancelAt cancels when it sees a statement in the log for the so manieth time.
+// cancelAt cancels when it sees a statement in the log a certain number of times.
 type cancelAt struct {
 	slog.Handler
 	query  string
@@ -344,7 +344,7 @@ func testPruneThatIsCutOff(ctx context.Context, t *testing.T, s *store.Store, cl
 	is.NoErr(s.CheckCounts(t.Context()))
 }
 
-// On PostgreSQL what a transaction of somebody else has locked is passed over, and what he has done with it counts.
+// On PostgreSQL Prune skips what another transaction has locked, and respects what that transaction has changed.
 func TestPruneWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -379,7 +379,7 @@ func TestPruneWaitsForNobody(t *testing.T) {
 	is.NoErr(err)
 }
 
-// A generation that is inserted by hand, which counts no use of its prompt, must not go with the prompt either.
+// A generation that is inserted by hand does not count as a use of its prompt. It must not go with the prompt either.
 func TestPruneDropsNoPromptThatIsUsedByHand(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -407,8 +407,8 @@ func TestPruneDropsNoPromptThatIsUsedByHand(t *testing.T) {
 	is.Equal(report.Prompts, int64(0))
 }
 
-// Sixteen callers create, claim, complete, fail, retry and cancel, with few prompts that are dropped all the time: none
-// of their calls may fail, and nothing may go that has not ended.
+// Sixteen callers create, claim, complete, fail, retry and cancel, with few prompts that are dropped all the time.
+// None of their calls may fail, and nothing may go that has not ended.
 func TestPruneBesideCallers(t *testing.T) {
 	t.Parallel()
 	const callers = 16

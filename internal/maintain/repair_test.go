@@ -20,8 +20,8 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// load is sixteen callers that create, claim, complete, fail, merge metadata and delete, with files. No call of theirs
-// may fail.
+// load is sixteen callers that create, claim, complete, fail, merge metadata and delete, with files. None of their
+// calls may fail.
 type load struct {
 	root    string
 	calls   atomic.Int64
@@ -100,7 +100,7 @@ func (l *load) step(ctx context.Context, s *store.Store, caller int, random *ran
 	return nil
 }
 
-// orElsewhere passes over what says that another caller has come first.
+// orElsewhere returns nil for an error which says that another caller has come first.
 func orElsewhere(err error) error {
 	var refused *store.TransitionError
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrLeaseLost) || errors.Is(err,
@@ -119,8 +119,8 @@ func newLoad(t *testing.T) *load {
 	return l
 }
 
-// untilDone returns a condition that holds for a second, or for two if tests need not be short, and then until done
-// reports true. On a machine that is too slow it ends after a minute.
+// untilDone returns a condition that holds for a second, or for two in long tests, and then until done reports true.
+// If the machine is too slow for that, it ends after a minute.
 func untilDone(done func() bool) (goesOn func() bool) {
 	lasts := 2 * time.Second
 	if testing.Short() {
@@ -169,7 +169,7 @@ func TestCheckBesideCallers(t *testing.T) {
 	})
 }
 
-// Things are wrong again and again, and mended while callers change what is beside them.
+// Things go wrong again and again, and Repair mends them beside callers that change other things.
 func TestRepairBesideCallers(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
@@ -213,7 +213,7 @@ func TestRepairBesideCallers(t *testing.T) {
 	})
 }
 
-// Several at once mend what is wrong once.
+// Several repairs at once mend what is wrong once.
 func TestRepairsAtOnce(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
@@ -247,7 +247,7 @@ func TestRepairsAtOnce(t *testing.T) {
 	})
 }
 
-// More leases than one rescue takes, and attempts that are used up.
+// There are more expired leases than one rescue takes, and some attempts are used up.
 func TestRepairRescuesAllThatIsStuck(t *testing.T) {
 	t.Parallel()
 	testkit.OnEveryEngineWithClock(t, func(t *testing.T, s *store.Store, clock *testkit.Clock) {

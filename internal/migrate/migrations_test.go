@@ -42,7 +42,7 @@ func TestMigrateIsRepeatable(t *testing.T) {
 	})
 }
 
-// The parameters of the pool are pgx's own: no server knows them.
+// The parameters of the pool are pgx's own. No server knows them.
 func TestParametersOfThePool(t *testing.T) {
 	t.Parallel()
 	for _, parameter := range []string{
@@ -79,7 +79,7 @@ func TestMigrationStatusCreatesNothing(t *testing.T) {
 	is.True(os.IsNotExist(err))
 }
 
-// Up, down and up again with a row in every table: what the old schema can hold survives the way.
+// The migrations go up, down and up again with a row in every table. What the old schema can hold survives.
 func TestMigrationsGoUpDownAndUpWithRows(t *testing.T) {
 	t.Parallel()
 	onEmptyDatabases(t, func(t *testing.T, url string) {
@@ -230,7 +230,7 @@ func TestMigrateOnADatabaseThatDoesNotExist(t *testing.T) {
 	is.True(err != nil && strings.Contains(err.Error(), "createdb"))
 }
 
-// The dbmate CLI and the store agree on what is applied, whoever applied it.
+// The dbmate CLI and the store agree on what is applied, whichever of them applied it.
 func TestDbmateCLIAgrees(t *testing.T) {
 	t.Parallel()
 	dbmate := os.Getenv("DBMATE")
@@ -277,7 +277,7 @@ func TestDbmateCLIAgrees(t *testing.T) {
 	}
 }
 
-// forDbmate tells dbmate, which is on lib/pq, that the server has no TLS.
+// forDbmate adds to the URL that the server has no TLS. dbmate uses lib/pq, which expects it.
 func forDbmate(url string) string {
 	if strings.HasPrefix(url, "postgres") {
 		return url + "&sslmode=disable"
@@ -285,7 +285,7 @@ func forDbmate(url string) string {
 	return url
 }
 
-// Whoever writes while a migration counts and indexes what is there is counted and indexed, too.
+// Rows that are written while a migration counts and indexes the existing ones are counted and indexed, too.
 func TestMigrationMissesNothingThatIsWrittenMeanwhile(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// Behind a pooler of connections statements cannot be prepared, and what the server answers is text: it reads the same.
+// With a connection pooler statements cannot be prepared, and the server answers in text. The values are the same.
 func TestTextReadsAsBinaryDoes(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

@@ -188,7 +188,7 @@ func TestAdoptOddRows(t *testing.T) {
 	is.Equal(len(testkit.PythonRows(t, path, "generations")), len(before))
 }
 
-// What cannot be carried stops the adoption before anything changes, and the error says where it is and what to do.
+// Rows that cannot be adopted stop the adoption before anything changes. The error says where they are and what to do.
 func TestAdoptRefuses(t *testing.T) {
 	t.Parallel()
 	row := func(column, value string) string {
@@ -280,7 +280,7 @@ func TestAdoptRefuses(t *testing.T) {
 	}
 }
 
-// SQLite would measure texts in their encoding.
+// In UTF-16 SQLite would count other bytes of a text than the limits mean.
 func TestAdoptRefusesUTF16(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -291,7 +291,7 @@ func TestAdoptRefusesUTF16(t *testing.T) {
 	is.Equal(refused.Problems[0].Problem, "is encoded as UTF-16le")
 }
 
-// A log that another file of that name has left would be taken for the copy's.
+// SQLite would take the log that another file of that name has left for the copy's.
 func TestAdoptKeepsItsCopyFromLogs(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -301,7 +301,7 @@ func TestAdoptKeepsItsCopyFromLogs(t *testing.T) {
 	is.Equal(len(testkit.PythonRows(t, path+".before-v2-2", "generations")), 120)
 }
 
-// All that is wrong comes at once, and in few words.
+// The error names all that is wrong at once, in few words.
 func TestAdoptNamesAllRows(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -315,7 +315,7 @@ func TestAdoptNamesAllRows(t *testing.T) {
 	is.True(strings.Contains(refused.Error(), "and 2990 more"))
 }
 
-// A copy that is there already, of another time, is never overwritten.
+// An earlier copy is never overwritten.
 func TestAdoptKeepsEarlierCopies(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -347,7 +347,7 @@ func TestTenProcessesAdoptAtOnce(t *testing.T) {
 	testkit.WantFiles(t, path, "generations.db", "generations.db.before-v2")
 }
 
-// Killed at any moment, the old file is intact or the new one is whole, and the next start finishes what was begun.
+// If an adoption is killed at any moment, the old file is intact or the new one is whole. The next start finishes it.
 func TestAdoptionThatIsKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes for half a minute")

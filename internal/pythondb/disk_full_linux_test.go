@@ -9,7 +9,7 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// In the middle of the copy, and of the migrations behind it.
+// The disk becomes full in the middle of the copy, and of the migrations after it.
 func TestAdoptOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

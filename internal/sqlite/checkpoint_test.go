@@ -23,7 +23,7 @@ func writeMuch(ctx context.Context, tx *store.Tx) error {
 	return err
 }
 
-// Close comes while a transaction runs that makes a checkpoint due, with and without one before it.
+// Close is called while a transaction runs that makes a checkpoint due, with and without an earlier one.
 func TestCloseLeavesNoLogBehind(t *testing.T) {
 	t.Parallel()
 	for _, before := range []bool{false, true} {
@@ -52,7 +52,7 @@ func TestCloseLeavesNoLogBehind(t *testing.T) {
 	}
 }
 
-// What is written through DB, and by stores that are closed before they have written much, is brought back, too.
+// Writes through DB, and by stores that are closed before they have written much, are brought back, too.
 func TestLogStaysSmallWhoeverWrites(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -74,7 +74,7 @@ func TestLogStaysSmallWhoeverWrites(t *testing.T) {
 	is.True(testkit.LogSize(url) < 80<<20)
 }
 
-// Whoever has committed does not wait for the end of somebody else's transaction.
+// A caller that has committed does not wait for the end of another caller's transaction.
 func TestCheckpointDoesNotWaitLongForTheWriter(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

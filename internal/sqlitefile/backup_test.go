@@ -212,8 +212,8 @@ func TestBackupReplacesNothingElse(t *testing.T) {
 	testkit.WantFiles(t, database, "bank.db", "generations.db", "link.db", "song.wav")
 }
 
-// Whoever opens a database's file and closes it again drops the locks of its connections, and then other processes take
-// the log for one that nobody uses.
+// A process that opens a database's file and closes it drops the locks of its own connections. Other processes then
+// take the log for one that nobody uses.
 func TestRefusedBackupsDropNoLocks(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -241,7 +241,7 @@ func TestRefusedBackupsDropNoLocks(t *testing.T) {
 	is.Equal(len(testkit.PythonRows(t, path, "generations")), 4)
 }
 
-// Two at once: whichever ends first, commits bring the log back once no backup runs.
+// Two backups run at once. Whichever ends first, commits bring the log back once no backup runs.
 func TestBackupsAtOnce(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -317,7 +317,7 @@ func TestRestoreRefuses(t *testing.T) {
 	is.Equal(got, kept)
 }
 
-// A database that is new gets the backup's page size; one that is damaged is to be moved away by hand.
+// A new database gets the backup's page size. A damaged one must be moved away by hand.
 func TestRestoreOverAnything(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -341,7 +341,7 @@ func TestRestoreOverAnything(t *testing.T) {
 	}
 }
 
-// Not even the journal mode of a backup changes where it is read.
+// Reading a backup does not even change its journal mode.
 func TestRestoreLeavesTheBackupAsItIs(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -362,7 +362,7 @@ func TestRestoreLeavesTheBackupAsItIs(t *testing.T) {
 	testkit.WantFiles(t, backup, "backup.db")
 }
 
-// The way back from an adoption, and forth again.
+// A restore takes an adoption back, and the next migration adopts again.
 func TestRestoreADatabaseOfThePythonService(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
@@ -448,7 +448,8 @@ func callID(caller int, n int64) uuid.UUID {
 	return id
 }
 
-// wantPrefix wants of each caller the first so many calls or some more, without a gap, and what the counters say.
+// wantPrefix fails the test unless the backup has the first so many calls of each caller, or more, without a gap, and
+// the counters agree.
 func wantPrefix(t *testing.T, backup string, atLeast []int64) (rows int) {
 	t.Helper()
 	is := is.New(t)

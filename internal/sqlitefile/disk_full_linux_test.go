@@ -66,7 +66,7 @@ func TestRestoreOntoAFullDisk(t *testing.T) {
 	is.Equal(count, int64(5000))
 }
 
-// A restore that fails removes the file that it has created, and no other: an empty one may be somebody's.
+// A failed restore removes the file that it has created, and no other: an empty one may be somebody's.
 func TestFailedRestoreRemovesWhatItCreated(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

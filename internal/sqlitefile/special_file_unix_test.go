@@ -17,7 +17,7 @@ import (
 	"github.com/dgx-music/storage/store/storetest"
 )
 
-// A named pipe stands for all that is no regular file, devices too. Nothing opens it, and nothing removes it.
+// A named pipe stands for everything that is no regular file, devices too. Nothing opens it, and nothing removes it.
 func TestSpecialFileIsNoDatabase(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

@@ -53,7 +53,7 @@ func postgresOnDisk(t *testing.T, folder string) string {
 	return parsed.String()
 }
 
-// A disk that is full in the middle is an error that says so, and what had been copied stays; with room the transfer
+// If the disk becomes full in the middle, the error says so, and what had been copied stays. With room the transfer
 // goes on.
 func TestTransferOntoAFullDisk(t *testing.T) {
 	t.Parallel()

@@ -16,15 +16,15 @@ import (
 	"github.com/dgx-music/storage/store"
 )
 
-// A process of TestTransferThatIsKilledGoesOn, from one URL to another.
+// transferUntilKilled is a process of TestTransferThatIsKilledGoesOn. It transfers from the first URL to the second.
 func transferUntilKilled(ctx context.Context, urls string) error {
 	from, to, _ := strings.Cut(urls, " ")
 	_, err := store.Transfer(ctx, from, to, store.TransferOptions{BatchSize: 500})
 	return err
 }
 
-// A transfer is killed at random moments and started again, twenty times over, and then comes to its end.
-// What is there then is what a transfer that nobody killed has made.
+// A transfer is killed at random moments and started again, twenty times over, and then comes to its end. The
+// destination is then the same as after a transfer that was never killed.
 func TestTransferThatIsKilledGoesOn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes for a minute")

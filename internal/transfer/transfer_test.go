@@ -40,7 +40,7 @@ type contents struct {
 	pausedAt    *time.Time
 }
 
-// contentsOf reads everything, with metadata as what it means.
+// contentsOf reads everything, and metadata as the values that it means.
 func contentsOf(t testing.TB, s *store.Store) (c contents, metadata []any) {
 	t.Helper()
 	ctx := t.Context()
@@ -68,7 +68,7 @@ func contentsOf(t testing.TB, s *store.Store) (c contents, metadata []any) {
 	return c, metadata
 }
 
-// exact is a JSON value whose numbers are fractions.
+// exact returns a JSON value with its numbers as fractions.
 func exact(t testing.TB, value any) any {
 	switch value := value.(type) {
 	case json.Number:
@@ -89,7 +89,7 @@ func exact(t testing.TB, value any) any {
 	return value
 }
 
-// wantSame compares two stores value by value, and what a destination's triggers keep with its rows.
+// wantSame compares two stores value by value, and the rows that the destination's triggers keep.
 func wantSame(t testing.TB, fromURL, toURL string) {
 	t.Helper()
 	is := is.New(t)
@@ -193,7 +193,7 @@ func TestTransferIntoADatabaseThatIsNotThere(t *testing.T) {
 	}
 }
 
-// What SQLite alone has, and what PostgreSQL alone has, is the same on the other.
+// Values that only one engine spells so are the same on the other.
 func TestTransferOfSpellings(t *testing.T) {
 	t.Parallel()
 	for i, statements := range [][]string{
@@ -261,7 +261,7 @@ func TestTransferTellsHowFarItIs(t *testing.T) {
 	})
 }
 
-// A batch ends where it has some megabytes, so that memory is bounded however long the rows are.
+// A batch ends when it has some megabytes, so that memory is bounded however long the rows are.
 func TestTransferOfLongRows(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes much")
@@ -331,7 +331,7 @@ func TestTransferIntoADatabaseWithRows(t *testing.T) {
 	})
 }
 
-// interrupted transfers until so many generations are there, and then ends its context.
+// interrupted transfers until so many generations are copied, and then ends its context.
 func interrupted(t *testing.T, fromURL, toURL string, until int64) {
 	t.Helper()
 	is := is.New(t)
@@ -375,7 +375,7 @@ func TestTransferGoesOnWhereItWas(t *testing.T) {
 	})
 }
 
-// What an interrupted transfer has left is not gone on with where it would not become what the source is.
+// A transfer does not go on from an interrupted one if the result would not equal the source.
 func TestTransferThatCannotGoOn(t *testing.T) {
 	t.Parallel()
 	betweenAllEngines(t, func(t *testing.T, fromURL, toURL string) {
@@ -514,7 +514,7 @@ func TestTransferAtTheSameTime(t *testing.T) {
 	})
 }
 
-// Rows of the Python service that no store takes are found before anything is written.
+// Rows of the Python service that no store accepts are found before anything is written.
 func TestTransferOfRowsThatNoStoreHolds(t *testing.T) {
 	t.Parallel()
 	for _, to := range testkit.EmptyDatabases {
