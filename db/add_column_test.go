@@ -14,30 +14,36 @@ import (
 )
 
 // added are new columns of generations, one for each kind of type that CONTRIBUTING.md names.
-var added = []struct{ name, postgres, sqlite, field, peersType, entField, hash string }{
+var added = []struct{ name, postgres, sqlite, field, peersType, entField, hash, doc string }{
 	{
 		"rating", "BIGINT CHECK (rating BETWEEN 1 AND 5)", "INTEGER CHECK (rating BETWEEN 1 AND 5)",
 		"Rating", "*int64", "Int64(%s).Optional().Nillable()", "optionalInteger",
+		"INTEGER NULL`, `bigint NULL",
 	},
 	{
 		"plays", "SMALLINT NOT NULL DEFAULT 0", "INTEGER NOT NULL DEFAULT 0",
 		"Plays", "int64", "Int64(%s).Default(0)", "integer",
+		"INTEGER DEFAULT 0`, `smallint DEFAULT 0",
 	},
 	{
 		"loudness", "DOUBLE PRECISION", "REAL",
 		"Loudness", "*float64", "Float(%s).Optional().Nillable()", "optionalFloat",
+		"REAL NULL`, `double precision NULL",
 	},
 	{
 		"note", "TEXT", "TEXT",
 		"Note", "*string", "String(%s).Optional().Nillable()", "optionalText",
+		"TEXT NULL`, `text NULL",
 	},
 	{
 		"approved", "BOOLEAN NOT NULL DEFAULT FALSE", "INTEGER NOT NULL DEFAULT 0 CHECK (approved IN (0, 1))",
 		"Approved", "bool", "Bool(%s).Default(false)", "boolean",
+		"INTEGER DEFAULT 0`, `boolean DEFAULT false",
 	},
 	{
 		"rated_at", "TIMESTAMPTZ", "TEXT CHECK (rated_at GLOB '????-??-?? ??:??:??.??????')",
 		"RatedAt", "*T", "String(%s).GoType(stamp.Time{}).Optional().Nillable()", "optionalTime",
+		"TEXT NULL`, `timestamptz NULL",
 	},
 }
 
@@ -49,11 +55,13 @@ func TestAddingAColumn(t *testing.T) {
 	}
 	s := newScratch(t)
 	var names, targets, hashes []string
-	var postgres, sqlite, down, peers, ent string
+	var postgres, sqlite, down, peers, ent, drawn, explained string
 	for _, c := range added {
 		postgres += "ALTER TABLE generations ADD COLUMN " + c.name + " " + c.postgres + ";\n"
 		sqlite += "ALTER TABLE generations ADD COLUMN " + c.name + " " + c.sqlite + ";\n"
 		down += "ALTER TABLE generations DROP COLUMN " + c.name + ";\n"
+		drawn += "\n        type " + c.name
+		explained += "\n- `" + c.name + "` (`" + c.doc + "`): a reason."
 		names, targets = append(names, c.name), append(targets, "&g."+c.field)
 		hashes = append(hashes, c.hash+"(g."+c.field+")")
 		peers += "\n\t" + c.field + " " + c.peersType
@@ -71,7 +79,9 @@ func TestAddingAColumn(t *testing.T) {
 		meanings, copying = "sqlc.yaml", "db/queries/generations.sql"
 		newest            = "storagedb/newest.go"
 		record, entSchema = "bench/peers/record.go", "bench/peers/ent/schema/schema.go"
+		page              = "docs/schema.md"
 	)
+	version := filepath.Base(postgresFile)[:len("20060102150405")]
 	hash, fit := s.fileOf("func encodeGeneration("), s.fileOf("func fitGeneration(")
 	edits := []edit{
 		{meanings, `(name: SQLite only.*overrides:)`, "${1}\n" +
@@ -84,11 +94,14 @@ func TestAddingAColumn(t *testing.T) {
 		{record, "(columns += `.*?)`", "${1}, " + list + "`"},
 		{record, `(row\.Scan\(.*?)\)`, "${1}, " + targetList + ")"},
 		{entSchema, `(func \(Generation\) Fields\(\) .*?)(\n\t\}\n)`, "${1}" + ent + "${2}"},
+		{page, `(\n    generations \{[^}]*?)(\n    \})`, "${1}" + drawn + "${2}"},
+		{page, "(## Table `generations`\n.*?)(\n\n### Indexes)", "${1}" + explained + "${2}"},
+		{page, "(## Migrations\n.*)$", "${1}- `" + version + "`: a reason.\n"},
 		{hash, `(func encodeGeneration\(.*?return e\.)`, "${1}" + strings.Join(hashes, ".") + "."},
 		{fit, `(func fitGeneration\(.*?value \*string\n\t\}\{)`, "${1}\n\t\t" + `{"note", g.Note},`},
 		{fit, `(func fitGeneration\(.*?value \*time\.Time\n\t\}\{)`, "${1}\n\t\t" + `{"rated_at", g.RatedAt},`},
 	}
-	listed := []string{meanings, copying, newest, record, entSchema} // what is checked before anything compiles
+	listed := []string{meanings, copying, newest, record, entSchema, page} // what is checked before anything compiles
 	s.keep(postgresFile, sqliteFile)
 
 	// Without the migration of one engine.
@@ -110,6 +123,9 @@ func TestAddingAColumn(t *testing.T) {
 		record + ": columns lacks " + list,
 		record + ": scan lacks " + targetList,
 		entSchema + ": Generation lacks " + list,
+		page + " lacks the column rating of generations, which db/schema.sql has",
+		"the diagram of " + page + " lacks the column rating of generations",
+		page + " lacks the migration " + version,
 	}, "make", "verify")
 	s.restore(postgresFile)
 	// Without what the transfer does with each column.
