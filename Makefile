@@ -51,7 +51,7 @@ demo: ## generate some forty pieces of music on DATABASE_URL and show what the s
 # Many tests wait, for a disk or for each other, so that more of them run at once than there are processors. The slowest
 # packages begin first. testrun starts a PostgreSQL server for all of them.
 TESTS   := ./store ./cmd/... ./internal/transfer ./internal/maintain ./... ./examples/...
-TESTRUN := $(WITH_DBMATE) go run ./internal/testrun -timeout 30m -parallel 8
+TESTRUN := $(WITH_DBMATE) go run -v ./internal/testrun -timeout 30m -parallel 8
 
 .PHONY: test
 test: ## run the tests, on SQLite and on PostgreSQL if its server is installed; takes about a minute
