@@ -54,7 +54,7 @@ TESTS   := ./store ./cmd/... ./internal/transfer ./internal/maintain ./... ./exa
 TESTRUN := $(WITH_DBMATE) go run -v ./internal/testrun -timeout 30m -parallel 8
 
 .PHONY: test
-test: ## run the tests, on SQLite and on PostgreSQL if its server is installed; takes about a minute
+test: ## run the tests, on SQLite and on PostgreSQL if its server is installed; takes about 80 seconds on two cores
 	$(TESTRUN) -short $(TESTS)
 
 .PHONY: test-all

@@ -39,7 +39,7 @@ func TestCallersThatShareCommitsAreToldTheTruth(t *testing.T) {
 	const callers = 64
 	lasting := 6 * time.Second
 	if testing.Short() {
-		lasting = 2 * time.Second
+		lasting = time.Second
 	}
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)
@@ -412,7 +412,11 @@ func TestBatchesOfWorkersWaitForNobody(t *testing.T) {
 	is.NoErr(err)
 
 	var group sync.WaitGroup
-	until := time.Now().Add(2 * time.Second)
+	lasts := 5 * time.Second
+	if testing.Short() {
+		lasts = time.Second
+	}
+	until := time.Now().Add(lasts)
 	for _, g := range held {
 		group.Go(func() {
 			for time.Now().Before(until) {

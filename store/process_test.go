@@ -59,7 +59,7 @@ func TestWorkersThatAreKilledLoseNothing(t *testing.T) {
 			is := is.New(t)
 			jobs := 20_000
 			if testing.Short() {
-				jobs = 2_000
+				jobs = 1_000
 			}
 			ctx := t.Context()
 			url := engine.URL(t)

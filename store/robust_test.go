@@ -35,11 +35,15 @@ func TestContextsThatEndAtAnyMoment(t *testing.T) {
 			url := engine.URL(t)
 			s, err := store.Open(t.Context(), store.Options{URL: url})
 			is.NoErr(err)
+			calls := 500
+			if testing.Short() {
+				calls = 150 // each that is cut off costs a new connection
+			}
 			var group sync.WaitGroup
 			acknowledged := make([]int, 4)
 			for worker := range acknowledged {
 				group.Go(func() {
-					for i := range 500 {
+					for i := range calls {
 						longest := 3 * time.Millisecond
 						if i%10 == 0 { // on a busy machine a new connection alone takes longer, and some must get through
 							longest = 100 * time.Millisecond
@@ -245,7 +249,7 @@ func TestGoroutinesEndWithTheStore(t *testing.T) {
 			}
 			openAndClose()
 			before := runtime.NumGoroutine()
-			for range 5 {
+			for range 3 {
 				openAndClose()
 			}
 			testkit.Eventually(t, "no more goroutines than before", func() bool { return runtime.NumGoroutine() <= before })

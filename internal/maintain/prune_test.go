@@ -414,7 +414,7 @@ func TestPruneBesideCallers(t *testing.T) {
 	const callers = 16
 	lasting := 5 * time.Second
 	if testing.Short() {
-		lasting = time.Second
+		lasting = time.Second / 3
 	}
 	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
 		is := is.New(t)

@@ -119,12 +119,12 @@ func newLoad(t *testing.T) *load {
 	return l
 }
 
-// untilDone returns a condition that holds for a second, or for two in long tests, and then until done reports true.
-// If the machine is too slow for that, it ends after a minute.
+// untilDone returns a condition that holds for two seconds, or a third of one under -short, and then until done reports
+// true. If the machine is too slow for that, it ends after a minute.
 func untilDone(done func() bool) (goesOn func() bool) {
 	lasts := 2 * time.Second
 	if testing.Short() {
-		lasts = time.Second
+		lasts = time.Second / 3
 	}
 	began := time.Now()
 	return func() bool {
