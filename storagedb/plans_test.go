@@ -124,7 +124,7 @@ var parameter = map[string]string{
 // be as good.
 func TestEveryQueryUsesAnIndex(t *testing.T) {
 	if testing.Short() {
-		t.Skip("fills tables of some size; make test runs it")
+		t.Skip("fills tables of some size; make test-all runs it")
 	}
 	check := func(t *testing.T, name string, plan []string, words ...string) {
 		t.Helper()

@@ -96,7 +96,8 @@ func (a *app) open(ctx context.Context) (*store.Store, error) {
 	return s, err
 }
 
-// canMigrate reports whether the database is behind or does not exist. It is false if a newer program has migrated it.
+// canMigrate reports whether migrations are pending or the database does not exist. It is false if a newer program has
+// migrated the database.
 func (a *app) canMigrate(ctx context.Context) bool {
 	migrations, err := store.MigrationStatus(ctx, a.database)
 	return err == nil && !slices.ContainsFunc(migrations, func(m store.Migration) bool { return m.Name == "" })

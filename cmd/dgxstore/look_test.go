@@ -50,7 +50,7 @@ func TestMigrate(t *testing.T) {
 	r = dgxstore(t, "migrate", "--status", "--database", url)
 	is.True(strings.Contains(r.stdout, newest.Version+"  pending  "+newest.Name))
 
-	// The schema is behind: status says so, other commands fail.
+	// If migrations are pending, status reports them, and the other commands fail.
 	r = dgxstore(t, "list", "--database", url)
 	is.Equal(r.code, exitSchema)
 	is.True(strings.Contains(r.stderr, "dgxstore migrate"))

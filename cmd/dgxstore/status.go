@@ -16,19 +16,20 @@ import (
 // stuckAfter is the time after which an expired lease is stuck. Workers rescue expired leases every 15 seconds.
 const stuckAfter = time.Minute
 
-// overview is the JSON of status. If migrations are pending, the fields that need the current schema are empty or null.
+// overview is the JSON of status. If migrations are pending, status cannot read databaseFacts and the fields from Queue
+// to StuckLeases. Pointers are null then, and StuckLeases is empty.
 type overview struct {
-	Database          string       `json:"database"` // URL without its password
-	databaseFacts                  // needs the current schema
+	Database string `json:"database"` // URL without its password
+	databaseFacts
 	SchemaVersion     string       `json:"schema_version"`
 	PendingMigrations int          `json:"pending_migrations"`
-	Queue             *queueState  `json:"queue"`          // needs the current schema
-	Stats             *store.Stats `json:"stats"`          // likewise
-	LastDay           *lastDay     `json:"last_day"`       // likewise
-	LastCompleted     *lastEnd     `json:"last_completed"` // likewise; null if no generation has completed
-	LastFailed        *lastEnd     `json:"last_failed"`    // likewise; null if no generation has failed
-	StuckLeases       []stuckLease `json:"stuck_leases"`   // likewise
-	Attention         []string     `json:"attention"`      // if not empty, the exit code is 4
+	Queue             *queueState  `json:"queue"`
+	Stats             *store.Stats `json:"stats"`
+	LastDay           *lastDay     `json:"last_day"`
+	LastCompleted     *lastEnd     `json:"last_completed"` // also null if no generation has completed
+	LastFailed        *lastEnd     `json:"last_failed"`    // also null if no generation has failed
+	StuckLeases       []stuckLease `json:"stuck_leases"`
+	Attention         []string     `json:"attention"` // if not empty, the exit code is 4
 }
 
 type queueState struct {

@@ -3,9 +3,9 @@
 //
 // It uses the database of $DATABASE_URL, or SQLite in data/generations.db if that is not set. Each run is a batch with
 // a model name of its own. It writes the audio to a directory of its own below $OUTPUTS, or below outputs if that is
-// not set. So it claims no jobs of other programs, and writes to none of their files. Like every worker, it also rescues
-// jobs whose workers have died, whoever created them. The next run on the same database finishes what an interrupted run
-// left.
+// not set. So it claims no jobs of other programs, and writes to none of their files. Like every worker, it also
+// rescues jobs whose workers have died, whoever created them. The next run on the same database finishes what an
+// interrupted run left.
 package main
 
 import (

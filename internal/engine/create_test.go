@@ -36,8 +36,9 @@ func TestEveryColumnOfACreationIsInserted(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)
 	creation := Creation{
-		ID: uuid.UUID{15: 1}, Prompt: "p", ModelName: "m", ModelVersion: new("v"), DurationSeconds: 1, SampleRate: 2, Channels: 2,
-		FilePath: "f", Metadata: storagedb.Metadata(`{"a":1}`), Priority: 3, ScheduledAt: time.UnixMicro(1), MaxAttempts: 4, BatchID: uuid.UUID{15: 2},
+		ID: uuid.UUID{15: 1}, Prompt: "p", ModelName: "m", ModelVersion: new("v"), DurationSeconds: 1,
+		SampleRate: 2, Channels: 2, FilePath: "f", Metadata: storagedb.Metadata(`{"a":1}`), Priority: 3,
+		ScheduledAt: time.UnixMicro(1), MaxAttempts: 4, BatchID: uuid.UUID{15: 2},
 	}
 	for field, value := range reflect.ValueOf(creation).Fields() {
 		if value.IsZero() {

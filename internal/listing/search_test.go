@@ -151,8 +151,9 @@ var hostileQueries = []string{
 	"AND", "OR", "NOT", "a AND", "AND a", "a NOT", "NEAR(", "NEAR(a b, 5)", "a NEAR/5 b", "text:beat", "{text}: beat", "^beat", "beat^2", "a + b", "a|b", "!a", "a & !b", "a <-> b", "a:*", "a:b",
 	"(", ")", "(a", "a)", "[a]", "{a}", "<a>", "a=b", "%", "_", "?", "$1", "@x", "#tag", "~", "`", "🎧", "🎧🎧 beat", "\u0301", "a\u0301\u0302", "\u00a0", "\u200b", "\u202e", "\ufeff", "\x01", "\x00", "a\x00b",
 	"½", "²", "ﷺ", "ŉ", "ﬁ", "İ", "ẞ", "ǆ", "\U0001d400", "\U000e0001", "\U0010ffff", "ａｂｃ", "１２", "'＇'", "ʼn", "a\u037eb",
-	strings.Repeat("a", 10000), strings.Repeat("a ", 5000), strings.Repeat("\"", 10000), strings.Repeat("-",
-		10000), strings.Repeat("(", 10000), strings.Repeat("音", 3333), strings.Repeat("-a ", 3000), strings.Repeat("a* ", 3000), strings.Repeat("a-", 5000),
+	strings.Repeat("a", 10000), strings.Repeat("a ", 5000), strings.Repeat("\"", 10000),
+	strings.Repeat("-", 10000), strings.Repeat("(", 10000), strings.Repeat("音", 3333), strings.Repeat("-a ", 3000),
+	strings.Repeat("a* ", 3000), strings.Repeat("a-", 5000),
 }
 
 func TestNothingThatIsTypedIsASyntaxError(t *testing.T) {

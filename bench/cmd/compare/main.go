@@ -62,7 +62,7 @@ func main() {
 	fmt.Fprint(c.to, limits)
 }
 
-// limits explains, from profiles, where the tables fall short of a target.
+// limits is the section of the page that explains, from profiles, each target that the store misses.
 //
 //go:embed limits.md
 var limits string
