@@ -18,8 +18,9 @@ import (
 // passed and the file has reached the disk, it is called <name>.<digits>.unfinished. The file is readable by its owner
 // only.
 //
-// Backup replaces an earlier backup of that name. It returns a *ValidationError if the name is that of any other file,
-// of the database itself, or of a file with a log beside it, which SQLite would take for the backup's.
+// Backup replaces an earlier backup of that name. It returns ErrCorrupt if the check of the copy fails, and keeps the
+// earlier backup. It returns a *ValidationError if the name is that of any other file, of the database itself, or of a
+// file with a log beside it, which SQLite would take for the backup's.
 //
 // On PostgreSQL it is a [Transfer] into that file, for which writers must be stopped: if they were not, it returns a
 // *TransferMismatchError. pg_dump needs no stop.
@@ -55,9 +56,9 @@ func transferToFile(ctx context.Context, fromURL, path string) error {
 // database and a backup at this program's schema version.
 //
 // The backup may be of an older schema version: call [Migrate] then. It may also be a database of the Python service,
-// such as the copy that Migrate keeps. For a newer version Restore returns ErrSchemaOutdated. For a file that is not a
-// SQLite database, or fails SQLite's integrity check, it returns an error before anything changes. It returns ErrBusy
-// if another process keeps the database from being replaced.
+// such as the copy that Migrate keeps. Before anything changes, Restore returns ErrSchemaOutdated for a newer version,
+// ErrCorrupt if SQLite's integrity check fails, and an error for a file that is not a SQLite database. It returns
+// ErrBusy if another process keeps the database from being replaced.
 func Restore(ctx context.Context, path, url string) error {
 	t, err := dburl.Parse(url)
 	if err != nil {

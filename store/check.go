@@ -88,8 +88,8 @@ func (s *Store) Check(ctx context.Context, params CheckParams) (CheckReport, err
 //   - On PostgreSQL it mends the full-text index prompt by prompt. On SQLite it rebuilds that index, in some ten
 //     seconds for a million prompts. Writers wait meanwhile, and return ErrBusy if their BusyTimeout is shorter.
 //
-// If SQLite's own check finds the file broken, Repair returns an error and does not write to it, which could do more
-// harm. Check says what is broken. Restore a backup then, or let sqlite3 .recover save what it can.
+// If SQLite's own check finds the file damaged, Repair returns ErrCorrupt and does not write to it, which could do more
+// harm. Check says what is damaged.
 //
 // It returns a *ValidationError as Check does. On an error the report has what was mended until then.
 func (s *Store) Repair(ctx context.Context, params CheckParams) (CheckReport, error) {

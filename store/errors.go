@@ -38,6 +38,9 @@ var (
 	// ErrNotEmpty is returned if a database that was to be filled has rows. Nothing was changed. Name another database, or
 	// empty this one with [Reset].
 	ErrNotEmpty = dberr.ErrNotEmpty
+	// ErrCorrupt is returned if stored data cannot be read, or contradicts itself. [Store.Check] says what is damaged.
+	// Restore a backup, or let sqlite3 .recover save what it can.
+	ErrCorrupt = dberr.ErrCorrupt
 	// ErrPythonDatabase is returned for a database of the Python service. It matches [ErrSchemaOutdated], too. [Migrate]
 	// adopts the database.
 	ErrPythonDatabase = dberr.ErrPythonDatabase

@@ -58,7 +58,7 @@ const (
 // does not exist; the destination must have no rows. Until Transfer has returned, nobody may write to the source or use
 // the destination.
 //
-// First it reads all of the source. If that has rows that no store holds, such as prompts of the Python service over
+// First it verifies and reads all of the source. If that has rows that no store holds, such as prompts of the Python service over
 // 2,000 bytes, it returns an *UnfitRowsError that names them, and has written nothing. Then it copies the rows in
 // batches, in constant memory. At the end it reads the destination, and compares the number of rows of each table, and
 // a hash of their values that does not depend on the engine. It compares metadata as JSON, and numbers to their last
@@ -69,6 +69,8 @@ const (
 //
 // It returns:
 //
+//   - ErrCorrupt if the source is damaged: SQLite's integrity check fails, or a primary key misses rows of its table. The
+//     destination is unchanged then.
 //   - ErrNotEmpty if the destination has rows that no interrupted Transfer of the same source has left; it is unchanged
 //     then. A source that was written to since is not the same.
 //   - a *TransferMismatchError if the comparison finds a difference.

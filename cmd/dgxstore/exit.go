@@ -32,8 +32,8 @@ const exitCodesHelp = `Exit codes:
   5    no database, or its schema version does not fit: see dgxstore migrate
   6    the database is busy: try again
   7    not confirmed: the answer was no, or there is no terminal: see --yes
-  8    the data does not fit: rows are refused, the destination is not empty, or the
-       copy differs
+  8    the data does not fit: rows are refused, the destination is not empty, the copy
+       differs, or the database is damaged
   130  interrupted`
 
 // codedError is an error with an exit code of its own.
@@ -79,6 +79,8 @@ func exitCode(err error) int {
 		return exitNotFound
 	case errors.Is(err, store.ErrBusy):
 		return exitBusy
+	case errors.Is(err, store.ErrCorrupt):
+		return exitData
 	}
 	return exitError
 }

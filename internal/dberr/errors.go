@@ -20,6 +20,7 @@ var (
 	ErrClosed          = errors.New("closed")
 	ErrSchemaOutdated  = errors.New("schema version does not fit")
 	ErrNotEmpty        = errors.New("the database is not empty")
+	ErrCorrupt         = errors.New("the database is damaged: see what Check says, and restore a backup")
 
 	// ErrPythonDatabase matches ErrSchemaOutdated, too.
 	ErrPythonDatabase = fmt.Errorf("%w: the database has a table generations or prompts, but no version in "+
@@ -68,6 +69,7 @@ func Code(err error) string {
 	for _, known := range []error{
 		context.Canceled, context.DeadlineExceeded,
 		ErrNotFound, ErrConflict, ErrBusy, ErrLeaseLost, ErrCancelRequested, ErrClosed, ErrSchemaOutdated, ErrNotEmpty,
+		ErrCorrupt,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()

@@ -11,8 +11,9 @@ import (
 
 // Maintainer is what the engines do differently for Check, Repair and Optimize. No transaction has it.
 type Maintainer interface {
-	// CheckStorage reports what the engine finds wrong in its own files. PostgreSQL's files are on its server.
-	CheckStorage(ctx context.Context, found func(Finding)) error
+	// CheckStorage reports what the engine finds wrong in its own files, and with rowsToo also rows that a CHECK constraint
+	// refuses. PostgreSQL's files are on its server.
+	CheckStorage(ctx context.Context, rowsToo bool, found func(Finding)) error
 	// OwnFiles are the database's files, including those that SQLite keeps beside it.
 	OwnFiles() []string
 	// IsCorruption reports whether err says that stored data cannot be read.

@@ -55,7 +55,7 @@ func Check(ctx context.Context, e engine.Engine, now func() time.Time, filesRoot
 		of  string
 		run check
 	}{
-		{"database", e.CheckStorage},
+		{"database", func(ctx context.Context, found func(engine.Finding)) error { return e.CheckStorage(ctx, true, found) }},
 		{"generation_counters", c.counters},
 		{"foreign keys", c.foreignKeys},
 		{"prompts", c.usedCounts},

@@ -2,7 +2,6 @@ package maintain
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/dgx-music/storage/internal/dberr"
 	"github.com/dgx-music/storage/internal/engine"
 	"github.com/dgx-music/storage/storagedb"
 )
@@ -48,13 +48,12 @@ func Repair(ctx context.Context, e engine.Engine, now func() time.Time, filesRoo
 	return mended.report(), nil
 }
 
-var errBroken = errors.New("the database file is broken, and was not written to: " +
-	"see what Check says, and restore a backup")
+var errBroken = fmt.Errorf("the file was not written to: %w", dberr.ErrCorrupt)
 
 // wantWhole returns an error if the engine finds its own files broken.
 func (r repairer) wantWhole(ctx context.Context) error {
 	whole := true
-	err := r.engine.CheckStorage(ctx, func(engine.Finding) { whole = false })
+	err := r.engine.CheckStorage(ctx, false, func(engine.Finding) { whole = false })
 	if !whole || r.engine.IsCorruption(err) {
 		return errBroken
 	}

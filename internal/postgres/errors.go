@@ -33,6 +33,8 @@ func classifyCode(postgres *pgconn.PgError, err error) error {
 			dberr.ErrBusy, err)
 	case "40001", "40P01", "53300": // serialization_failure, deadlock_detected, too_many_connections
 		return fmt.Errorf("%w: %w", dberr.ErrBusy, err)
+	case "XX001", "XX002": // data_corrupted, index_corrupted
+		return fmt.Errorf("%w: %w", dberr.ErrCorrupt, err)
 	case "53100": // disk_full
 		return fmt.Errorf("the server's disk is full, and nothing was changed; free some space and try again: %w", err)
 	case "3D000": // invalid_catalog_name

@@ -34,7 +34,7 @@ func (d *dialect) DropUnusedPrompts(ctx context.Context, ids []int64, usedBefore
 }
 
 // CheckStorage reports nothing: a server with checksums checks its pages when it reads them.
-func (e *Engine) CheckStorage(context.Context, func(engine.Finding)) error { return nil }
+func (e *Engine) CheckStorage(context.Context, bool, func(engine.Finding)) error { return nil }
 
 // OwnFiles are on the server.
 func (e *Engine) OwnFiles() []string { return nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -75,11 +76,14 @@ const maxIntegrityErrors = "10000"
 // CheckStorage runs SQLite's integrity check of each page, index and CHECK constraint, and of the structure of the
 // full-text index. It reads one snapshot, so the log grows while it runs. It needs a new connection: on one that has
 // used the full-text index, FTS5 trusts its cached structure, and takes a merge by another connection for corruption.
-func (e *Engine) CheckStorage(ctx context.Context, found func(engine.Finding)) error {
+func (e *Engine) CheckStorage(ctx context.Context, rowsToo bool, found func(engine.Finding)) error {
 	return e.Read(ctx, func(engine.Queries) error { // holds a connection, so that Close waits
 		return e.withDedicatedConn(ctx, time.Now().Add(e.waitTimeout), e.waitTimeout, func(conn storagedb.DBTX) error {
-			if _, err := conn.Exec(ctx, "BEGIN"); err != nil { // it ends with the connection
-				return err
+			withoutRows := fmt.Sprintf("PRAGMA ignore_check_constraints = %t", !rowsToo)
+			for _, statement := range []string{withoutRows, "BEGIN"} { // both end with the connection
+				if _, err := conn.Exec(ctx, statement); err != nil {
+					return err
+				}
 			}
 			rows, err := conn.Query(ctx, "PRAGMA integrity_check("+maxIntegrityErrors+")")
 			if err != nil {

@@ -223,7 +223,7 @@ func checkIntegrity(ctx context.Context, conn *sqliteconn.Conn) error {
 		return err
 	}
 	if first != "ok" {
-		return fmt.Errorf("the integrity check of SQLite found: %s", first)
+		return fmt.Errorf("%w: SQLite's integrity check found: %s", dberr.ErrCorrupt, first)
 	}
 	return nil
 }

@@ -187,8 +187,12 @@ func (t *Transfer) report(p Progress) {
 	}
 }
 
-// ReadSource reads and hashes all of the source. It returns an *UnfitRowsError if rows do not fit any store.
+// ReadSource verifies, reads and hashes all of the source. It returns ErrCorrupt if the source is damaged, and an
+// *UnfitRowsError if rows do not fit any store.
 func (t *Transfer) ReadSource(ctx context.Context) error {
+	if err := t.verifySource(ctx); err != nil {
+		return err
+	}
 	rows, err := rowCounts(ctx, t.from)
 	if err != nil {
 		return err
@@ -204,6 +208,13 @@ func (t *Transfer) ReadSource(ctx context.Context) error {
 		}
 		t.source = append(t.source, summary)
 	}
+	for _, read := range t.source { // which was read by the primary keys, and misses what an index has lost
+		if counted := rows[read.Name]; counted != read.Rows {
+			return fmt.Errorf("%w: %s has %d rows, and its primary key %d: "+
+				"stop the writers if there are any, or make its indexes anew with REINDEX",
+				dberr.ErrCorrupt, read.Name, counted, read.Rows)
+		}
+	}
 	if err := t.findOrphans(ctx, &unfit); err != nil {
 		return err
 	}
@@ -211,6 +222,19 @@ func (t *Transfer) ReadSource(ctx context.Context) error {
 		return &unfit
 	}
 	return nil
+}
+
+// verifySource returns ErrCorrupt if the engine finds its own files damaged.
+func (t *Transfer) verifySource(ctx context.Context) error {
+	var found []engine.Finding
+	err := t.from.CheckStorage(ctx, false, func(f engine.Finding) { found = append(found, f) })
+	switch {
+	case t.from.IsCorruption(err):
+		return fmt.Errorf("%w: %w", dberr.ErrCorrupt, err)
+	case err == nil && len(found) > 0:
+		return fmt.Errorf("%w: %d problems, the first: %s", dberr.ErrCorrupt, len(found), found[0].Detail)
+	}
+	return err
 }
 
 // findOrphans finds rows without the row that they refer to. The destination's foreign keys would refuse them.
@@ -295,14 +319,19 @@ func (t *Transfer) compare(ctx context.Context) error {
 			return &MismatchError{Table: want.Name, Source: want, Destination: got}
 		}
 	}
-	now, err := rowCounts(ctx, t.from)
+	from, err := rowCounts(ctx, t.from)
+	if err != nil {
+		return err
+	}
+	to, err := rowCounts(ctx, t.to)
 	if err != nil {
 		return err
 	}
 	for _, read := range t.source { // the comparison above does not see rows that were added to the source meanwhile
-		if now[read.Name] != read.Rows {
-			source := Table{Name: read.Name, Rows: now[read.Name]}
-			return &MismatchError{Table: read.Name, Source: source, Destination: read}
+		if from[read.Name] != read.Rows || to[read.Name] != read.Rows {
+			source := Table{Name: read.Name, Rows: from[read.Name], SHA256: read.SHA256}
+			destination := Table{Name: read.Name, Rows: to[read.Name], SHA256: read.SHA256}
+			return &MismatchError{Table: read.Name, Source: source, Destination: destination}
 		}
 	}
 	var wrong []engine.CountDifference
