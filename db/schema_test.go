@@ -3,6 +3,7 @@ package db_test
 import (
 	"database/sql"
 	"flag"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/matryer/is"
 	_ "modernc.org/sqlite"
 
+	"github.com/dgx-music/storage/db"
 	"github.com/dgx-music/storage/internal/pgtest"
 )
 
@@ -60,13 +62,25 @@ func TestSchemaDumpsAreCurrent(t *testing.T) {
 				t.Fatalf("dbmate: %v: %s", err, output)
 			}
 			columns[engine.name] = columnsOf(t, engine.driver, engine.source, engine.columnsQuery)
+			objects := objectsOfAllVersions(t, engine.driver, engine.source, engine.name, func() error {
+				cmd := exec.Command(dbmate, "--url", engine.url,
+					"--migrations-dir", "migrations/"+engine.name, "--no-dump-schema", "rollback")
+				return cmd.Run()
+			})
 			dump, err := os.ReadFile(file)
 			is.NoErr(err)
+			objectsFile := "objects." + engine.name + ".txt"
 			if *update {
 				is.NoErr(os.WriteFile(engine.file, []byte(withoutVersions(string(dump))), 0o644))
+				is.NoErr(os.WriteFile(objectsFile, []byte(objects), 0o644))
 				return
 			}
-			kept, err := os.ReadFile(engine.file)
+			kept, err := os.ReadFile(objectsFile)
+			is.NoErr(err)
+			if string(kept) != objects {
+				t.Errorf("db/%s is stale: run make generate", objectsFile)
+			}
+			kept, err = os.ReadFile(engine.file)
 			is.NoErr(err)
 			if withoutVersions(string(dump)) != withoutVersions(string(kept)) {
 				t.Errorf("db/%s is stale: run make generate", engine.file)
@@ -83,6 +97,29 @@ func TestSchemaDumpsAreCurrent(t *testing.T) {
 			t.Errorf("%s differs between the engines: add every column in db/migrations/sqlite and in "+
 				"db/migrations/postgres, in the same order\nsqlite:   %s\npostgres: %s",
 				table, strings.Join(sqlite, " "), strings.Join(postgres, " "))
+		}
+	}
+}
+
+// objectsOfAllVersions rolls back one migration after the other, and returns the objects of all versions, sorted.
+func objectsOfAllVersions(t *testing.T, driver, source, engine string, rollback func() error) string {
+	t.Helper()
+	is := is.New(t)
+	database, err := sql.Open(driver, source)
+	is.NoErr(err)
+	defer database.Close()
+	all := make(map[string]bool)
+	for {
+		rows, err := database.QueryContext(t.Context(), db.ObjectsQuery(engine))
+		is.NoErr(err)
+		for rows.Next() {
+			var object string
+			is.NoErr(rows.Scan(&object))
+			all[object] = true
+		}
+		is.NoErr(rows.Err())
+		if rollback() != nil { // none is left
+			return strings.Join(slices.Sorted(maps.Keys(all)), "\n") + "\n"
 		}
 	}
 }

@@ -38,6 +38,9 @@ var (
 	// ErrNotEmpty is returned if a database that was to be filled has rows. Nothing was changed. Name another database, or
 	// empty this one with [Reset].
 	ErrNotEmpty = dberr.ErrNotEmpty
+	// ErrDependentObjects is returned if [Migrate], [Rollback] or [Reset] would drop what a user has added to the store's
+	// tables: a column, an index, a trigger, a view. The text names each. Nothing was changed.
+	ErrDependentObjects = dberr.ErrDependentObjects
 	// ErrCorrupt is returned if stored data cannot be read, or contradicts itself. [Store.Check] says what is damaged.
 	// Restore a backup, or let sqlite3 .recover save what it can.
 	ErrCorrupt = dberr.ErrCorrupt

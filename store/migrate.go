@@ -24,9 +24,9 @@ type Migration struct {
 // reads the url as Options.URL. It creates a SQLite file that does not exist, readable by its owner only; a PostgreSQL
 // database must exist.
 //
-// Any number of processes may call it at once: one migrates under a lock, the others wait until ctx ends. On SQLite all
-// pending migrations take effect together or not at all; on PostgreSQL each does. The versions are kept in the table
-// that the dbmate CLI uses, schema_migrations.
+// Any number of processes may call it at once: one migrates under a lock, the others wait until ctx ends. All pending
+// migrations take effect together or not at all. The versions are kept in the table that the dbmate CLI uses,
+// schema_migrations. It returns ErrDependentObjects rather than drop what others have added to the store's tables.
 //
 // Migrate adopts a SQLite file that the Python service made, by Alembic or by its init_db(): it brings the file to this
 // program's schema with all its rows. It first keeps a checked copy beside it, <name>.before-v2, and never overwrites
@@ -63,7 +63,8 @@ func migrateOrAdopt(ctx context.Context, t dburl.Target, waitTimeout time.Durati
 }
 
 // Rollback rolls back the latest migration, and drops whatever only that schema version could hold. It returns
-// ErrNotFound if none is applied, and ErrSchemaOutdated if the latest one is of a newer program.
+// ErrNotFound if none is applied, ErrSchemaOutdated if the latest one is of a newer program, and ErrDependentObjects if
+// it would drop what others have added to the store's tables.
 func Rollback(ctx context.Context, url string) error {
 	t, err := dburl.Parse(url)
 	if err != nil {
@@ -79,7 +80,8 @@ func Rollback(ctx context.Context, url string) error {
 }
 
 // Reset rolls back all migrations and applies them again: it drops every table of the store and makes it anew. ALL DATA
-// IS LOST. Tables of others stay. It creates what does not exist, as [Migrate] does.
+// IS LOST. Tables of others stay, and it returns ErrDependentObjects as [Rollback] does. It takes effect as a whole or
+// not at all. It creates what does not exist, as [Migrate] does.
 func Reset(ctx context.Context, url string) error {
 	t, err := parseToCreate(url)
 	if err != nil {

@@ -33,7 +33,7 @@ const exitCodesHelp = `Exit codes:
   6    the database is busy: try again
   7    not confirmed: the answer was no, or there is no terminal: see --yes
   8    the data does not fit: rows are refused, the destination is not empty, the copy
-       differs, or the database is damaged
+       differs, the database is damaged, or others have added to its tables
   130  interrupted`
 
 // codedError is an error with an exit code of its own.
@@ -79,7 +79,7 @@ func exitCode(err error) int {
 		return exitNotFound
 	case errors.Is(err, store.ErrBusy):
 		return exitBusy
-	case errors.Is(err, store.ErrCorrupt):
+	case errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrDependentObjects):
 		return exitData
 	}
 	return exitError

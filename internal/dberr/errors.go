@@ -12,15 +12,17 @@ import (
 
 // The errors that callers match with errors.Is. Package store documents each.
 var (
-	ErrNotFound        = errors.New("not found")
-	ErrConflict        = errors.New("exists already")
-	ErrBusy            = errors.New("busy")
-	ErrLeaseLost       = errors.New("lease lost")
-	ErrCancelRequested = errors.New("cancel requested")
-	ErrClosed          = errors.New("closed")
-	ErrSchemaOutdated  = errors.New("schema version does not fit")
-	ErrNotEmpty        = errors.New("the database is not empty")
-	ErrCorrupt         = errors.New("the database is damaged: see what Check says, and restore a backup")
+	ErrNotFound         = errors.New("not found")
+	ErrConflict         = errors.New("exists already")
+	ErrBusy             = errors.New("busy")
+	ErrLeaseLost        = errors.New("lease lost")
+	ErrCancelRequested  = errors.New("cancel requested")
+	ErrClosed           = errors.New("closed")
+	ErrSchemaOutdated   = errors.New("schema version does not fit")
+	ErrNotEmpty         = errors.New("the database is not empty")
+	ErrDependentObjects = errors.New("objects that others have added would be dropped, and nothing was changed; " +
+		"drop these first, or move them to tables of your own")
+	ErrCorrupt = errors.New("the database is damaged: see what Check says, and restore a backup")
 
 	// ErrPythonDatabase matches ErrSchemaOutdated, too.
 	ErrPythonDatabase = fmt.Errorf("%w: the database has a table generations or prompts, but no version in "+
@@ -69,7 +71,7 @@ func Code(err error) string {
 	for _, known := range []error{
 		context.Canceled, context.DeadlineExceeded,
 		ErrNotFound, ErrConflict, ErrBusy, ErrLeaseLost, ErrCancelRequested, ErrClosed, ErrSchemaOutdated, ErrNotEmpty,
-		ErrCorrupt,
+		ErrDependentObjects, ErrCorrupt,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()

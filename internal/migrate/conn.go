@@ -9,12 +9,14 @@ import (
 	"io"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/amacneil/dbmate/v2/pkg/dbmate"
 	"github.com/amacneil/dbmate/v2/pkg/dbutil"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
@@ -46,9 +48,49 @@ func underLock(ctx context.Context, t dburl.Target, fn func(*dbmate.DB) error) e
 		if _, err := conn.Inspect(); err != nil {
 			return err
 		}
-		return fn(m)
+		return conn.keepingOthers(func() error { return fn(m) })
 	})
 }
+
+// keepingOthers runs fn, and returns dberr.ErrDependentObjects if an object went with it that is not the store's: a
+// column, index or trigger that a user has added to one of its tables. The transaction must be rolled back then.
+func (m *Conn) keepingOthers(fn func() error) error {
+	known, err := db.Objects(m.engine)
+	if err != nil {
+		return err
+	}
+	before, err := m.QueryColumn(db.ObjectsQuery(m.engine))
+	if err != nil {
+		return err
+	}
+	if err := fn(); err != nil {
+		return dependents(err)
+	}
+	after, err := m.QueryColumn(db.ObjectsQuery(m.engine))
+	if err != nil {
+		return err
+	}
+	var lost []string
+	for _, object := range before {
+		if !known[object] && !slices.Contains(after, object) {
+			lost = append(lost, object)
+		}
+	}
+	if len(lost) > 0 {
+		return fmt.Errorf("%w: %s", dberr.ErrDependentObjects, strings.Join(lost, ", "))
+	}
+	return nil
+}
+
+// dependents names the objects, such as views, for whose sake PostgreSQL refuses to drop another.
+func dependents(err error) error {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == pgerrDependents {
+		return fmt.Errorf("%w: %s: %w", dberr.ErrDependentObjects, strings.ReplaceAll(refused.Detail, "\n", ", "), err)
+	}
+	return err
+}
+
+const pgerrDependents = "2BP01" // dependent_objects_still_exist
 
 // Locked runs fn while no other process migrates the same database. On SQLite the lock is a transaction of the given
 // kind: after BEGIN IMMEDIATE others may read, after BEGIN EXCLUSIVE they may not. The connection has the given
@@ -91,7 +133,7 @@ type Conn struct {
 	engine string
 	conn   driver.Conn
 	sqlite *sqliteconn.Conn // the owner of conn on SQLite, nil on PostgreSQL
-	inTx   bool             // on SQLite, whether the transaction that is the lock is open
+	inTx   bool             // whether the transaction around the migrations is open
 }
 
 // SQLite returns the connection, or nil on PostgreSQL.
@@ -140,11 +182,16 @@ func (m *Conn) Close() {
 // SHA-256("github.com/dgx-music/storage migrations").
 const migrationLock = 0x66b1ef3aa080f3ca
 
-// lock waits for other processes that migrate, until the context ends. On SQLite the lock is a transaction around the
-// whole migration. dbmate's own transactions are savepoints in it.
+// lock waits for other processes that migrate, until the context ends. It begins a transaction around all migrations,
+// in which those of dbmate are savepoints. On SQLite that transaction is the lock; on PostgreSQL the lock ends with it.
+// There each statement must see what the process before has committed, whatever isolation the server's default is.
 func (m *Conn) lock(kind string) error {
 	if m.engine == "postgres" {
-		_, err := m.exec(fmt.Sprintf("SELECT pg_advisory_lock(%d)", migrationLock))
+		if _, err := m.exec("BEGIN ISOLATION LEVEL READ COMMITTED"); err != nil {
+			return err
+		}
+		m.inTx = true
+		_, err := m.exec(fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", migrationLock))
 		return err
 	}
 	for {
@@ -159,8 +206,7 @@ func (m *Conn) lock(kind string) error {
 	}
 }
 
-// unlock ends SQLite's transaction: it commits if the migration succeeded, and rolls back if not. On PostgreSQL each
-// step was committed already, and the lock ends with the connection.
+// unlock ends the transaction: it commits if the migrations succeeded, and rolls back if not.
 func (m *Conn) unlock(succeeded bool) error {
 	if !m.inTx {
 		return nil
@@ -185,8 +231,10 @@ func (m *Conn) unlock(succeeded bool) error {
 // commit runs COMMIT without the context, so that an error always means that nothing was changed. A database without a
 // WAL cannot commit while other connections read. commit tries again until they are done or the context ends.
 func (m *Conn) commit() error {
-	if _, err := m.exec("PRAGMA busy_timeout(100)"); err != nil {
-		return err
+	if m.engine == "sqlite" {
+		if _, err := m.exec("PRAGMA busy_timeout(100)"); err != nil {
+			return err
+		}
 	}
 	for {
 		_, err := m.conn.(driver.ExecerContext).ExecContext(context.WithoutCancel(m.ctx), "COMMIT", nil)
@@ -199,7 +247,11 @@ func (m *Conn) commit() error {
 	}
 }
 
+// checkForeignKeys does what PostgreSQL has done at each statement: on SQLite foreign keys are off.
 func (m *Conn) checkForeignKeys() error {
+	if m.engine == "postgres" {
+		return nil
+	}
 	violations, err := m.QueryColumn(
 		`SELECT "table" || ' row ' || coalesce(rowid, '') FROM pragma_foreign_key_check LIMIT 10`)
 	if err != nil {
@@ -371,7 +423,7 @@ func (c sharedConn) Begin() (driver.Tx, error) {
 	return c.m.conn.(driver.ConnBeginTx).BeginTx(c.m.ctx, driver.TxOptions{})
 }
 
-// savepointTx is a transaction of dbmate: a savepoint within the transaction that is SQLite's lock.
+// savepointTx is a transaction of dbmate: a savepoint within the transaction around all migrations.
 type savepointTx struct{ m *Conn }
 
 func (t savepointTx) Commit() error {
