@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -271,4 +272,51 @@ func TestRepairRescuesAllThatIsStuck(t *testing.T) {
 		is.Equal(stats.FailedGenerations, int64(115))
 		is.Equal(checked(t, s, ""), []store.Finding{})
 	})
+}
+
+// Metadata may have tens of thousands of keys. What Check and Repair take grows with their number, and not with its
+// square: eight times the keys would take 64 times as long then.
+func TestCheckAndRepairOfManyKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs seconds")
+	}
+	for _, engine := range testkit.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
+			few, many := repairOfKeys(t, engine.Open(t), 5_000), repairOfKeys(t, engine.Open(t), 40_000)
+			if many > 32*few {
+				t.Errorf("5,000 keys took %s, 40,000 took %s", few, many)
+			}
+		})
+	}
+}
+
+// repairOfKeys returns how long Check and Repair take, at best, for one generation with so many keys, of whose entries
+// one is missing and one is too many.
+func repairOfKeys(t *testing.T, s *store.Store, keys int) (best time.Duration) {
+	t.Helper()
+	is := is.New(t)
+	values := make(map[string]int, keys)
+	for i := range keys {
+		values["key"+strconv.Itoa(i)] = i
+	}
+	params := testkit.Beat("many keys")
+	var err error
+	params.Metadata, err = store.NewMetadata(values)
+	is.NoErr(err)
+	g, err := s.CreateGeneration(t.Context(), params)
+	is.NoErr(err)
+	for range 3 {
+		testkit.Exec(t, s, "DELETE FROM generation_metadata WHERE name = 'key7'")
+		testkit.Exec(t, s, "UPDATE generation_metadata SET name = 'other' WHERE name = 'key8'")
+		began := time.Now()
+		is.Equal(len(checked(t, s, "")), 2)
+		repaired(t, s)
+		took := time.Since(began)
+		is.Equal(len(checked(t, s, "")), 0)
+		testkit.WantListed(t, s, store.ListGenerationsParams{Metadata: map[string]any{"key7": 7, "key8": 8}}, g)
+		if best == 0 || took < best {
+			best = took
+		}
+	}
+	return best
 }

@@ -83,11 +83,12 @@ WHERE s.prompt_id = ANY(@ids::BIGINT[]) AND NOT EXISTS (SELECT 1 FROM prompts AS
 -- name: MetadataToCheck :many
 -- Primary key of generations, a page from from_id on. Index for each entry: idx_generation_metadata (index-only).
 --
--- missing reports whether an entry of the metadata is missing in that index.
+-- missing reports whether an entry of the metadata is missing in that index. It counts, because PostgreSQL makes a join
+-- of NOT EXISTS: with one generation of 5,000 keys it read all entries for each of them, in 10 seconds.
 SELECT g.id, EXISTS (
 	SELECT 1 FROM jsonb_each(g.metadata) AS e
-	WHERE NOT EXISTS (
-		SELECT 1 FROM generation_metadata AS m
+	WHERE 0 = (
+		SELECT count(*) FROM generation_metadata AS m
 		WHERE m.name = left(e.key, 64) AND m.number = metadata_number(e.value) AND m.hash = metadata_hash(e.value)
 			AND m.created_at = g.created_at AND m.generation_id = g.id
 	)
