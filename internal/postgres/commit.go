@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/dgx-music/storage/internal/commit"
-	"github.com/dgx-music/storage/internal/dbtx"
 	"github.com/dgx-music/storage/internal/engine"
 	"github.com/dgx-music/storage/storagedb"
 	"github.com/dgx-music/storage/storagedb/pgdb"
@@ -84,7 +83,7 @@ func runBatch[T, R any](e *Engine, conn *pgxpool.Conn, batch []*commit.Write[T, 
 		}
 		ctx, cancel := whileAnyLasts(wanted)
 		defer cancel()
-		return statement(newDialect(dbtx.Logged(conn, e.logger)), ctx, wanted, e.now())
+		return statement(newDialect(e.logged(conn)), ctx, wanted, e.now())
 	})
 	for _, w := range wanted {
 		switch {

@@ -171,10 +171,15 @@ func (e *Engine) releasing(conn *pgxpool.Conn, fn func(*pgxpool.Conn) error) err
 	return fn(conn)
 }
 
+// logged returns a connection as the statements of the engine get it.
+func (e *Engine) logged(db storagedb.DBTX) storagedb.DBTX {
+	return dbtx.Quiet(dbtx.Logged(db, e.logger))
+}
+
 // Read runs fn on a connection to the primary.
 func (e *Engine) Read(ctx context.Context, fn func(engine.Queries) error) error {
 	return e.on(ctx, e.pool, e.waitTimeout, func(conn *pgxpool.Conn) error {
-		return fn(e.Queries(dbtx.Logged(conn, e.logger)))
+		return fn(e.Queries(e.logged(conn)))
 	})
 }
 
@@ -184,7 +189,7 @@ func (e *Engine) ReadStale(ctx context.Context, fn func(engine.Queries) error) e
 		chosen := e.replicas[e.turn.Add(1)%uint32(len(e.replicas))]
 		if chosen.downUntil.Load() < time.Now().UnixNano() {
 			err := e.on(ctx, chosen.pool, min(e.waitTimeout, replicaTimeout), func(conn *pgxpool.Conn) error {
-				return fn(e.Queries(dbtx.Logged(conn, e.logger)))
+				return fn(e.Queries(e.logged(conn)))
 			})
 			if err == nil || errors.Is(err, pgx.ErrNoRows) || ctx.Err() != nil {
 				return err
@@ -240,7 +245,7 @@ func (e *Engine) runTx(
 		}
 		return dbtx.Ended
 	}
-	if err := fn(dbtx.Logged(tx, e.logger), state); err != nil {
+	if err := fn(e.logged(tx), state); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -273,7 +278,7 @@ func (e *Engine) DB() storagedb.DBTX {
 		if err != nil {
 			return nil, nil, err
 		}
-		return dbtx.Logged(conn, e.logger), conn.Release, nil
+		return e.logged(conn), conn.Release, nil
 	}}
 }
 
