@@ -197,7 +197,8 @@ db-status: $(DBMATE) db-directory ## show which migrations are applied
 # dbmate deletes a SQLite file, but not its -wal file, which SQLite would replay into the new file.
 .PHONY: db-reset
 db-reset: $(DBMATE) db-directory ## delete the database with ALL DATA and create it again; asks first
-	@printf 'This deletes ALL DATA in %s. First stop all programs that use it. Type yes to continue: ' "$$SHOWN_DATABASE"; \
+	@printf 'This deletes ALL DATA in %s. ' "$$SHOWN_DATABASE"; \
+		printf 'First stop all programs that use it. Type yes to continue: '; \
 		read -r answer; test "$$answer" = yes || { echo "nothing was changed"; exit 1; }
 	@output=$$($(RUN_DBMATE) drop) && \
 		if [ $(ENGINE) = sqlite ]; then \
