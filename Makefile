@@ -27,12 +27,21 @@ WITH_DBMATE = DBMATE=$(wildcard $(DBMATE))
 ifneq ($(filter sqlite%,$(DATABASE_URL)),)
 ENGINE := sqlite
 SCHEMA := db/schema.sql
-DATABASE := $(DATABASE_URL)
 else
 ENGINE := postgres
 SCHEMA := db/schema.postgres.sql
-DATABASE := a PostgreSQL URL
 endif
+
+# What make says of the URL. It shows only that of a SQLite file: any other may hold a password. The shell reads it from
+# the environment, since it may have quotes.
+export SHOWN_DATABASE := a URL that is neither sqlite: nor postgres:
+ifneq ($(filter postgres:% postgresql:%,$(firstword $(DATABASE_URL))),)
+SHOWN_DATABASE := a PostgreSQL URL
+endif
+ifneq ($(filter sqlite:% sqlite3:%,$(firstword $(DATABASE_URL))),)
+SHOWN_DATABASE := $(if $(findstring @,$(DATABASE_URL))$(findstring ?,$(DATABASE_URL)),a SQLite URL,$(DATABASE_URL))
+endif
+
 # Only make generate writes the schema dumps: the database of DATABASE_URL may have another version or other tables.
 RUN_DBMATE = umask 077 && $(DBMATE) --migrations-dir db/migrations/$(ENGINE) --schema-file $(SCHEMA) --no-dump-schema
 
@@ -42,7 +51,7 @@ RUN_DBMATE = umask 077 && $(DBMATE) --migrations-dir db/migrations/$(ENGINE) --s
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  DATABASE_URL is $(DATABASE)"
+	@printf '  DATABASE_URL is %s\n' "$$SHOWN_DATABASE"
 
 .PHONY: demo
 demo: ## generate some forty pieces of music on DATABASE_URL and show what the store records
@@ -188,7 +197,8 @@ db-status: $(DBMATE) db-directory ## show which migrations are applied
 # dbmate deletes a SQLite file, but not its -wal file, which SQLite would replay into the new file.
 .PHONY: db-reset
 db-reset: $(DBMATE) db-directory ## delete the database with ALL DATA and create it again; asks first
-	@printf 'This deletes ALL DATA in %s. First stop all programs that use it. Type yes to continue: ' '$(DATABASE)'; \
+	@printf 'This deletes ALL DATA in %s. ' "$$SHOWN_DATABASE"; \
+		printf 'First stop all programs that use it. Type yes to continue: '; \
 		read -r answer; test "$$answer" = yes || { echo "nothing was changed"; exit 1; }
 	@output=$$($(RUN_DBMATE) drop) && \
 		if [ $(ENGINE) = sqlite ]; then \
@@ -199,7 +209,7 @@ db-reset: $(DBMATE) db-directory ## delete the database with ALL DATA and create
 .PHONY: db-directory
 db-directory:
 	@case "$$DATABASE_URL" in \
-		sqlite:/*|postgres*) ;; \
+		sqlite*:/*|postgres*) ;; \
 		sqlite*:*/*) mkdir -p "$$(dirname "$${DATABASE_URL#sqlite*:}")" ;; \
 	esac
 

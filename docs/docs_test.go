@@ -4,6 +4,7 @@ package docs_test
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -144,6 +145,41 @@ func TestReadmeFiguresAreMeasured(t *testing.T) {
 		alone := regexp.MustCompile(`(?:^|[^\d.])` + regexp.QuoteMeta(figure) + `(?:$|[^\d.]|\.\D)`)
 		if !alone.MatchString(texts["docs/benchmarks.md"]) {
 			t.Errorf("README.md has the figure %s, which docs/benchmarks.md lacks", figure)
+		}
+	}
+}
+
+// TestMakeShowsNoPassword runs the targets that show DATABASE_URL, with URLs of all kinds.
+func TestMakeShowsNoPassword(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("no make")
+	}
+	is := is.New(t)
+	dbmate := filepath.Join(t.TempDir(), "dbmate") // newer than what make would build it from
+	is.NoErr(os.WriteFile(dbmate, []byte("#!/bin/sh\nexit 1\n"), 0o700))
+	run := func(url, target string) string {
+		cmd := exec.CommandContext(t.Context(), "make", "--no-print-directory", "DBMATE="+dbmate, target)
+		cmd.Dir, cmd.Env = root, append(os.Environ(), "DATABASE_URL="+url, "MAKEFLAGS=")
+		cmd.Stdin = strings.NewReader("no\n")
+		output, _ := cmd.CombinedOutput() // db-reset fails, since the answer is no
+		return string(output)
+	}
+	for url, shown := range map[string]string{
+		"sqlite:///tmp/generations.db":             "sqlite:///tmp/generations.db",
+		"sqlite:///tmp/it's.db":                    "sqlite:///tmp/it's.db",
+		"postgres://user:hunter2@host/music":       "a PostgreSQL URL",
+		"postgresql://host/music?password=hunter2": "a PostgreSQL URL",
+		"mysql://user:hunter2@host/music":          "a URL that is neither sqlite: nor postgres:",
+		"sqlite+x://user:hunter2@host/x":           "a URL that is neither sqlite: nor postgres:",
+		"sqlite://user:hunter2@host/x":             "a SQLite URL",
+		"sqlite3:///tmp/x.db?key=hunter2":          "a SQLite URL",
+	} {
+		for _, target := range []string{"help", "db-reset"} {
+			output := run(url, target)
+			if strings.Contains(output, "hunter2") || !strings.Contains(output, shown) {
+				t.Errorf("make %s with %s, want %s in: %s", target, url, shown, output)
+			}
 		}
 	}
 }

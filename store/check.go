@@ -62,11 +62,11 @@ type CheckReport struct {
 // statements, which are SQLite's own check of the file and the check of the index over metadata. On SQLite it also
 // copies the prompts and their full-text index to temporary files, to compare them.
 //
-// With a FilesRoot it checks the file of each generation, and each regular file below the root. A relative file_path is
-// below the root; an absolute one is followed as it is. A path that leads out by ".." is a finding and not followed,
-// nor are symbolic links that lead out. Files that were written after the check began are no orphans, nor are files of
+// With a FilesRoot it checks the file of each generation, and each regular file below the root. It looks at nothing
+// outside. A path that leads out, by ".." or as an absolute path elsewhere, is a finding and not followed, nor are
+// symbolic links that lead out. Files that were written after the check began are no orphans, nor are files of
 // unfinished generations, nor the database's own. In memory it holds 8 bytes for each generation, and the paths of
-// orphans.
+// files that no generation names.
 //
 // A generation that was set to processing by hand is under no lease, so Check cannot tell whether it is stuck.
 //

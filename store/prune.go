@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"slices"
 	"time"
 
-	"github.com/dgx-music/storage/internal/dberr"
 	"github.com/dgx-music/storage/internal/maintain"
 )
 
@@ -21,57 +19,65 @@ type PruneParams struct {
 	DropUnusedPrompts bool
 	// DryRun deletes nothing. The report says what would be deleted.
 	DryRun bool
+	// FilesRoot is the directory that file paths are relative to. If empty, no file is looked at.
+	FilesRoot string
+	// DeleteFiles also deletes the files of FilePaths. It needs a FilesRoot.
+	DeleteFiles bool
 }
 
 // PruneReport is what Prune has deleted, or with DryRun what it would delete.
 type PruneReport struct {
 	Generations int64 `json:"generations"`
 	Prompts     int64 `json:"prompts"`
-	// FilePaths are those of the deleted generations that no remaining generation names, each once, sorted.
+	// FilePaths are those of the deleted generations whose audio files may go, or are deleted; each once, sorted.
 	FilePaths []string `json:"file_paths"`
+	// KeptFiles are those that must stay, by path, except paths that a remaining generation has, too.
+	KeptFiles []KeptFile `json:"kept_files"`
+	// MissingFiles and DeletedFiles are numbers of files. MissingFiles did not exist. Without a FilesRoot both are 0.
+	MissingFiles int64 `json:"missing_files"`
+	DeletedFiles int64 `json:"deleted_files"`
 }
 
-// Prune deletes generations that ended long ago, with the errors of their attempts. It returns their file paths, so
-// that the caller can delete the audio files. A generation ended at completed_at; one of the Python service that is
-// finished and has none ended at created_at. The used_count of prompts stays.
+// KeptFile is a file of a deleted generation that must not be deleted, or could not be.
+type KeptFile struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"` // for people
+	InUse  bool   `json:"in_use"` // whether a remaining generation names the same file by another path
+}
+
+// Prune deletes generations that ended long ago, with the errors of their attempts, and on request their audio files. A
+// generation ended at completed_at; one of the Python service that is finished and has none ended at created_at. The
+// used_count of prompts stays.
 //
 // It does not disturb others. It deletes in batches of 100, each in a transaction of its own, and pauses after each for
 // as long as it took. A generation that is retried meanwhile stays. A generation that is locked at that moment, or was
 // created after the time before which it must have ended, is left for the next Prune. A prompt that is used at that
 // moment stays, too. Two may run at once.
 //
-// If it has deleted anything, it then reads the IDs and paths of all remaining generations once, to find the paths that
-// none of them names; that takes some seconds for a million. A generation that is created meanwhile with a path of the
-// caller's choice may name one of them.
+// If it has deleted anything, it then reads the IDs and paths of all remaining generations once; that takes some
+// seconds for a million. A generation that is created meanwhile with a path of the caller's choice may name one of the
+// files.
 //
-// On an error, and if ctx ends, the report still has what was deleted until then. After ctx has ended, the search for
-// the paths may take ten seconds longer. If the search itself fails, FilePaths is empty, and Check finds the files.
+// A file_path may be any text. With a FilesRoot, FilePaths has only regular files below it that are WAV, MP3, FLAC or
+// Ogg by name and content. None is the database's own. None is a remaining generation's, by any path, link or hard
+// link. Prefer DeleteFiles, which follows no link out of the root, to deleting them yourself.
 //
-// It returns a *ValidationError for an OlderThan that is not positive, and for a status that is unknown or not
-// finished.
+// Without a FilesRoot, FilePaths has relative paths with such a name that no remaining generation has. Links are not
+// known then. KeptFiles has absolute paths, and those that lead out by "..".
+//
+// On an error, and if ctx ends, the report still has what was deleted until then. After ctx has ended, the work on
+// files may take ten seconds longer. If their paths cannot be found, FilePaths is empty, and Check finds the files.
+//
+// It returns a *ValidationError for an OlderThan that is not positive, a status that is unknown or not finished, and a
+// FilesRoot that is not a directory.
 func (s *Store) Prune(ctx context.Context, params PruneParams) (PruneReport, error) {
-	params, err := params.normalized()
-	if err != nil {
-		return PruneReport{FilePaths: []string{}}, describe("prune", err)
-	}
 	report, err := maintain.Prune(ctx, s.engine, s.clock.Now(), maintain.PruneParams(params))
-	return PruneReport(report), describe("prune", err)
-}
-
-// normalized checks the parameters, and returns them with the statuses that they mean, each once.
-func (p PruneParams) normalized() (PruneParams, error) {
-	if p.OlderThan <= 0 {
-		return p, dberr.Invalid("older_than", "is not positive")
+	public := PruneReport{
+		Generations: report.Generations, Prompts: report.Prompts, FilePaths: report.FilePaths,
+		MissingFiles: report.MissingFiles, DeletedFiles: report.DeletedFiles,
 	}
-	finished := []Status{StatusCompleted, StatusFailed, StatusCancelled}
-	for _, status := range p.Statuses {
-		if !slices.Contains(finished, status) {
-			return p, dberr.Invalid("statuses", "has one that is none of completed, failed and cancelled")
-		}
+	for _, file := range report.KeptFiles {
+		public.KeptFiles = append(public.KeptFiles, KeptFile(file))
 	}
-	if len(p.Statuses) == 0 {
-		p.Statuses = finished
-	}
-	p.Statuses = slices.Compact(slices.Sorted(slices.Values(p.Statuses)))
-	return p, nil
+	return public, describe("prune", err)
 }

@@ -117,6 +117,7 @@ func (a *app) report(ctx context.Context, args []string, command *cobra.Command,
 	case len(problems) > 0:
 		message = title
 	}
+	message = withoutPasswords(message)
 	if a.json || slices.Contains(args, "--json") { // flags after an unknown one are not parsed
 		text, _ := json.Marshal(struct { // strings and an int never fail
 			Error    string    `json:"error"`

@@ -20,6 +20,7 @@ func (a *app) confirm(ctx context.Context, question string) error {
 	if a.yes {
 		return nil
 	}
+	question = withoutPasswords(question)
 	if !a.asksOnTerminal {
 		return &codedError{exitDeclined, "nothing was changed; to confirm without a terminal, give --yes: " + question + "?"}
 	}

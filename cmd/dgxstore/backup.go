@@ -24,7 +24,7 @@ A SQLite database may be in use during the backup. A PostgreSQL database may not
 backup transfers it to the file and compares the two, so stop the service first.
 pg_dump and pg_restore work without a stop.`,
 		Example: `  dgxstore backup "/backup/generations-$(date -u +%F).db"
-  pg_dump --format=custom --file=music.dump "$DATABASE_URL"`,
+  pg_dump --format=custom --file=music.dump postgres://user@host/music   # see ~/.pgpass`,
 		Args: oneArg("one file to write"),
 		RunE: a.runOnStore(func(ctx context.Context, s *store.Store, args []string) error {
 			path := args[0]

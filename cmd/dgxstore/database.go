@@ -3,8 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/url"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/dgx-music/storage/store"
@@ -16,29 +19,60 @@ func (a *app) chosenURL() string {
 	return cmp.Or(a.database, os.Getenv("DATABASE_URL"), "sqlite:data/generations.db")
 }
 
-// displayURL returns the URL without its password, in whichever part of the URL that is.
+// displayURL returns a URL for messages. It has only the parts that cannot hold a password. If the store could not read
+// the URL, nobody knows where the password is, so nothing of it is shown.
 func displayURL(text string) string {
-	if !isPostgres(text) {
+	scheme, rest, _ := strings.Cut(text, ":")
+	switch strings.ToLower(scheme) {
+	case "sqlite", "sqlite3":
+		if strings.ContainsAny(rest, "@?") {
+			return "the SQLite database"
+		}
 		return text
+	case "postgres", "postgresql":
+		return displayPostgres(text)
 	}
+	return "the database of a URL that is none of sqlite: and postgres://"
+}
+
+// shownParameters are the parameters of a PostgreSQL URL that messages show.
+var shownParameters = []string{"host", "port", "user", "dbname", "sslmode", "search_path"}
+
+func displayPostgres(text string) string {
+	const unknown = "the PostgreSQL database"
 	parsed, err := url.Parse(text)
-	if err != nil {
-		return "the PostgreSQL database"
+	if err != nil || parsed.Opaque != "" || parsed.Fragment != "" ||
+		strings.ContainsAny(parsed.Path+parsed.User.Username(), "@:") { // a part of a password that was not escaped
+		return unknown
 	}
+	shown := url.URL{Scheme: parsed.Scheme, Host: parsed.Host, Path: parsed.Path}
 	if parsed.User != nil {
-		parsed.User = url.User(parsed.User.Username())
+		shown.User = url.User(parsed.User.Username())
 	}
 	query := parsed.Query()
-	for name := range query {
-		if strings.Contains(strings.ToLower(name), "pass") { // password, sslpassword, passfile
-			query.Del(name)
-			parsed.RawQuery = ""
-		}
+	maps.DeleteFunc(query, func(name string, values []string) bool {
+		return !slices.Contains(shownParameters, name) || strings.Contains(strings.Join(values, ""), "@")
+	})
+	shown.RawQuery = strings.NewReplacer("%2F", "/", "%2C", ",").Replace(query.Encode())
+	return shown.String()
+}
+
+// passwords are the places in a message where a password may be: arguments and URLs that came to the wrong place.
+var passwords = []struct {
+	where *regexp.Regexp
+	with  string
+}{
+	{regexp.MustCompile(`(//[^\s:@/%]*)(?::|%3[aA])\S*@`), "$1:***@"},
+	{regexp.MustCompile(`[^\s:/"'` + "`" + `]+:[^\s/]\S*@`), "***@"},
+	{regexp.MustCompile(`(?i)(pass[a-z]*=)[^\s&"'` + "`" + `]*`), "$1***"},
+}
+
+// withoutPasswords returns a message without what looks like a password.
+func withoutPasswords(message string) string {
+	for _, p := range passwords {
+		message = p.where.ReplaceAllString(message, p.with)
 	}
-	if parsed.RawQuery == "" { // otherwise keep the query as the user typed it
-		parsed.RawQuery = query.Encode()
-	}
-	return parsed.String()
+	return message
 }
 
 func isPostgres(text string) bool { return strings.HasPrefix(strings.ToLower(text), "postgres") }

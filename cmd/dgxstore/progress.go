@@ -29,6 +29,7 @@ type progress struct {
 
 // startBar shows the progress of work with a known number of steps. Always call finish.
 func (a *app) startBar(label, unit string, total int64) *progress {
+	label = withoutPasswords(label)
 	p := &progress{label: label, unit: unit, silent: a.quiet || a.json, lastLine: time.Now()}
 	if a.barsOnTerminal && !p.silent {
 		p.bar = newBar(label, total)
@@ -44,7 +45,7 @@ func (a *app) startSpinner(label string) *progress {
 	}
 	began := time.Now()
 	if p.bar == nil {
-		p.line(label + " ...")
+		p.line(p.label + " ...")
 	}
 	p.stop = make(chan struct{})
 	p.running.Go(func() {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -14,27 +15,29 @@ import (
 // pruned is the JSON of prune.
 type pruned struct {
 	store.PruneReport
-	DryRun       bool        `json:"dry_run"`
-	DeletedFiles int64       `json:"deleted_files"` // set by --delete-files, as are the next two
-	MissingFiles int64       `json:"missing_files"` // files that did not exist
-	FileErrors   []fileError `json:"file_errors"`   // files that were refused or could not be deleted
+	DryRun     bool        `json:"dry_run"`
+	FileErrors []fileError `json:"file_errors"` // with --delete-files, the kept files that no generation names
+}
+
+type fileError struct {
+	Path  string `json:"path"`
+	Error string `json:"error"`
 }
 
 func (a *app) pruneCommand() *cobra.Command {
 	var olderThan durationFlag
 	var statuses []string
 	var params store.PruneParams
-	var deleteFiles bool
-	var filesRoot string
 	cmd := &cobra.Command{
 		Use:   "prune --older-than DURATION [flags]",
 		Short: "Delete generations that ended long ago",
 		Long: `Prune deletes generations that ended longer ago than --older-than. It asks first, and
 may run while the service runs.
 
-It prints the audio files that no generation names any more. --delete-files deletes
-these files, too, if they are regular files below --files-root and do not belong to
-the database. It reports each file that it does not delete.`,
+It prints the audio files that no generation names any more. With --files-root it looks
+at each file: only WAV, MP3, FLAC and Ogg files below that directory count, and none
+that a remaining generation names by another path or link. --delete-files deletes
+them, too. All other files stay, and are listed with the reason.`,
 		Example: `  dgxstore prune --older-than 30d --status failed,cancelled --dry-run
   dgxstore prune --older-than 365d --keep-favorites --delete-files --files-root /srv/music --yes`,
 		Args: noArgs,
@@ -50,28 +53,15 @@ the database. It reports each file that it does not delete.`,
 			if params.OlderThan <= 0 {
 				return usageError("--older-than must be longer than 0")
 			}
-			if deleteFiles != (filesRoot != "") {
-				return usageError("--delete-files and --files-root go together")
-			}
-			var files *fileDeleter
-			if deleteFiles {
-				var err error
-				if files, err = newFileDeleter(filesRoot); err != nil {
-					return err
-				}
-				defer files.close()
+			if params.DeleteFiles && params.FilesRoot == "" {
+				return usageError("--delete-files needs --files-root")
 			}
 			s, err := a.open(ctx)
 			if err != nil {
 				return err
 			}
 			defer s.Close()
-			if files != nil {
-				if err := files.spare(ctx, s, a.chosenURL()); err != nil {
-					return err
-				}
-			}
-			return a.prune(ctx, s, params, files)
+			return a.prune(ctx, s, params)
 		}),
 	}
 	flags := cmd.Flags()
@@ -81,9 +71,9 @@ the database. It reports each file that it does not delete.`,
 	flags.BoolVar(&params.DropUnusedPrompts, "drop-unused-prompts", false,
 		"also delete prompts without a generation that were last used longer ago")
 	flags.BoolVar(&params.DryRun, "dry-run", false, "delete nothing; show what would be deleted")
-	flags.BoolVar(&deleteFiles, "delete-files", false, "also delete the audio files")
-	flags.StringVar(&filesRoot, "files-root", "",
-		"`directory` that file paths are relative to; no file outside is deleted")
+	flags.BoolVar(&params.DeleteFiles, "delete-files", false, "also delete the audio files; needs --files-root")
+	flags.StringVar(&params.FilesRoot, "files-root", "",
+		"`directory` that file paths are relative to; no file outside is deleted or listed")
 	_ = cmd.MarkFlagRequired("older-than") // here and below, it fails only if the flag does not exist
 	_ = cmd.MarkFlagDirname("files-root")
 	finished := []string{string(store.StatusCompleted), string(store.StatusFailed), string(store.StatusCancelled)}
@@ -93,7 +83,7 @@ the database. It reports each file that it does not delete.`,
 	return cmd
 }
 
-func (a *app) prune(ctx context.Context, s *store.Store, params store.PruneParams, files *fileDeleter) error {
+func (a *app) prune(ctx context.Context, s *store.Store, params store.PruneParams) error {
 	if !params.DryRun && !a.yes {
 		counting := params
 		counting.DryRun = true
@@ -102,17 +92,20 @@ func (a *app) prune(ctx context.Context, s *store.Store, params store.PruneParam
 			return err
 		}
 		if report.Generations == 0 && report.Prompts == 0 {
-			return a.printPruned(pruned{PruneReport: report, FileErrors: []fileError{}}, files)
+			return a.printPruned(pruned{PruneReport: report, FileErrors: []fileError{}}, params)
 		}
-		if err := a.confirm(ctx, a.pruneQuestion(report, params, files)); err != nil {
+		if err := a.confirm(ctx, a.pruneQuestion(report, params)); err != nil {
 			return err
 		}
 	}
 	report, err := a.runPrune(ctx, s, params, "pruning")
 	result := pruned{PruneReport: report, DryRun: params.DryRun, FileErrors: []fileError{}}
-	if files != nil && !params.DryRun {
-		// Even if Prune failed half way: only this report names the files of the generations that it has deleted.
-		files.delete(report.FilePaths, &result)
+	if params.DeleteFiles && !params.DryRun {
+		for _, file := range report.KeptFiles {
+			if !file.InUse {
+				result.FileErrors = append(result.FileErrors, fileError{file.Path, "not deleted: " + file.Reason})
+			}
+		}
 	}
 	if err != nil {
 		err = resumable(ctx, err, "deleted generations stay deleted; run the same command again for the rest")
@@ -120,11 +113,11 @@ func (a *app) prune(ctx context.Context, s *store.Store, params store.PruneParam
 			return err
 		}
 	}
-	if printErr := a.printPruned(result, files); err == nil {
+	if printErr := a.printPruned(result, params); err == nil {
 		err = printErr
 	}
 	if err == nil && len(result.FileErrors) > 0 {
-		err = fmt.Errorf("%s could not be deleted", plural(int64(len(result.FileErrors)), "file", "files"))
+		err = fmt.Errorf("%s not deleted", plural(int64(len(result.FileErrors)), "file was", "files were"))
 	}
 	return err
 }
@@ -138,17 +131,24 @@ func (a *app) runPrune(
 	if report.FilePaths == nil {
 		report.FilePaths = []string{}
 	}
+	if report.KeptFiles == nil {
+		report.KeptFiles = []store.KeptFile{}
+	}
 	return report, err
 }
 
-func (a *app) pruneQuestion(report store.PruneReport, params store.PruneParams, files *fileDeleter) string {
+func (a *app) pruneQuestion(report store.PruneReport, params store.PruneParams) string {
 	question := fmt.Sprintf("Delete %s that ended over %s ago",
 		plural(report.Generations, "generation", "generations"), longAge(params.OlderThan))
 	if params.DropUnusedPrompts {
 		question += ", " + plural(report.Prompts, "unused prompt", "unused prompts")
 	}
-	if files != nil {
-		question += ", " + plural(int64(len(report.FilePaths)), "audio file", "audio files") + " below " + files.dir
+	if params.DeleteFiles {
+		root, err := filepath.Abs(params.FilesRoot)
+		if err != nil {
+			root = params.FilesRoot
+		}
+		question += ", " + plural(int64(len(report.FilePaths)), "audio file", "audio files") + " below " + root
 	}
 	return question + " from " + displayURL(a.chosenURL())
 }
@@ -161,7 +161,7 @@ func longAge(d time.Duration) string {
 	return humanDuration(d)
 }
 
-func (a *app) printPruned(result pruned, files *fileDeleter) error {
+func (a *app) printPruned(result pruned, params store.PruneParams) error {
 	if a.json {
 		return a.printJSON(result)
 	}
@@ -171,15 +171,10 @@ func (a *app) printPruned(result pruned, files *fileDeleter) error {
 	}
 	a.printf("%s%s %s\n",
 		plural(result.Generations, "generation", "generations"), prompts, doneOrWould(result.DryRun, "deleted"))
-	if files != nil && !result.DryRun {
+	if params.DeleteFiles && !result.DryRun {
 		a.printf("%s deleted, %s did not exist\n",
 			plural(result.DeletedFiles, "file", "files"), humanize.Comma(result.MissingFiles))
-		for _, failed := range result.FileErrors {
-			a.printf("%s: %s\n", safe(failed.Path), safe(failed.Error))
-		}
-		return nil
-	}
-	if len(result.FilePaths) > 0 {
+	} else if len(result.FilePaths) > 0 {
 		verb := "names"
 		if result.DryRun {
 			verb = "would name"
@@ -187,6 +182,12 @@ func (a *app) printPruned(result pruned, files *fileDeleter) error {
 		a.printf("\naudio files that no generation %s any more:\n", verb)
 		for _, path := range result.FilePaths {
 			a.printf("%s\n", safe(path))
+		}
+	}
+	if len(result.KeptFiles) > 0 {
+		a.printf("\nfiles that stay:\n")
+		for _, file := range result.KeptFiles {
+			a.printf("%s: %s\n", safe(file.Path), safe(file.Reason))
 		}
 	}
 	return nil

@@ -116,18 +116,20 @@ func TestPruneFiles(t *testing.T) {
 	r := dgxstore(t, args...)
 	is.Equal(r.code, exitDeclined)
 	is.True(strings.Contains(r.stderr,
-		"Delete 7 generations that ended over 30 days ago, 7 audio files below "+root+" from "))
+		"Delete 7 generations that ended over 30 days ago, 2 audio files below "+root+" from "))
 	is.Equal(dgxstore(t, append(args, "--dry-run")...).code, exitDone)
 	is.True(exists(relative))
 
 	var report pruned
 	r = dgxstore(t, append(args, "--yes", "--json")...)
 	is.Equal(r.code, exitError) // some files were not deleted
-	is.True(strings.Contains(r.stderr, "4 files could not be deleted"))
+	is.True(strings.Contains(r.stderr, "4 files were not deleted"))
 	r.decode(t, &report)
 	is.Equal(report.DeletedFiles, int64(2))
 	is.Equal(report.MissingFiles, int64(1))
 	is.Equal(len(report.FileErrors), 4)
+	is.Equal(len(report.KeptFiles), 4)
+	is.Equal(len(report.FilePaths), 2) // of which the files are deleted
 	is.True(!exists(relative) && !exists(absolute))
 	is.True(exists(secret) && exists(linked) && exists(kept))
 }
@@ -156,6 +158,7 @@ func TestPruneSparesTheDatabase(t *testing.T) {
 		"data/generations.db.before-v2.whole.unfinished", "data/generations.db.123.unfinished", "backup.wav",
 		"./data/../data/generations.db", database, "hardlink.wav", "link.wav", "dir/generations.db",
 		filepath.ToSlash(filepath.Join(outside, "root", "data", "generations.db")),
+		filepath.Join(outside, "root", "audio.wav"), // the root's text is another
 	}
 	for _, name := range []string{".before-v2", ".before-v2-2", ".before-v2.whole.unfinished", ".123.unfinished"} {
 		is.NoErr(os.WriteFile(data("generations.db"+name), []byte("a copy"), 0o600))
@@ -164,7 +167,8 @@ func TestPruneSparesTheDatabase(t *testing.T) {
 	is.NoErr(os.Symlink(database, filepath.Join(root, "link.wav")))
 	is.NoErr(os.Symlink("data", filepath.Join(root, "dir")))
 	is.NoErr(os.Symlink(root, filepath.Join(outside, "root")))
-	deleted := []string{"data/generations.db.wav", filepath.ToSlash(filepath.Join(outside, "root", "audio.wav"))}
+	deleted := []string{"data/generations.db.wav", filepath.ToSlash(filepath.Join(root, "absolute.wav"))}
+	is.NoErr(os.WriteFile(filepath.Join(root, "absolute.wav"), nil, 0o600))
 	is.NoErr(os.WriteFile(data("generations.db.wav"), []byte("RIFF"), 0o600))
 	is.NoErr(os.WriteFile(filepath.Join(root, "audio.wav"), nil, 0o600))
 	for _, path := range slices.Concat(kept, deleted) {
@@ -205,8 +209,71 @@ func TestPruneSparesTheDatabase(t *testing.T) {
 	r = dgxstore(t, "prune", "--older-than", "90d", "--delete-files", "--files-root", root, "--yes",
 		"--database", "sqlite:"+filepath.ToSlash(filepath.Join(outside, "link.db")))
 	is.Equal(r.code, exitError)
-	is.True(strings.Contains(r.stdout, "\ndata/generations.db: not deleted: it belongs to the database\n"))
+	is.True(strings.Contains(r.stdout, "\ndata/generations.db: it belongs to the database\n"))
 	is.True(exists(database))
+}
+
+// Audio that a remaining generation names by another path stays, and nothing that is no audio is listed for deletion.
+func TestPruneListsOnlyFilesThatMayGo(t *testing.T) {
+	t.Parallel()
+	onEveryEngine(t, func(t *testing.T, url string) {
+		is := is.New(t)
+		root := t.TempDir()
+		past, now := openAt(t, url, time.Now().AddDate(0, -4, 0)), openNow(t, url)
+		named := func(s *store.Store, path string) {
+			params := beat("named")
+			params.FilePath = path
+			createCompleted(t, s, params)
+		}
+		is.NoErr(os.Mkdir(filepath.Join(root, "outputs"), 0o755))
+		for _, name := range []string{"outputs/absolute.wav", "outputs/linked.wav", "outputs/free.wav", ".env"} {
+			is.NoErr(os.WriteFile(filepath.Join(root, name), []byte("RIFF"), 0o600))
+		}
+		is.NoErr(os.Symlink("linked.wav", filepath.Join(root, "outputs", "latest.wav")))
+		named(past, filepath.Join(root, "outputs", "absolute.wav"))
+		named(now, "outputs/absolute.wav")
+		named(past, "outputs/linked.wav")
+		named(now, "outputs/latest.wav")
+		for _, path := range []string{"outputs/free.wav", ".env", "/etc/shadow", "../../etc/shadow"} {
+			named(past, path)
+		}
+		args := []string{"prune", "--older-than", "90d", "--database", url}
+
+		none := filepath.Join(root, "none")
+		is.Equal(dgxstore(t, append(args, "--yes", "--delete-files", "--files-root", none)...).code, exitUsage)
+		var report pruned
+		dgxstore(t, append(args, "--dry-run", "--json")...).decode(t, &report) // goes by the names alone
+		is.Equal(report.FilePaths, []string{"outputs/free.wav", "outputs/linked.wav"})
+		args = append(args, "--files-root", root)
+		dgxstore(t, append(args, "--dry-run", "--json")...).decode(t, &report)
+		is.Equal(report.FilePaths, []string{"outputs/free.wav"})
+		is.Equal(len(report.KeptFiles), 5)
+		r := dgxstore(t, append(args, "--dry-run")...)
+		listed, stay, _ := strings.Cut(r.stdout, "files that stay:\n")
+		is.Equal(listed, "6 generations would be deleted\n\naudio files that no generation would name any more:\n"+
+			"outputs/free.wav\n\n")
+		is.True(strings.Contains(stay, "/etc/shadow: it is not below the files root\n"))
+		is.True(strings.Contains(stay, "outputs/linked.wav: a remaining generation names the same file\n"))
+
+		r = dgxstore(t, append(args, "--delete-files", "--yes", "--json")...)
+		is.Equal(r.code, exitError)
+		r.decode(t, &report)
+		is.Equal(report.DeletedFiles, int64(1))
+		is.Equal(len(report.FileErrors), 3) // of the five kept files, those that are not in use
+		for _, name := range []string{"outputs/absolute.wav", "outputs/linked.wav", "outputs/latest.wav", ".env"} {
+			is.True(exists(filepath.Join(root, name)))
+		}
+		is.True(!exists(filepath.Join(root, "outputs", "free.wav")))
+
+		// A file in use is no error: it goes with the last generation that names it.
+		is.NoErr(os.Link(filepath.Join(root, "outputs", "linked.wav"), filepath.Join(root, "hard.wav")))
+		named(past, "hard.wav")
+		r = dgxstore(t, append(args, "--delete-files", "--yes", "--json")...)
+		is.Equal(r.code, exitDone)
+		r.decode(t, &report)
+		is.Equal(len(report.KeptFiles), 1)
+		is.True(report.KeptFiles[0].InUse)
+	})
 }
 
 // An interrupted prune says how to continue, and the next one does.

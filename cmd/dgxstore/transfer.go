@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -10,24 +12,40 @@ import (
 )
 
 func (a *app) transferCommand() *cobra.Command {
-	var from, to string
+	var from, to, fromEnv, toEnv string
 	var batchSize int
 	cmd := &cobra.Command{
-		Use:   "transfer --from URL --to URL",
+		Use:   "transfer (--from URL | --from-env NAME) (--to URL | --to-env NAME)",
 		Short: "Copy a database to another one, on either engine, and compare the two",
 		Long: `Transfer copies a whole database to another one, on the same or the other engine. Then
 it compares the two row by row.
 
 Stop the service first: nothing may write to either database meanwhile. The destination
-must be empty. If the transfer is interrupted, run the same command again to continue.`,
-		Example: `  dgxstore transfer --from sqlite:data/generations.db --to postgres://user@host/music`,
-		Args:    noArgs,
+must be empty. If the transfer is interrupted, run the same command again to continue.
+
+All users of this machine can read the arguments of a command. If a URL has a password,
+put it into an environment variable, and name that with --from-env or --to-env.`,
+		Example: `  read -rs NEW_DATABASE_URL && export NEW_DATABASE_URL   # postgres://user:password@host/music
+  dgxstore transfer --from sqlite:data/generations.db --to-env NEW_DATABASE_URL`,
+		Args: noArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			if a.database != "" {
 				return usageError("transfer does not take --database; give --from and --to")
 			}
-			if from == "" || to == "" {
-				return usageError("--from and --to must not be empty")
+			for _, end := range []struct {
+				url       *string
+				flag, env string
+			}{{&from, "--from", fromEnv}, {&to, "--to", toEnv}} {
+				if end.env != "" {
+					*end.url = os.Getenv(end.env)
+				}
+				switch {
+				case *end.url != "":
+				case end.env != "":
+					return usageError(fmt.Sprintf("the environment variable %s is not set or empty", end.env))
+				default:
+					return usageError(end.flag + " must not be empty")
+				}
 			}
 			bars := &transferBars{app: a}
 			report, err := store.Transfer(ctx, from, to,
@@ -52,11 +70,15 @@ must be empty. If the transfer is interrupted, run the same command again to con
 			return nil
 		}),
 	}
-	cmd.Flags().StringVar(&from, "from", "", "`URL` of the database to read (required)")
-	cmd.Flags().StringVar(&to, "to", "", "`URL` of the database to write; its schema is created (required)")
+	cmd.Flags().StringVar(&from, "from", "", "`URL` of the database to read")
+	cmd.Flags().StringVar(&fromEnv, "from-env", "", "`name` of an environment variable with that URL")
+	cmd.Flags().StringVar(&to, "to", "", "`URL` of the database to write; its schema is created")
+	cmd.Flags().StringVar(&toEnv, "to-env", "", "`name` of an environment variable with that URL")
 	cmd.Flags().IntVar(&batchSize, "batch-size", 0, "generations per batch (default 5,000)")
-	_ = cmd.MarkFlagRequired("from") // fails only if the flag does not exist
-	_ = cmd.MarkFlagRequired("to")
+	for _, end := range []string{"from", "to"} {
+		cmd.MarkFlagsOneRequired(end, end+"-env")
+		cmd.MarkFlagsMutuallyExclusive(end, end+"-env")
+	}
 	return cmd
 }
 

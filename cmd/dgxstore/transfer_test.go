@@ -60,6 +60,25 @@ func TestTransfer(t *testing.T) {
 	}
 }
 
+// The URLs need not be arguments, which all users of a machine can read.
+func TestTransferFromEnvironment(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	from := storetest.URL(t)
+	create(t, openNow(t, from), beat("trap beat"))
+	to := storetest.EmptyPostgresURL(t)
+	cmd := command(t, "transfer", "--from-env", "DATABASE_URL", "--to-env", "NEW_DATABASE_URL")
+	cmd.Env = append(cmd.Env, "DATABASE_URL="+from, "NEW_DATABASE_URL="+to)
+	is.Equal(runCommand(t, cmd).code, exitDone)
+	is.Equal(remainingIDs(t, to), remainingIDs(t, from))
+
+	cmd = command(t, "transfer", "--from", from, "--to-env", "NEW_DATABASE_URL")
+	cmd.Env = append(cmd.Env, "NEW_DATABASE_URL=")
+	r := runCommand(t, cmd)
+	is.Equal(r.code, exitUsage)
+	is.True(strings.Contains(r.stderr, "the environment variable NEW_DATABASE_URL is not set or empty"))
+}
+
 func TestTransferOfMissingDatabase(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

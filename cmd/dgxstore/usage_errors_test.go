@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,11 +77,13 @@ func TestWrongUse(t *testing.T) {
 		{"pause", "now"}, {"resume", "now"}, {"migrate", "now"}, {"migrate", "--status", "--rollback"},
 		{"prune"}, {"prune", "--older-than", "0s"}, {"prune", "--older-than", "-30d"}, {"prune", "--older-than", "old"},
 		{"prune", "--older-than", "30d", "--status", "pending"}, {"prune", "--older-than", "30d", "--delete-files"},
-		{"prune", "--older-than", "30d", "--files-root", "."},
-		{"prune", "--older-than", "30d", "--delete-files", "--files-root", "none"},
+		{"prune", "--older-than", "30d", "--delete-files", "--files-root", ""},
 		{"backup"}, {"backup", "a", "b"}, {"restore"}, {"check", "all"}, {"optimize", "all"},
 		{"transfer"}, {"transfer", "--from", "sqlite:a.db"}, {"transfer", "--to", "sqlite:a.db"},
-		{"transfer", "--from", "sqlite:a.db", "--to", ""},
+		{"transfer", "--from", "sqlite:a.db", "--to", ""}, {"transfer", "--from", "sqlite:a.db", "--to-env", ""},
+		{"transfer", "--from", "sqlite:a.db", "--from-env", "DATABASE_URL", "--to", "sqlite:b.db"},
+		{"transfer", "--from-env", "DATABASE_URL", "--to-env", "NO_SUCH_VARIABLE"},
+		{"transfer", "--from-env", "DATABASE_URL"},
 		{"transfer", "--from", "sqlite:a.db", "--to", "sqlite:b.db", "--database", "sqlite:c.db"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
@@ -171,26 +175,59 @@ func TestMissingPostgresDatabase(t *testing.T) {
 
 func TestPasswordIsNeverShown(t *testing.T) {
 	t.Parallel()
-	is := is.New(t)
-	for _, database := range []string{
+	backup := filepath.Join(t.TempDir(), "ok.backup")
+	is.New(t).Equal(dgxstore(t, "backup", backup, "--database", storetest.URL(t)).code, exitDone)
+	other := storetest.URL(t)
+	for i, database := range []string{
 		"postgres://user:hunter2@127.0.0.1:1/music", "postgres://127.0.0.1:1/music?user=user&password=hunter2",
 		"postgres://user:hunter2@127.0.0.1:port/music", "postgres://user:hunter2@@127.0.0.1/music",
-		"mysql://user:hunter2@host/music",
+		"postgres:user:hunter2@host/music", "postgres://user%3Ahunter2@127.0.0.1:1/music",
+		"postgres://user:1/hunter2@127.0.0.1:1/music", "postgres://user:1#hunter2@127.0.0.1:1/music",
+		"mysql://user:hunter2@host/music", "mysql:user:hunter2@host", "postgresql+psycopg2://user:hunter2@host/music",
+		"user:hunter2@host/music", "hunter2@host", "sqlite+pysqlcipher://:hunter2@/music.db",
+		"sqlite3:music.db?password=hunter2", "sqlite://user:hunter2@host/music.db",
 	} {
-		for name, args := range commands {
-			args := append([]string{name}, args...)
-			if name == "transfer" {
-				args = []string{name, "--from", database, "--to", database}
-			} else {
-				args = append(args, "--database", database)
+		t.Run(fmt.Sprint(i), func(t *testing.T) { // not by the URL: paths of temporary directories would have it
+			t.Parallel()
+			quiet := func(args ...string) {
+				t.Helper()
+				r := dgxstore(t, args...)
+				if strings.Contains(r.stdout+r.stderr, "hunter2") {
+					t.Errorf("%q: %s%s", args, r.stdout, r.stderr)
+				}
 			}
-			r := dgxstore(t, args...)
-			is.True(r.code != exitDone)
-			is.True(!strings.Contains(r.stdout+r.stderr, "hunter2"))
-		}
+			for name, args := range commands {
+				if name == "transfer" {
+					args = []string{"--from", database, "--to", database}
+				} else {
+					args = append(slices.Clone(args), "--database", database)
+				}
+				quiet(append([]string{name}, args...)...)
+				quiet(append([]string{name, "--json"}, args...)...)
+			}
+			for _, args := range [][]string{
+				{"restore", backup}, {"restore", backup, "--yes"}, {"restore", backup, "--yes", "--json"},
+				{"migrate", "--rollback"}, {"migrate", "--rollback", "--yes"}, {"migrate", "--status"},
+			} {
+				quiet(append(args, "--database", database)...)
+			}
+			// The URL is where it does not belong. Only what looks like a password can be known as one there.
+			if !strings.Contains(database, ":hunter2@") && !strings.Contains(database, "password=") {
+				return
+			}
+			for _, args := range [][]string{
+				{database}, {"status", database}, {"restore", database}, {"show", database}, {"cancel", database},
+				{"list", "--status", database}, {"list", "--since", database}, {"list", "--limit", database},
+				{"prune", "--older-than", database}, {"list", "--databse", database}, {"list", "--databse=" + database},
+			} {
+				quiet(append(args, "--database", other)...)
+			}
+		})
 	}
+	is := is.New(t)
 	is.Equal(displayURL("postgres://user:hunter2@host:5432/music?sslmode=require&password=hunter2&sslpassword=hunter2"),
 		"postgres://user@host:5432/music?sslmode=require")
+	is.Equal(displayURL("postgres:///music?host=/run/postgres"), "postgres:///music?host=/run/postgres")
 	is.Equal(displayURL("postgres://user:hunter2@host:port/music"), "the PostgreSQL database")
 	is.Equal(displayURL("sqlite:data/generations.db"), "sqlite:data/generations.db")
 }

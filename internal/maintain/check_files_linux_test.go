@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/matryer/is"
 
@@ -26,14 +27,54 @@ func TestCheckPassesOverAFolderThatMayNotBeRead(t *testing.T) {
 	audio(t, 1, folder, "private", "a.wav")
 	audio(t, 1, folder, "public", "b.wav")
 	is.NoErr(os.Chmod(filepath.Join(folder, "private"), 0o000))
-	if os.Getuid() == 0 { // who may read everything, unless this thread's files are another user's
-		runtime.LockOSThread() // and never unlocked, so that the thread ends with the test
-		is.NoErr(syscall.Setfsuid(65534))
-		defer syscall.Setfsuid(0)
-	}
+	defer withoutPrivileges(t)()
 	is.Equal(checked(t, s, folder), []store.Finding{
 		{Kind: store.FindingFilePath, ID: "private"},
 		{Kind: store.FindingOrphanFile, ID: "orphan.wav"},
 		{Kind: store.FindingOrphanFile, ID: "public/b.wav"},
+	})
+}
+
+// withoutPrivileges makes the test's thread an ordinary user for files, until the returned function is called.
+func withoutPrivileges(t *testing.T) func() {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return func() {}
+	}
+	runtime.LockOSThread() // and never unlocked, so that the thread ends with the test
+	if err := syscall.Setfsuid(65534); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = syscall.Setfsuid(0) }
+}
+
+// Prune says which files it could not delete, and deletes the others.
+func TestPruneReportsWhatItMayNotDelete(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	clock := testkit.NewClock()
+	s := testkit.Postgres.Open(t, store.Options{Now: clock.Now})
+	root, err := os.MkdirTemp("", "audio-")
+	is.NoErr(err)
+	t.Cleanup(func() { os.RemoveAll(root) })
+	for _, folder := range []string{"own", "others"} {
+		is.NoErr(os.Chmod(wav(t, root, folder, "a.wav"), 0o644))
+		ended(t, s, "old", folder+"/a.wav", store.StatusCompleted)
+	}
+	is.NoErr(os.Chmod(wav(t, root, "private.wav"), 0o000))
+	ended(t, s, "old", "private.wav", store.StatusCompleted)
+	clock.Advance(time.Hour)
+	is.NoErr(os.Chmod(root, 0o755))
+	is.NoErr(os.Chmod(filepath.Join(root, "own"), 0o777))
+	is.NoErr(os.Chmod(filepath.Join(root, "others"), 0o555))
+	t.Cleanup(func() { os.Chmod(filepath.Join(root, "others"), 0o755) })
+	defer withoutPrivileges(t)()
+	report, err := s.Prune(t.Context(), store.PruneParams{OlderThan: time.Minute, FilesRoot: root, DeleteFiles: true})
+	is.NoErr(err)
+	is.Equal(report.FilePaths, []string{"own/a.wav"})
+	is.Equal(report.DeletedFiles, int64(1))
+	is.Equal(report.KeptFiles, []store.KeptFile{
+		{Path: "others/a.wav", Reason: "it cannot be deleted: permission denied"},
+		{Path: "private.wav", Reason: "it cannot be accessed: permission denied"},
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,8 +105,22 @@ func TestCheckFiles(t *testing.T) {
 			return withFile(t, s, "../"+filepath.Base(root)+"/a.wav", 10).ID.String(), store.FindingFilePath
 		},
 		"absolute and elsewhere": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
-			withFile(t, s, audio(t, 10, t.TempDir(), "a.wav"), 10)
-			return withFile(t, s, audio(t, 10, t.TempDir(), "b.wav"), 11).ID.String(), store.FindingFileSize
+			return withFile(t, s, audio(t, 10, t.TempDir(), "a.wav"), 10).ID.String(), store.FindingFilePath
+		},
+		"absolute and elsewhere, of a pending generation": func(t *testing.T, s *store.Store, root string) (string,
+			store.FindingKind) {
+			return withFile(t, s, filepath.Join(t.TempDir(), "a.wav"), -1).ID.String(), store.FindingFilePath
+		},
+		"absolute and elsewhere by a name that begins as the root": func(t *testing.T, s *store.Store, root string) (string,
+			store.FindingKind) {
+			return withFile(t, s, audio(t, 10, root+"-other", "a.wav"), 10).ID.String(), store.FindingFilePath
+		},
+		"another path of a named file": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
+			file := audio(t, 10, root, "real", "a.wav")
+			is.New(t).NoErr(os.Link(file, filepath.Join(root, "hard link.wav")))
+			link(t, filepath.Join(root, "real"), filepath.Join(root, "absolute link"))
+			withFile(t, s, "hard link.wav", 10)
+			return withFile(t, s, "absolute link/a.wav", 10).ID.String(), store.FindingMissingFile
 		},
 		"of a pending generation": func(t *testing.T, s *store.Store, root string) (string, store.FindingKind) {
 			audio(t, 3, root, "half.wav")
@@ -179,6 +194,39 @@ func TestCheckFiles(t *testing.T) {
 				testkit.Exec(t, s, "DELETE FROM generations")
 			})
 		}
+	})
+}
+
+// Of a file outside the root Check tells nothing: neither whether it is there, nor how large it is.
+func TestCheckTellsNothingOfFilesOutsideTheRoot(t *testing.T) {
+	t.Parallel()
+	testkit.OnEveryEngine(t, func(t *testing.T, s *store.Store) {
+		is := is.New(t)
+		parent := t.TempDir()
+		root := filepath.Join(parent, "root")
+		is.NoErr(os.Mkdir(root, 0o755))
+		there, missing := audio(t, 10, parent, "there"), filepath.Join(parent, "missing")
+		details := func(path, target string) (details []string) {
+			for i, size := range []int64{10, 11} {
+				for _, out := range []string{target, filepath.Join("..", filepath.Base(target))} {
+					name := filepath.Join(root, fmt.Sprint(path, i, len(out)))
+					link(t, out, name)
+					withFile(t, s, filepath.Base(name), size)
+					withFile(t, s, out, size)
+				}
+			}
+			report, err := s.Check(t.Context(), store.CheckParams{FilesRoot: root})
+			is.NoErr(err)
+			for _, finding := range report.Findings {
+				details = append(details, string(finding.Kind)+": "+finding.Detail)
+			}
+			slices.Sort(details)
+			testkit.Exec(t, s, "DELETE FROM generations")
+			return details
+		}
+		ofThere := details("there", there)
+		is.Equal(len(ofThere), 8)
+		is.Equal(ofThere, details("missing", missing))
 	})
 }
 

@@ -7,30 +7,26 @@ import (
 	"hash/maphash"
 	"io"
 	"io/fs"
-	"os"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/dgx-music/storage/internal/dberr"
 	"github.com/dgx-music/storage/internal/engine"
 	"github.com/dgx-music/storage/storagedb"
 )
 
 // checkedFiles is the directory of the audio files during a check. It is nil if the caller has given none.
 type checkedFiles struct {
-	root  *os.Root
-	paths []string // the root's absolute path, with its symbolic links resolved and as given
+	*filesRoot
 	began time.Time
-	own   map[string]bool // the database's own files below the root
 
 	// named has a hash of each path that a generation names. With a million files, two paths have the same hash in one of
 	// 10^7 runs. That would hide an orphan, but never report a wrong one.
 	seed  maphash.Seed
 	named map[uint64]struct{}
-
-	directory, resolved string // the last directory whose symbolic links were resolved, and the result
 }
 
 // openFiles opens the directory of the audio files.
@@ -38,103 +34,18 @@ func openFiles(path string, own []string) (*checkedFiles, error) {
 	if path == "" {
 		return nil, nil
 	}
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, dberr.Invalid("files_root", "does not exist")
-	case err != nil:
-		return nil, dberr.Invalid("files_root", "cannot be accessed: "+withoutPath(err))
-	case !info.IsDir():
-		return nil, dberr.Invalid("files_root", "is not a directory")
-	}
-	absolute, err := filepath.Abs(path)
+	root, err := openRoot(path, own)
 	if err != nil {
 		return nil, err
 	}
-	real, err := filepath.EvalSymlinks(absolute)
-	if err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return nil, dberr.Invalid("files_root", "cannot be opened: "+withoutPath(err))
-	}
-	files := &checkedFiles{
-		root: root, paths: []string{real, absolute}, began: time.Now(), own: make(map[string]bool),
-		seed: maphash.MakeSeed(), named: make(map[uint64]struct{}),
-	}
-	for _, file := range own {
-		if absolute, err := filepath.Abs(file); err == nil {
-			if name, below := files.below(absolute); below {
-				files.own[name] = true
-			}
-			if name, below := files.below(resolveLinks(absolute)); below {
-				files.own[name] = true
-			}
-		}
-	}
-	return files, nil
-}
-
-// withoutPath returns the text of a system's error without the path, which a finding names elsewhere or must not name.
-func withoutPath(err error) string {
-	if inner, ok := errors.AsType[*fs.PathError](err); ok {
-		err = inner.Err
-	}
-	return err.Error()
-}
-
-// resolveLinks returns the target of a path, or the path itself if it has none.
-func resolveLinks(path string) string {
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		return resolved
-	}
-	return path
+	return &checkedFiles{
+		filesRoot: root, began: time.Now(), seed: maphash.MakeSeed(), named: make(map[uint64]struct{}),
+	}, nil
 }
 
 func (f *checkedFiles) close() {
 	if f != nil {
-		f.root.Close()
-	}
-}
-
-// below returns the name of an absolute path relative to the root. ok reports whether the path is below the root.
-func (f *checkedFiles) below(absolute string) (name string, ok bool) {
-	for _, path := range f.paths {
-		if name, err := filepath.Rel(path, absolute); err == nil && filepath.IsLocal(name) {
-			return name, true
-		}
-	}
-	return "", false
-}
-
-// locate returns the name of a file_path relative to the root, or its absolute path if it is not below the root.
-func (f *checkedFiles) locate(filePath string) (name, elsewhere string, err error) {
-	path := filepath.FromSlash(filePath)
-	if filepath.IsAbs(path) {
-		if name, below := f.below(filepath.Clean(path)); below {
-			return name, "", nil
-		}
-		return "", path, nil
-	}
-	if !filepath.IsLocal(path) {
-		return "", "", errors.New("leads out of the root")
-	}
-	return filepath.Clean(path), "", nil
-}
-
-// note records that a generation names a file, under its name and under the target of its symbolic links.
-func (f *checkedFiles) note(name string, isLink bool) {
-	f.named[f.hash(name)] = struct{}{}
-	if directory := filepath.Dir(name); directory != f.directory {
-		f.directory, f.resolved = directory, resolveLinks(filepath.Join(f.paths[0], directory))
-	}
-	path := filepath.Join(f.resolved, filepath.Base(name))
-	if isLink {
-		path = resolveLinks(path)
-	}
-	if resolved, below := f.below(path); below {
-		f.named[f.hash(resolved)] = struct{}{}
+		f.Close()
 	}
 }
 
@@ -148,26 +59,9 @@ func (f *checkedFiles) isNamed(name string) bool {
 	return named
 }
 
-// noteFilePath records a file_path, and returns the file's info. It does not follow a symbolic link below the root.
-func (f *checkedFiles) noteFilePath(filePath string) (name, elsewhere string, info fs.FileInfo, err error) {
-	name, elsewhere, err = f.locate(filePath)
-	if err != nil || elsewhere != "" {
-		return name, elsewhere, nil, err
-	}
-	info, lstatErr := f.root.Lstat(name)
-	f.note(name, lstatErr == nil && info.Mode()&fs.ModeSymlink != 0)
-	return name, "", info, nil
-}
-
 // inspect returns what is wrong with the file of a completed generation, or the zero Finding.
-func (f *checkedFiles) inspect(name, elsewhere string, info fs.FileInfo, size *int64) engine.Finding {
-	var err error
-	switch {
-	case elsewhere != "":
-		info, err = os.Stat(elsewhere)
-	case info == nil || info.Mode()&fs.ModeSymlink != 0:
-		info, err = f.root.Stat(name)
-	}
+func (f *checkedFiles) inspect(name string, size *int64) engine.Finding {
+	info, err := f.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return engine.Finding{Kind: engine.FindingMissingFile, Detail: "the file does not exist"}
@@ -188,7 +82,7 @@ func (c checker) file(ctx context.Context, row storagedb.GenerationsToCheckRow, 
 	if files == nil {
 		return nil
 	}
-	name, elsewhere, info, err := files.noteFilePath(row.FilePath)
+	name, err := files.name(row.FilePath)
 	if err != nil {
 		found(engine.Finding{
 			Kind: engine.FindingFilePath, ID: row.ID.String(),
@@ -196,10 +90,8 @@ func (c checker) file(ctx context.Context, row storagedb.GenerationsToCheckRow, 
 		})
 		return nil
 	}
-	if row.Status != storagedb.StatusCompleted {
-		return nil
-	}
-	if files.inspect(name, elsewhere, info, row.FileSizeBytes) == (engine.Finding{}) {
+	files.named[files.hash(name)] = struct{}{}
+	if row.Status != storagedb.StatusCompleted || files.inspect(name, row.FileSizeBytes) == (engine.Finding{}) {
 		return nil
 	}
 	// Another caller may have deleted the generation meanwhile, or completed it again.
@@ -214,11 +106,11 @@ func (c checker) file(ctx context.Context, row storagedb.GenerationsToCheckRow, 
 	if err != nil {
 		return err
 	}
-	name, elsewhere, info, err = files.noteFilePath(current.FilePath)
+	name, err = files.name(current.FilePath)
 	if err != nil || current.Status != storagedb.StatusCompleted {
 		return nil
 	}
-	if wrong := files.inspect(name, elsewhere, info, current.FileSizeBytes); wrong != (engine.Finding{}) {
+	if wrong := files.inspect(name, current.FileSizeBytes); wrong != (engine.Finding{}) {
 		wrong.ID = row.ID.String()
 		found(wrong)
 	}
@@ -229,25 +121,27 @@ func (c checker) file(ctx context.Context, row storagedb.GenerationsToCheckRow, 
 const filesPage = 1000
 
 // orphans walks the directory after all generations were read, and finds the files that none of them names. If there
-// are any, it reads the generations again: one that was created meanwhile may name an older file.
+// are any, it reads the generations again: one that was created meanwhile may name an older file, and another may name
+// a file by a link, a hard link or, if the file system ignores case, in other letters.
 func (c checker) orphans(ctx context.Context, found func(engine.Finding)) error {
 	files := c.files
 	if files == nil {
 		return nil
 	}
-	var unnamed []string
+	unnamed := make(map[fileID][]string)
 	if err := files.walk(ctx, func(name string) error {
-		if files.own[name] || files.isNamed(name) {
+		if files.isNamed(name) {
 			return nil
 		}
-		info, err := files.root.Lstat(name)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
+		info, err := files.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
 			return nil // deleted meanwhile
-		case err != nil:
+		}
+		if err != nil {
 			return err
-		case info.ModTime().Before(files.began):
-			unnamed = append(unnamed, name)
+		}
+		if id, ok := files.identify(name); ok && info.ModTime().Before(files.began) && !files.own[id] {
+			unnamed[id] = append(unnamed[id], name)
 		}
 		return nil
 	}, found); err != nil || len(unnamed) == 0 {
@@ -258,14 +152,21 @@ func (c checker) orphans(ctx context.Context, found func(engine.Finding)) error 
 			return err
 		}
 		for _, row := range page {
-			_, _, _, _ = files.noteFilePath(row.FilePath) // a path that leads out was reported in the first walk
+			name, err := files.name(row.FilePath)
+			if err != nil {
+				continue // it was reported in the first walk
+			}
+			files.named[files.hash(name)] = struct{}{}
+			if id, ok := files.identify(name); ok {
+				delete(unnamed, id)
+			}
 		}
 	}
-	for _, name := range unnamed {
+	for _, name := range slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Values(unnamed))...))) {
 		if files.isNamed(name) {
 			continue
 		}
-		if _, err := files.root.Lstat(name); !errors.Is(err, fs.ErrNotExist) { // else it was deleted after its generation
+		if _, err := files.Lstat(name); !errors.Is(err, fs.ErrNotExist) { // else it was deleted after its generation
 			found(engine.Finding{
 				Kind: engine.FindingOrphanFile, ID: filepath.ToSlash(name), Detail: "no generation names the file",
 			})
@@ -300,7 +201,7 @@ func (f *checkedFiles) walk(ctx context.Context, each func(name string) error, f
 func (f *checkedFiles) walkDirectory(
 	ctx context.Context, name string, each func(name string) error,
 ) (directories []string, err error) {
-	directory, err := f.root.Open(name)
+	directory, err := f.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // deleted meanwhile
 	}

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/dgx-music/storage/internal/dberr"
 	"github.com/dgx-music/storage/internal/engine"
 	"github.com/dgx-music/storage/internal/listing"
 	"github.com/dgx-music/storage/storagedb"
@@ -23,6 +22,8 @@ type PruneParams struct {
 	KeepFavorites     bool
 	DropUnusedPrompts bool
 	DryRun            bool
+	FilesRoot         string
+	DeleteFiles       bool
 }
 
 // PruneReport says what was deleted. Package store documents it.
@@ -30,14 +31,47 @@ type PruneReport struct {
 	Generations int64
 	Prompts     int64
 	FilePaths   []string
+	KeptFiles   []KeptFile
+	// MissingFiles and DeletedFiles are counts. They and the checks of files need a FilesRoot.
+	MissingFiles int64
+	DeletedFiles int64
 }
 
-// freePathsTimeout limits freePaths after the context of Prune has ended.
-const freePathsTimeout = 10 * time.Second
+// KeptFile is a file that is not to be deleted. Package store documents it.
+type KeptFile struct {
+	Path   string
+	Reason string
+	InUse  bool
+}
 
-// Prune deletes generations that ended before now minus OlderThan, in batches. If it returns an error, the report says
-// what was deleted before that.
+// normalized checks the parameters, and returns them with the statuses that they mean, each once.
+func (p PruneParams) normalized() (PruneParams, error) {
+	if p.OlderThan <= 0 {
+		return p, dberr.Invalid("older_than", "is not positive")
+	}
+	if p.DeleteFiles && p.FilesRoot == "" {
+		return p, dberr.Invalid("files_root", "is empty, and no file is deleted without one")
+	}
+	finished := []storagedb.Status{storagedb.StatusCompleted, storagedb.StatusFailed, storagedb.StatusCancelled}
+	for _, status := range p.Statuses {
+		if !slices.Contains(finished, status) {
+			return p, dberr.Invalid("statuses", "has one that is none of completed, failed and cancelled")
+		}
+	}
+	if len(p.Statuses) == 0 {
+		p.Statuses = finished
+	}
+	p.Statuses = slices.Compact(slices.Sorted(slices.Values(p.Statuses)))
+	return p, nil
+}
+
+// Prune deletes generations that ended before now minus OlderThan, in batches, and then looks at their files. If it
+// returns an error, the report says what was deleted before that.
 func Prune(ctx context.Context, e engine.Engine, now time.Time, params PruneParams) (PruneReport, error) {
+	params, err := params.normalized()
+	if err != nil {
+		return PruneReport{FilePaths: []string{}}, err
+	}
 	p := &pruner{
 		PruneParams:  params,
 		engine:       e,
@@ -46,16 +80,19 @@ func Prune(ctx context.Context, e engine.Engine, now time.Time, params PrunePara
 		gone:         make(map[uuid.UUID]struct{}),
 		goneByPrompt: make(map[int64]int64),
 	}
-	err := p.prune(ctx)
-	if pathsErr := p.freePaths(ctx, err); pathsErr != nil {
-		clear(p.paths)
-		err = errors.Join(err, fmt.Errorf("the files of deleted generations are not known; Check finds them: %w", pathsErr))
+	if params.FilesRoot != "" {
+		if p.root, err = openRoot(params.FilesRoot, e.OwnFiles()); err != nil {
+			return PruneReport{FilePaths: []string{}}, err
+		}
+		defer p.root.Close()
 	}
-	p.report.FilePaths = slices.Concat(slices.Collect(maps.Values(p.paths))...)
+	err = p.prune(ctx)
+	if filesErr := p.files(ctx, err); filesErr != nil {
+		err = errors.Join(err, fmt.Errorf("the files of deleted generations are not known; Check finds them: %w", filesErr))
+	}
 	if p.report.FilePaths == nil {
 		p.report.FilePaths = []string{}
 	}
-	slices.Sort(p.report.FilePaths)
 	return p.report, err
 }
 
@@ -63,9 +100,10 @@ func Prune(ctx context.Context, e engine.Engine, now time.Time, params PrunePara
 type pruner struct {
 	PruneParams
 	engine engine.Engine
-	before time.Time // generations that ended before this time are deleted
+	root   *filesRoot // nil without FilesRoot
+	before time.Time  // generations that ended before this time are deleted
 	report PruneReport
-	paths  map[string][]string // the paths of deleted generations, by the cleaned path, in each spelling
+	paths  map[string][]string // the paths of deleted generations, by their key, in each spelling
 
 	// With DryRun: the generations that would be deleted, and their number for each prompt.
 	gone         map[uuid.UUID]struct{}
@@ -142,11 +180,11 @@ func (p *pruner) deleteGenerations(
 	return engine.LeaveToOthers(ctx, took)
 }
 
-// note records the path of a deleted generation. "./a.wav" and "a.wav" are the same file.
+// note records the path of a deleted generation.
 func (p *pruner) note(path string) {
-	file := filepath.Clean(path)
-	if !slices.Contains(p.paths[file], path) {
-		p.paths[file] = append(p.paths[file], path)
+	key := p.key(path)
+	if !slices.Contains(p.paths[key], path) {
+		p.paths[key] = append(p.paths[key], path)
 	}
 }
 
@@ -191,27 +229,4 @@ func (p *pruner) dropPrompts(ctx context.Context, ids []int64) error {
 	}
 	p.report.Prompts += dropped
 	return engine.LeaveToOthers(ctx, took)
-}
-
-// freePaths removes the paths that a remaining generation names, too, from p.paths. It runs even if ctx has ended.
-func (p *pruner) freePaths(ctx context.Context, stopped error) error {
-	if len(p.paths) == 0 {
-		return nil
-	}
-	if stopped != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), freePathsTimeout)
-		defer cancel()
-	}
-	for page, err := range filePathPages(ctx, p.engine) {
-		if err != nil {
-			return err
-		}
-		for _, row := range page {
-			if _, gone := p.gone[row.ID]; !gone {
-				delete(p.paths, filepath.Clean(row.FilePath))
-			}
-		}
-	}
-	return nil
 }

@@ -171,7 +171,7 @@ func TestPruneReturnsPathsThatNobodyElseNames(t *testing.T) {
 		others := make([]store.CreateGenerationParams, 2500)  // the walk over those that are left has more than a page
 		for i := range others {
 			others[i] = testkit.Beat("a")
-			others[i].FilePath = fmt.Sprint(i)
+			others[i].FilePath = fmt.Sprint(i, ".wav")
 		}
 		others[2400].FilePath = "own.wav"
 		_, err := s.CreateGenerations(t.Context(), others)
@@ -321,7 +321,7 @@ func testPruneThatIsCutOff(ctx context.Context, t *testing.T, s *store.Store, cl
 	params := make([]store.CreateGenerationParams, there)
 	for i := range params {
 		params[i] = testkit.Beat("a")
-		params[i].FilePath = fmt.Sprint(i)
+		params[i].FilePath = fmt.Sprint(i, ".wav")
 	}
 	created, err := s.CreateGenerations(t.Context(), params)
 	is.NoErr(err)

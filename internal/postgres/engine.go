@@ -173,7 +173,7 @@ func (e *Engine) releasing(conn *pgxpool.Conn, fn func(*pgxpool.Conn) error) err
 
 // logged returns a connection as the statements of the engine get it.
 func (e *Engine) logged(db storagedb.DBTX) storagedb.DBTX {
-	return dbtx.Logged(uncertainDB{db}, e.logger)
+	return dbtx.Quiet(dbtx.Logged(uncertainDB{db}, e.logger))
 }
 
 // Read runs fn on a connection to the primary.
