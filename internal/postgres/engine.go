@@ -173,7 +173,7 @@ func (e *Engine) releasing(conn *pgxpool.Conn, fn func(*pgxpool.Conn) error) err
 
 // logged returns a connection as the statements of the engine get it.
 func (e *Engine) logged(db storagedb.DBTX) storagedb.DBTX {
-	return dbtx.Quiet(dbtx.Logged(uncertainDB{db}, e.logger))
+	return dbtx.Logged(dbtx.Corrected(db), e.logger)
 }
 
 // Read runs fn on a connection to the primary.
@@ -220,7 +220,7 @@ func (e *Engine) InTx(ctx context.Context, fn func(db storagedb.DBTX, state func
 	err := e.on(ctx, e.pool, e.waitTimeout, func(conn *pgxpool.Conn) error {
 		tx, err := conn.Begin(ctx)
 		if err != nil {
-			return mayHaveRun(err)
+			return dbtx.MayHaveRun(err)
 		}
 		begun = true
 		fromTx = e.runTx(ctx, tx, fn)
@@ -251,7 +251,7 @@ func (e *Engine) runTx(
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return mayHaveRun(tx.Commit(ctx))
+	return dbtx.MayHaveRun(tx.Commit(ctx))
 }
 
 // rollback gives the server a moment to answer even if the caller's context has ended. If the server does not answer,
