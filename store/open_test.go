@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/matryer/is"
 
 	"github.com/dgx-music/storage/internal/testkit"
@@ -119,6 +120,53 @@ func TestFileThatIsNoDatabase(t *testing.T) {
 	text, err := os.ReadFile(path)
 	is.NoErr(err)
 	is.Equal(string(text), strings.Repeat("these are notes\n", 100)) // untouched
+}
+
+// What keeps a file from being opened is named: SQLite says the same of all of it.
+func TestWhyAFileCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	path := func(name string) string { return filepath.Join(directory, name) }
+	for name, c := range map[string]struct {
+		prepare func(is *is.I)
+		path    string
+		says    string
+	}{
+		"a link that leads nowhere": {
+			func(is *is.I) { is.NoErr(os.Symlink("nowhere/g.db", path("link.db"))) },
+			path("link.db"), "link.db is a symbolic link to nowhere/g.db, which does not exist",
+		},
+		"no directory": {func(*is.I) {}, path("gone/g.db"), "gone"},
+		"UTF-16": {
+			func(*is.I) {
+				testkit.OnFile(t, path("utf16.db"), "PRAGMA encoding = 'UTF-16le'", "CREATE TABLE other (id)")
+			},
+			path("utf16.db"), "encoded as UTF-16le",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			is := is.New(t)
+			c.prepare(is)
+			err := store.Migrate(t.Context(), "sqlite://"+c.path)
+			is.True(err != nil && strings.Contains(err.Error(), c.says))
+			_, err = store.Open(t.Context(), store.Options{URL: "sqlite://" + c.path})
+			is.True(err != nil)
+		})
+	}
+}
+
+// An open store says what happened to its file's directory.
+func TestDirectoryThatIsMovedAway(t *testing.T) {
+	t.Parallel()
+	is := is.New(t)
+	directory := filepath.Join(t.TempDir(), "data")
+	is.NoErr(os.Mkdir(directory, 0o755))
+	s, err := store.Open(t.Context(), store.Options{URL: "sqlite://" + filepath.Join(directory, "g.db"), Migrate: true})
+	is.NoErr(err)
+	defer s.Close()
+	is.NoErr(os.Rename(directory, directory+"2"))
+	_, err = s.GetGeneration(t.Context(), uuid.New()) // opens the first reader
+	is.True(err != nil && strings.Contains(err.Error(), "the directory of "+directory))
 }
 
 func TestDatabaseInMemory(t *testing.T) {

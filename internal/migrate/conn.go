@@ -45,8 +45,14 @@ func init() {
 func underLock(ctx context.Context, t dburl.Target, fn func(*dbmate.DB) error) error {
 	return Locked(ctx, t, "EXCLUSIVE", sqliteconn.DurableSettings, func(conn *Conn, m *dbmate.DB) error {
 		// Under the lock, because another process may have migrated the database before.
-		if _, err := conn.Inspect(); err != nil {
+		migrations, err := conn.Inspect()
+		if err != nil {
 			return err
+		}
+		if !slices.ContainsFunc(migrations, func(m Migration) bool { return m.Applied }) {
+			if err := conn.checkEncoding(); err != nil {
+				return err
+			}
 		}
 		return conn.keepingOthers(func() error { return fn(m) })
 	})
@@ -323,6 +329,20 @@ func (m *Conn) Inspect() ([]Migration, error) {
 		return nil, errNotOurs
 	}
 	return migrations, checkNotAhead(migrations)
+}
+
+// checkEncoding refuses a SQLite file in UTF-16: the CHECK constraints would measure its texts in that encoding, two
+// bytes for each letter.
+func (m *Conn) checkEncoding() error {
+	if m.engine != "sqlite" {
+		return nil
+	}
+	encoding, err := m.QueryColumn("PRAGMA encoding")
+	if err != nil || encoding[0] == "UTF-8" {
+		return err
+	}
+	return fmt.Errorf("the file is encoded as %s, and was not changed: copy it into one in UTF-8: "+
+		"sqlite3 old.db .dump | sqlite3 new.db", encoding[0])
 }
 
 var errNotOurs = errors.New("the database has a table generations or prompts, but no version in schema_migrations: " +

@@ -31,6 +31,9 @@ func classifyCode(lite *sqlite.Error, err error) error {
 		// The code is that of a kind of constraint. SQLite has the name of the constraint only in the text.
 		return fmt.Errorf("%w: %w", dberr.RefusedBySchema(lite.Error()), err)
 	}
+	if lite.Code() == sqlite3.SQLITE_IOERR_GETTEMPPATH {
+		return fmt.Errorf("there is no directory for temporary files, SQLITE_TMPDIR may name one: %w", err)
+	}
 	switch lite.Code() & 0xff { // the primary code
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return fmt.Errorf("%w: %w", dberr.ErrBusy, err)
@@ -38,8 +41,12 @@ func classifyCode(lite *sqlite.Error, err error) error {
 		return fmt.Errorf("%w: %w", dberr.ErrCorrupt, err)
 	case sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("this is not a SQLite database: %w", err)
-	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+	case sqlite3.SQLITE_READONLY:
 		return fmt.Errorf("the database file and its directory must be readable and writable for this user: %w", err)
+	case sqlite3.SQLITE_CANTOPEN:
+		return fmt.Errorf("the database, its -wal or -shm file or a temporary file cannot be opened: "+
+			"all of them must be readable and writable for this user, their directories, too, "+
+			"and SQLITE_TMPDIR may name the one for temporary files: %w", err)
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("the disk is full, and nothing was changed; free some space and try again: %w", err)
 	}

@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/dgx-music/storage/internal/dberr"
 	"github.com/dgx-music/storage/internal/dburl"
@@ -70,7 +75,7 @@ func OpenWhenFree(ctx context.Context, deadline time.Time, dsn string, waitTimeo
 			conn.Close()
 		}
 		if !errors.Is(Classify(err), dberr.ErrBusy) {
-			return nil, err
+			return nil, whyNotOpened(dsn, err)
 		}
 		if time.Now().After(deadline) {
 			return nil, fmt.Errorf("another process locked the database for longer than BusyTimeout: %w", Classify(err))
@@ -80,6 +85,59 @@ func OpenWhenFree(ctx context.Context, deadline time.Time, dsn string, waitTimeo
 		case <-time.After(pause):
 		}
 	}
+}
+
+// whyNotOpened adds to SQLITE_CANTOPEN, which says nothing of the cause, what keeps the file from being opened. It does
+// not open the file: to close it again would drop the locks of this process's other connections
+// (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+func whyNotOpened(dsn string, err error) error {
+	lite, ok := errors.AsType[*sqlite.Error](err)
+	if !ok || lite.Code()&0xff != sqlite3.SQLITE_CANTOPEN {
+		return err
+	}
+	path, ok := pathOf(dsn)
+	if !ok {
+		return err
+	}
+	if directory, openErr := os.Open(filepath.Dir(path)); openErr != nil {
+		// It has no such directory, this user may not read it, or the process has too many open files.
+		return dberr.Classified(fmt.Errorf("the directory of %s cannot be opened: %w: %w", path, openErr, err))
+	} else {
+		directory.Close()
+	}
+	if missing := MissingTarget(path); missing != nil {
+		return dberr.Classified(fmt.Errorf("%w: %w", missing, err))
+	}
+	if _, statErr := os.Stat(path); statErr != nil {
+		return dberr.Classified(fmt.Errorf("the database cannot be opened: %w: %w", statErr, err))
+	}
+	return err
+}
+
+// MissingTarget returns an error that names both ends of a symbolic link that leads to no file, or nil.
+func MissingTarget(path string) error {
+	target, err := os.Readlink(path)
+	if err != nil {
+		return nil // it is no link
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is a symbolic link to %s, which does not exist: create that file, or remove the link",
+			path, target)
+	}
+	return nil
+}
+
+// pathOf returns the path of the file that a DSN names. ok is false if that is a database in memory.
+func pathOf(dsn string) (path string, ok bool) {
+	parsed, err := url.Parse(dsn)
+	if err != nil || parsed.Query().Get("vfs") == "memdb" {
+		return "", false
+	}
+	if parsed.Opaque == "" {
+		return filepath.FromSlash(parsed.Path), true
+	}
+	path, err = url.PathUnescape(parsed.Opaque) // a relative path
+	return filepath.FromSlash(path), err == nil
 }
 
 // WithoutLog returns the settings except the one that brings a file into WAL mode.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dgx-music/storage/internal/dberr"
+	"github.com/dgx-music/storage/internal/sqliteconn"
 )
 
 // Prepare creates the file if it does not exist and create is set. It reports whether it has created the file. Only the
@@ -24,7 +25,11 @@ func Prepare(path string, create bool) (created bool, err error) {
 		return false, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return false, err
-	case !create:
+	}
+	if err := sqliteconn.MissingTarget(path); err != nil {
+		return false, err
+	}
+	if !create {
 		return false, fmt.Errorf("%w: there is no database at %s%s: "+
 			"create it with store.Migrate, Options.Migrate or make db-migrate",
 			dberr.ErrSchemaOutdated, path, relativeReading(path))

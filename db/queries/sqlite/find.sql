@@ -180,7 +180,9 @@ WHERE g.rowid IN (
 -- Primary key of generations, for each ID.
 --
 -- It returns the generations at the given places that pass all filters. metadata_matches is a function of the store,
--- because SQLite's JSON functions round large numbers.
+-- because SQLite's JSON functions round large numbers. SQLite looks the words up once for the statement, and keeps the
+-- prompts that have them. To look each row's prompt up would merge the words of a prefix again for each row: a list by
+-- one letter took 9 seconds with 300,000 prompts.
 SELECT g.* FROM generations AS g
 CROSS JOIN (SELECT CAST(@oldest_first AS BOOLEAN) AS oldest_first) AS o
 WHERE g.id IN (SELECT value FROM json_each(CAST(@ids AS TEXT)))
@@ -190,9 +192,8 @@ WHERE g.id IN (SELECT value FROM json_each(CAST(@ids AS TEXT)))
 	AND g.favorite >= CAST(@favorite AS BOOLEAN)
 	AND (CAST(@metadata AS TEXT) = '' OR metadata_matches(g.metadata, CAST(@metadata AS TEXT)))
 	AND (CAST(@prompt_ids AS TEXT) = '' OR g.prompt_id IN (SELECT value FROM json_each(CAST(@prompt_ids AS TEXT))))
-	AND (CAST(@words AS TEXT) = '' OR EXISTS (
-		SELECT 1 FROM prompts_search
-		WHERE prompts_search.rowid = g.prompt_id AND prompts_search.text MATCH CAST(@words AS TEXT)
+	AND (CAST(@words AS TEXT) = '' OR g.prompt_id IN (
+		SELECT prompts_search.rowid FROM prompts_search WHERE prompts_search.text MATCH CAST(@words AS TEXT)
 	))
 ORDER BY
 	CASE WHEN o.oldest_first THEN g.created_at END, CASE WHEN o.oldest_first THEN g.id END,
