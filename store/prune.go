@@ -54,6 +54,7 @@ func (s *Store) Prune(ctx context.Context, params PruneParams) (PruneReport, err
 	if err != nil {
 		return PruneReport{FilePaths: []string{}}, describe("prune", err)
 	}
+	s.clock.tick(ctx)
 	report, err := maintain.Prune(ctx, s.engine, s.clock.Now(), maintain.PruneParams(params))
 	return PruneReport(report), describe("prune", err)
 }

@@ -164,7 +164,7 @@ func open(ctx context.Context, opts Options, readOnly bool) (*Store, error) {
 		}
 		return nil, describe("open", err)
 	}
-	s.operations = operations{session: s.engine, clock: clock}
+	s.operations = operations{session: clock.ticking(s.engine), clock: clock}
 	return s, nil
 }
 

@@ -3,6 +3,7 @@ package dbtx
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -11,13 +12,25 @@ import (
 )
 
 // Borrowed runs each statement on a connection of its own. Borrow takes the connection, and release returns it when the
-// result is closed. (*Store).DB returns one for a user's own queries.
+// result is closed. After that the statement is logged. (*Store).DB returns one for a user's own queries.
 type Borrowed struct {
 	Borrow func(ctx context.Context) (db storagedb.DBTX, release func(), err error)
+	Logger *slog.Logger // may be nil
+}
+
+func (b Borrowed) borrow(ctx context.Context) (db storagedb.DBTX, release func(), err error) {
+	db, release, err = b.Borrow(ctx)
+	if log := NewLog(b.Logger); log != nil && err == nil {
+		return log.Wrap(db), func() {
+			release()
+			log.Flush(ctx)
+		}, nil
+	}
+	return db, release, err
 }
 
 func (b Borrowed) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	db, release, err := b.Borrow(ctx)
+	db, release, err := b.borrow(ctx)
 	if err != nil {
 		return pgconn.CommandTag{}, err
 	}
@@ -26,7 +39,7 @@ func (b Borrowed) Exec(ctx context.Context, sql string, args ...any) (pgconn.Com
 }
 
 func (b Borrowed) Query(ctx context.Context, sql string, args ...any) (rows pgx.Rows, err error) {
-	db, release, err := b.Borrow(ctx)
+	db, release, err := b.borrow(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +57,7 @@ func (b Borrowed) Query(ctx context.Context, sql string, args ...any) (rows pgx.
 }
 
 func (b Borrowed) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	db, release, err := b.Borrow(ctx)
+	db, release, err := b.borrow(ctx)
 	if err != nil {
 		return failedRow{err}
 	}
@@ -62,7 +75,7 @@ func (b Borrowed) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 func (b Borrowed) CopyFrom(
 	ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource,
 ) (int64, error) {
-	db, release, err := b.Borrow(ctx)
+	db, release, err := b.borrow(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -58,6 +58,8 @@ func (e *Engine) withExclusiveConn(ctx context.Context, fn func(conn storagedb.D
 func (e *Engine) withDedicatedConn(
 	ctx context.Context, deadline time.Time, waitTimeout time.Duration, fn func(conn storagedb.DBTX) error,
 ) error {
+	log := dbtx.NewLog(e.logger)
+	defer log.Flush(dbtx.WithoutCaller(ctx)) // the caller holds another connection
 	conn, err := sqliteconn.OpenWhenFree(ctx, deadline, e.dsn, waitTimeout)
 	if err != nil {
 		return err
@@ -66,7 +68,7 @@ func (e *Engine) withDedicatedConn(
 	if _, err := conn.Exec(ctx, "PRAGMA temp_store = FILE"); err != nil {
 		return err
 	}
-	return fn(dbtx.Logged(conn, e.logger))
+	return fn(log.Wrap(conn))
 }
 
 // maxIntegrityErrors bounds SQLite's report on a broken file. SQLite's own bound is 100.
