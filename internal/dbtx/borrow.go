@@ -18,15 +18,16 @@ type Borrowed struct {
 	Logger *slog.Logger // may be nil
 }
 
-func (b Borrowed) borrow(ctx context.Context) (db storagedb.DBTX, release func(), err error) {
-	db, release, err = b.Borrow(ctx)
-	if log := NewLog(b.Logger); log != nil && err == nil {
-		return log.Wrap(db), func() {
-			release()
-			log.Flush(ctx)
-		}, nil
+func (b Borrowed) borrow(ctx context.Context) (storagedb.DBTX, func(), error) {
+	db, release, err := b.Borrow(ctx)
+	log := NewLog(b.Logger)
+	if err != nil || log == nil {
+		return db, release, err
 	}
-	return db, release, err
+	return log.Wrap(db), func() {
+		release()
+		log.Flush(ctx)
+	}, nil
 }
 
 func (b Borrowed) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
