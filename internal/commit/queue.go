@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -357,7 +356,6 @@ func (w *Write[T, R]) tell(log *dbtx.Log) bool {
 // all callers have ended, it lasts no longer than late.
 func (b *Batch[T, R]) Context(late time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
-	end := time.AfterFunc(math.MaxInt64, cancel)
 	var lasting atomic.Int64
 	lasting.Store(int64(len(b.Writes)))
 	stops := make([]func() bool, 0, len(b.Writes))
@@ -367,7 +365,7 @@ func (b *Batch[T, R]) Context(late time.Duration) (context.Context, context.Canc
 		}
 		stops = append(stops, context.AfterFunc(w.Ctx, func() {
 			if lasting.Add(-1) == 0 {
-				end.Reset(late)
+				time.AfterFunc(late, cancel)
 			}
 		}))
 	}
@@ -375,7 +373,6 @@ func (b *Batch[T, R]) Context(late time.Duration) (context.Context, context.Canc
 		for _, stop := range stops {
 			stop()
 		}
-		end.Stop()
 		cancel()
 	}
 }
