@@ -352,7 +352,7 @@ func (w *Write[T, R]) tell(log *dbtx.Log) bool {
 	return true
 }
 
-// Context returns a context for the batch's statements. The end of a caller's context does not end it, but when those of
+// Context returns a context for the batch's statements. The end of a caller's context does not end it. When those of
 // all callers have ended, it lasts no longer than late.
 func (b *Batch[T, R]) Context(late time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -21,7 +21,9 @@ type WriteFunc func(ctx context.Context, mode Mode, fn func(Queries) error) erro
 
 // Returning runs a write that has a result. Only after a success is the result read: if the context ends, Write may
 // return while fn still runs in a batch.
-func Returning[T any](ctx context.Context, write WriteFunc, mode Mode, fn func(Queries) (T, error)) (none T, err error) {
+func Returning[T any](
+	ctx context.Context, write WriteFunc, mode Mode, fn func(Queries) (T, error),
+) (none T, err error) {
 	var result T
 	err = write(ctx, mode, func(q Queries) (err error) {
 		result, err = fn(q)
