@@ -72,6 +72,7 @@ type CheckReport struct {
 //
 // It returns a *ValidationError if FilesRoot is not a directory. On an error the report has what was found until then.
 func (s *Store) Check(ctx context.Context, params CheckParams) (CheckReport, error) {
+	s.clock.tick(ctx)
 	report, err := maintain.Check(ctx, s.engine, s.clock.Now, params.FilesRoot)
 	return newCheckReport(report), describe("check", err)
 }
@@ -93,6 +94,7 @@ func (s *Store) Check(ctx context.Context, params CheckParams) (CheckReport, err
 //
 // It returns a *ValidationError as Check does. On an error the report has what was mended until then.
 func (s *Store) Repair(ctx context.Context, params CheckParams) (CheckReport, error) {
+	s.clock.tick(ctx)
 	report, err := maintain.Repair(ctx, s.engine, s.clock.Now, params.FilesRoot)
 	return newCheckReport(report), describe("repair", err)
 }

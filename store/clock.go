@@ -5,22 +5,46 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dgx-music/storage/internal/dbtx"
+	"github.com/dgx-music/storage/internal/engine"
 	"github.com/dgx-music/storage/storagedb"
 )
 
 // clock is the source of the store's times. SQL never takes now(): so tests can set the clock, and the times of a row
 // agree.
 type clock struct {
-	now    func() time.Time       // the machine's, or a test's
+	given  func() time.Time // Options.Now, or nil
+	ticked atomic.Pointer[time.Time]
 	anchor atomic.Pointer[anchor] // nil without a server
 }
 
-// newClock returns a clock. now may be nil.
-func newClock(now func() time.Time) *clock {
-	if now == nil {
-		now = time.Now
+// newClock returns a clock. given may be nil. It may panic, as at each tick.
+func newClock(given func() time.Time) *clock {
+	c := &clock{given: given}
+	if given != nil {
+		c.ticked.Store(new(given()))
 	}
-	return &clock{now: now}
+	return c
+}
+
+// tick reads Options.Now. Each call does so when it begins. What runs later, for other callers too, does not call it.
+func (c *clock) tick(ctx context.Context) {
+	read := func() { c.ticked.Store(new(c.given())) }
+	switch {
+	case c.given == nil:
+	case dbtx.HasNoCaller(ctx):
+		dbtx.Apart(read)
+	default:
+		read()
+	}
+}
+
+// ticking returns session, or one that ticks first if it has to.
+func (c *clock) ticking(session engine.Session) engine.Session {
+	if c.given == nil {
+		return session
+	}
+	return engine.Ticking{Session: session, Tick: c.tick}
 }
 
 // anchor is a database server's time at a moment of the machine's. The time since then comes from the monotonic clock,
@@ -33,9 +57,12 @@ type anchor struct {
 func (a *anchor) now() time.Time { return a.server.Add(time.Since(a.at)) }
 
 func (c *clock) Now() time.Time {
-	now := c.now
+	now := time.Now
 	if a := c.anchor.Load(); a != nil {
 		now = a.now
+	}
+	if c.given != nil {
+		now = func() time.Time { return *c.ticked.Load() }
 	}
 	return now().UTC().Truncate(storagedb.TimePrecision)
 }

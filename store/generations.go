@@ -205,12 +205,8 @@ func (o *operations) UpdateGenerationStatus(
 func (o *operations) changeStatement(
 	ctx context.Context, t transition, statement func(engine.Queries) (Generation, error),
 ) (Generation, error) {
-	return o.transition(ctx, t, func() (g Generation, err error) {
-		err = o.session.Write(ctx, engine.Statement, func(q engine.Queries) (err error) {
-			g, err = statement(q)
-			return err
-		})
-		return g, err
+	return o.transition(ctx, t, func() (Generation, error) {
+		return engine.Returning(ctx, o.session.Write, engine.Statement, statement)
 	})
 }
 
@@ -317,23 +313,19 @@ func (o *operations) MergeMetadata(ctx context.Context, id uuid.UUID, metadata M
 	if err != nil {
 		return Generation{}, describe(doing, err)
 	}
-	var g Generation
-	err = o.session.Write(ctx, engine.Operation, func(q engine.Queries) (err error) {
-		g, err = q.MergeMetadata(ctx, id, patch)
-		return err
+	g, err := engine.Returning(ctx, o.session.Write, engine.Operation, func(q engine.Queries) (Generation, error) {
+		return q.MergeMetadata(ctx, id, patch)
 	})
-	return zeroOnError(g, describe(doing, err))
+	return g, describe(doing, err)
 }
 
 // SetFavorite marks a generation as a favorite, or removes the mark, whatever its status. It returns ErrNotFound if
 // there is no such generation.
 func (o *operations) SetFavorite(ctx context.Context, id uuid.UUID, favorite bool) (Generation, error) {
-	var g Generation
-	err := o.session.Write(ctx, engine.Statement, func(q engine.Queries) (err error) {
-		g, err = q.SetFavorite(ctx, storagedb.SetFavoriteParams{Favorite: favorite, ID: id})
-		return err
+	g, err := engine.Returning(ctx, o.session.Write, engine.Statement, func(q engine.Queries) (Generation, error) {
+		return q.SetFavorite(ctx, storagedb.SetFavoriteParams{Favorite: favorite, ID: id})
 	})
-	return zeroOnError(g, describe("set favorite of generation "+id.String(), err))
+	return g, describe("set favorite of generation "+id.String(), err)
 }
 
 // DeleteGeneration deletes the row. It leaves the audio file to the caller, and the prompt's count as it is. It returns
@@ -343,15 +335,6 @@ func (o *operations) DeleteGeneration(ctx context.Context, id uuid.UUID) error {
 		return foundOne(q.DeleteGeneration(ctx, id))
 	})
 	return describe("delete generation "+id.String(), err)
-}
-
-// zeroOnError returns the zero value with an error. A write may have set its row before the commit failed.
-func zeroOnError[T any](value T, err error) (T, error) {
-	if err != nil {
-		var zero T
-		return zero, err
-	}
-	return value, nil
 }
 
 // foundOne returns ErrNotFound for a statement that changed no row.

@@ -28,7 +28,7 @@ func TestClockFollowsAServerThatIsAhead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // in which no time passes
 		is := is.New(t)
-		c := &clock{now: time.Now}
+		c := newClock(nil)
 		ahead := time.Hour
 		is.NoErr(c.follow(t.Context(), func(context.Context) (time.Time, time.Duration,
 			error) {
@@ -52,7 +52,7 @@ func TestClockAsksAgainWhereATripTookLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // in which no time passes
 		is := is.New(t)
-		c := &clock{now: time.Now}
+		c := newClock(nil)
 		asked := 0
 		server := func(context.Context) (time.Time, time.Duration, error) {
 			if asked++; asked <= 5 {

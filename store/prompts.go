@@ -22,7 +22,7 @@ func (o *operations) TrackPrompt(ctx context.Context, text string) (Prompt, erro
 		return Prompt{}, describe("track prompt", err)
 	}
 	p, err := o.session.TrackPrompt(ctx, text)
-	return zeroOnError(p, describe("track prompt", err))
+	return p, describe("track prompt", err)
 }
 
 // GetPrompt returns a prompt by its ID, or ErrNotFound.

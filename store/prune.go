@@ -71,6 +71,7 @@ type KeptFile struct {
 // It returns a *ValidationError for an OlderThan that is not positive, a status that is unknown or not finished, and a
 // FilesRoot that is not a directory.
 func (s *Store) Prune(ctx context.Context, params PruneParams) (PruneReport, error) {
+	s.clock.tick(ctx)
 	report, err := maintain.Prune(ctx, s.engine, s.clock.Now(), maintain.PruneParams(params))
 	public := PruneReport{
 		Generations: report.Generations, Prompts: report.Prompts, FilePaths: report.FilePaths,

@@ -41,8 +41,8 @@ type Progress struct {
 // a claim, which holds until its lease runs out. Each claim raises Attempt by one. That number is the fence: every
 // later call of the worker must give it. The result is empty if nothing is due or the queue is paused.
 //
-// If the end of ctx cuts off the answer on PostgreSQL, the claimed generations are idle until their leases run out. A
-// claim by model reads the due generations of other models, too.
+// If ctx ends while the database is at work on the claim, the claimed generations are idle until their leases run out.
+// A claim by model reads the due generations of other models, too.
 //
 // It returns a *ValidationError for bad parameters.
 func (o *operations) ClaimGenerations(ctx context.Context, params ClaimParams) ([]Generation, error) {
@@ -53,15 +53,10 @@ func (o *operations) ClaimGenerations(ctx context.Context, params ClaimParams) (
 	if params.Limit > maxFewRows {
 		mode = engine.Bulk
 	}
-	var claimed []Generation
-	err := o.session.Write(ctx, mode, func(q engine.Queries) (err error) {
-		claimed, err = q.ClaimGenerations(ctx, engine.Claim(params), o.clock.Now())
-		return err
+	claimed, err := engine.Returning(ctx, o.session.Write, mode, func(q engine.Queries) ([]Generation, error) {
+		return q.ClaimGenerations(ctx, engine.Claim(params), o.clock.Now())
 	})
-	if err != nil {
-		return nil, describe("claim generations", err)
-	}
-	return claimed, nil
+	return claimed, describe("claim generations", err)
 }
 
 // maxFewRows is how many rows of one call still count as few.

@@ -103,12 +103,17 @@ type Options struct {
 	BusyTimeout time.Duration
 
 	// Now is the store's clock, for tests. If nil, the machine's clock. On PostgreSQL that is set by the server's clock at
-	// Open and every minute, so that workers on machines with different clocks agree about times.
+	// Open and every minute, so that workers on machines with different clocks agree about times. Calls ask Now in their
+	// callers' goroutines, before they change anything or wait. So a panic of Now reaches one caller.
 	Now func() time.Time
 
 	// Logger gets each statement at debug level, with its query name and duration, and at warn level if it took 200 ms or
 	// longer. It also gets background errors that no caller sees, at warn and error level. Query values are never logged.
 	// If nil, nothing is logged.
+	//
+	// A call logs its statements at its end, in its caller's goroutine, when it holds no connection. Of the callers that
+	// share a commit, one logs for all. So a panic of Logger reaches one caller, whose write has taken effect or failed as
+	// it would have without. A panic is dropped where no caller could recover it: in Work and in the background.
 	Logger *slog.Logger
 }
 
@@ -164,7 +169,7 @@ func open(ctx context.Context, opts Options, readOnly bool) (*Store, error) {
 		}
 		return nil, describe("open", err)
 	}
-	s.operations = operations{session: s.engine, clock: clock}
+	s.operations = operations{session: clock.ticking(s.engine), clock: clock}
 	return s, nil
 }
 

@@ -40,7 +40,7 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 		defer guarded.Finish() // if fn returns an error or panics
 		session := &txSession{tx: guarded, queries: s.engine.Queries(guarded), notify: &notify}
 		session.Single = engine.Single{Write: session.Write, Now: s.clock.Now}
-		if fromFn = fn(&Tx{operations{session: session, clock: s.clock}, guarded}); fromFn != nil {
+		if fromFn = fn(&Tx{operations{session: s.clock.ticking(session), clock: s.clock}, guarded}); fromFn != nil {
 			return fromFn
 		}
 		return guarded.Finish()

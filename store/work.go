@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/dgx-music/storage/internal/dberr"
+	"github.com/dgx-music/storage/internal/dbtx"
 )
 
 // WorkOptions of [Store.Work]. The zero value is a worker that runs one generation after the other.
@@ -144,7 +145,7 @@ type worker struct {
 }
 
 func (w *worker) work(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(dbtx.WithoutCaller(ctx))
 	defer stop()
 	var release context.CancelFunc
 	w.overdue, release = lingering(ctx, w.ShutdownTimeout)
@@ -453,9 +454,6 @@ func (w *worker) insist(doing string, g Generation, try func(context.Context) er
 
 // log logs an error of the worker, which no caller sees.
 func (w *worker) log(level slog.Level, message string, g Generation, err error) {
-	if w.store.logger == nil {
-		return
-	}
 	attributes := []slog.Attr{slog.String("worker", w.Worker)}
 	if g.Attempt > 0 {
 		attributes = append(attributes, slog.String("generation", g.ID.String()), slog.Int64("attempt", g.Attempt))
@@ -463,7 +461,7 @@ func (w *worker) log(level slog.Level, message string, g Generation, err error) 
 	if err != nil {
 		attributes = append(attributes, slog.String("error", dberr.Code(err)))
 	}
-	w.store.logger.LogAttrs(context.Background(), level, message, attributes...)
+	dbtx.LogApart(w.store.logger, level, message, attributes...)
 }
 
 // storable turns any text into one that the store accepts as an error message.

@@ -6,47 +6,56 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgx-music/storage/internal/dberr"
 	"github.com/dgx-music/storage/internal/dbtx"
 )
 
-// Queue is a group commit. Each caller queues its operation, of type T. A caller that finds no leader becomes one: it
-// runs all that is queued as one batch, and tells the others their results, of type R. While it commits, the next
-// operations queue up. There is no goroutine and no timer, and nobody waits for company: a lone caller leads at once.
+// Queue is a group commit. Each caller queues its operation, of type T, and waits for its result, of type R. A leader
+// runs all that is queued as one batch, and tells the callers their results. While it commits, the next operations
+// queue up. Nobody waits for company: a lone operation runs at once.
+//
+// A leader is a goroutine of the queue's. A caller that finds fewer leaders than there may be starts one, and it ends
+// when nothing is queued. So a batch does not depend on any caller. A caller whose context ends withdraws its
+// operation, if no leader has taken that into a batch yet. Otherwise it leaves the batch after [dbtx.LeaveAfter], and
+// its outcome is not known.
 //
 // Locks: mu is held for moments, never while something is waited for. A leader holds the connection that its batch runs
-// on; the other callers hold nothing. A caller may withdraw its operation until a leader takes it into a batch. From
-// then on the caller waits for the outcome, even if its context ends, unless AbandonOnCancel is set.
+// on; the callers hold nothing.
 type Queue[T, R any] struct {
 	begin       Begin[T, R]
 	waitTimeout time.Duration
 	options     Options
 
-	tokens  chan struct{} // holds one for each operation that is queued or runs
+	tokens  chan struct{} // holds one for each caller
+	running sync.WaitGroup
 	mu      sync.Mutex
 	queue   []*Write[T, R]
-	leaders int // the number of batches under way
+	leaders int
+	closed  bool
 }
 
 // Options of a queue.
 type Options struct {
 	// Batches is how many batches may be under way at once.
 	Batches int
-	// AbandonOnCancel lets a caller whose context ends return without waiting for its batch: its outcome is not known
-	// then.
-	AbandonOnCancel bool
-	// Afterwards is called by the leader after its batch, when it holds nothing and all callers know their results. It may
-	// be nil.
+	// Logger gets the statements of a batch. One of its callers passes them on, when it knows its own result. It may be
+	// nil.
+	Logger *slog.Logger
+	// Afterwards is called by the leader after a batch, when it holds nothing and all callers know their results. It must
+	// return soon. It may be nil.
 	Afterwards func()
 }
 
-// Begin gets what a batch runs on, for example a connection. It waits until ctx ends or until the deadline. The batch
-// is not known yet: it takes whatever is queued when Begin returns.
-type Begin[T, R any] func(ctx context.Context, deadline time.Time) (Run[T, R], error)
+// Begin gets what a batch runs on, for example a connection, and waits for it until the deadline. The batch is not
+// known yet: it takes whatever is queued when Begin returns.
+type Begin[T, R any] func(deadline time.Time, log *dbtx.Log) (Run[T, R], error)
 
 // Run runs a batch, sets the result or the error of each write, and returns when all that succeeded is durable. A batch
 // has no write if all its callers have withdrawn.
@@ -55,6 +64,8 @@ type Run[T, R any] func(*Batch[T, R])
 const (
 	maxQueued = 4096 // callers beyond these wait for a token
 	maxBatch  = 512  // so that the first caller of a batch does not wait long for the last
+	// busyGrace lets the leader be the one who says what was waited for in vain: it knows better than its callers.
+	busyGrace = 10 * time.Millisecond
 )
 
 // New returns a queue in which an operation waits for at most waitTimeout.
@@ -62,9 +73,18 @@ func New[T, R any](waitTimeout time.Duration, options Options, begin Begin[T, R]
 	return &Queue[T, R]{begin: begin, waitTimeout: waitTimeout, options: options, tokens: make(chan struct{}, maxQueued)}
 }
 
+// Close waits for the leaders, and lets no other begin.
+func (q *Queue[T, R]) Close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.running.Wait()
+}
+
 // Batch is the writes that are committed together.
 type Batch[T, R any] struct {
 	Writes []*Write[T, R]
+	Log    *dbtx.Log
 	queue  *Queue[T, R]
 }
 
@@ -83,124 +103,144 @@ type Write[T, R any] struct {
 	Err    error
 	Done   bool // the outcome is final
 
+	deadline time.Time
 	panicked any
-	turn     chan turn // tells the caller what to do next; it has room for both values
-	leads    bool      // the caller was told to lead; guarded by the queue's mu
+	exited   bool
+	log      *dbtx.Log // for this caller to pass on; nil if another one does
+	hears    atomic.Int32
+	told     chan struct{} // has room for the one value
 }
 
-type turn int
-
+// The values of Write.hears.
 const (
-	turnToLead turn = iota
-	turnDone
+	waits int32 = iota
+	knows       // its leader has told it the outcome
+	left        // its caller has left
 )
 
-// Call runs fn and sets Err. It keeps a panic of fn for the caller whose operation this is.
+// Call runs fn and sets Err. It keeps a panic of fn for the caller whose operation this is, and likewise if fn ends its
+// goroutine.
 func (w *Write[T, R]) Call(fn func() error) {
-	w.Err = nil
+	w.Err, w.exited = nil, true
 	defer func() {
 		if w.panicked = recover(); w.panicked != nil {
-			w.Err = fmt.Errorf("panic: %v", w.panicked)
+			w.Err, w.exited = fmt.Errorf("panic: %v", w.panicked), false
 		}
 	}()
 	w.Err = fn()
+	w.exited = false
 }
 
 // Panicked reports whether Call has recovered a panic: the operation must not run again.
 func (w *Write[T, R]) Panicked() bool { return w.panicked != nil }
 
-// outcome returns to the caller what its batch has set.
+// outcome returns to the caller what its batch has set. It logs for the batch, because the caller holds nothing now.
 func (w *Write[T, R]) outcome() (result R, err error) {
-	if w.panicked != nil {
+	defer w.log.Flush(w.Ctx)
+	switch {
+	case w.panicked != nil:
 		panic(w.panicked)
-	}
-	if w.Err != nil {
+	case w.exited:
+		runtime.Goexit()
+	case w.Err != nil:
 		return result, w.Err
 	}
 	return w.Result, nil
 }
 
 // Do runs op in a batch, and returns its result when what it changed is durable. It returns ErrBusy if op waited in the
-// queue for longer than the queue's timeout.
+// queue for longer than the queue's timeout. If ctx ends, it returns within moments, and the error says whether the
+// outcome is known.
 func (q *Queue[T, R]) Do(ctx context.Context, op T) (none R, err error) {
-	if err := ctx.Err(); err != nil {
+	w := &Write[T, R]{Ctx: ctx, Op: op, told: make(chan struct{}, 1)}
+	if err := q.await(w); err != nil {
 		return none, err
 	}
-	deadline := time.Now().Add(q.waitTimeout)
-	if err := q.enter(ctx, deadline); err != nil {
-		return none, err
+	return w.outcome()
+}
+
+// await queues a write, and waits until its outcome is known.
+func (q *Queue[T, R]) await(w *Write[T, R]) error {
+	if err := w.Ctx.Err(); err != nil {
+		return dberr.NothingChanged(err)
+	}
+	w.deadline = time.Now().Add(q.waitTimeout)
+	if err := q.enter(w); err != nil {
+		return err
 	}
 	defer func() { <-q.tokens }()
-	w := &Write[T, R]{Ctx: ctx, Op: op, turn: make(chan turn, 2)}
-	if !q.enqueue(w) {
-		next, err := q.wait(ctx, deadline, w)
-		if err != nil {
-			return none, err
+	if err := q.enqueue(w); err != nil {
+		return err
+	}
+	timeout := time.NewTimer(time.Until(w.deadline) + busyGrace)
+	defer timeout.Stop()
+	select {
+	case <-w.told:
+		return nil
+	case <-timeout.C:
+		if q.withdraw(w) {
+			return dbtx.TimedOut(dbtx.ForConnection)
 		}
-		if next == turnDone {
-			return w.outcome()
+		// The write is in a batch, which is not bounded by the timeout.
+		select {
+		case <-w.told:
+			return nil
+		case <-w.Ctx.Done():
+		}
+	case <-w.Ctx.Done():
+		if q.withdraw(w) {
+			return dberr.NothingChanged(w.Ctx.Err())
 		}
 	}
-	return q.lead(ctx, deadline, w)
+	leave := time.NewTimer(dbtx.LeaveAfter)
+	defer leave.Stop()
+	select {
+	case <-w.told:
+		return nil
+	case <-leave.C:
+	}
+	if !w.hears.CompareAndSwap(waits, left) { // it is told at this moment
+		<-w.told
+		return nil
+	}
+	return dberr.OutcomeUnknown(w.Ctx.Err())
 }
 
 // enter waits for a token.
-func (q *Queue[T, R]) enter(ctx context.Context, deadline time.Time) error {
+func (q *Queue[T, R]) enter(w *Write[T, R]) error {
 	select {
 	case q.tokens <- struct{}{}:
 		return nil
 	default: // a wait costs a timer, so it comes second
 	}
-	_, err := dbtx.WaitUntil(ctx, deadline, dbtx.ForConnection, func(ctx context.Context) (struct{}, error) {
-		select {
-		case q.tokens <- struct{}{}:
-			return struct{}{}, nil
-		case <-ctx.Done():
-			return struct{}{}, ctx.Err()
-		}
-	})
-	return err
+	timeout := time.NewTimer(time.Until(w.deadline))
+	defer timeout.Stop()
+	select {
+	case q.tokens <- struct{}{}:
+		return nil
+	case <-timeout.C:
+		return dbtx.TimedOut(dbtx.ForConnection)
+	case <-w.Ctx.Done():
+		return dberr.NothingChanged(w.Ctx.Err())
+	}
 }
 
-// enqueue reports whether the caller leads.
-func (q *Queue[T, R]) enqueue(w *Write[T, R]) (leads bool) {
+// enqueue queues a write, and sees to it that a leader takes it.
+func (q *Queue[T, R]) enqueue(w *Write[T, R]) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.queue = append(q.queue, w)
-	if q.leaders == q.options.Batches {
-		return false
+	if q.closed {
+		return dberr.ErrClosed
 	}
-	q.leaders++
-	w.leads = true
-	return true
+	q.queue = append(q.queue, w)
+	if q.leaders < q.options.Batches {
+		q.leaders++
+		q.running.Go(q.lead)
+	}
+	return nil
 }
 
-// wait waits until the caller is told what to do. If ctx ends before, it withdraws the write.
-func (q *Queue[T, R]) wait(ctx context.Context, deadline time.Time, w *Write[T, R]) (turn, error) {
-	return dbtx.WaitUntil(ctx, deadline, dbtx.ForConnection, func(ctx context.Context) (turn, error) {
-		select {
-		case next := <-w.turn:
-			return next, nil
-		case <-ctx.Done():
-		}
-		if q.withdraw(w) {
-			return 0, ctx.Err()
-		}
-		// The write is in a batch, and its outcome is on the way.
-		if !q.options.AbandonOnCancel || w.leads {
-			return <-w.turn, nil
-		}
-		select {
-		case next := <-w.turn:
-			return next, nil
-		case <-w.Ctx.Done():
-			return 0, w.Ctx.Err()
-		}
-	})
-}
-
-// withdraw takes a write out of the queue, and reports whether it was still there. If its caller was to lead, another
-// leads instead.
+// withdraw takes a write out of the queue, and reports whether it was still there.
 func (q *Queue[T, R]) withdraw(w *Write[T, R]) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -209,91 +249,130 @@ func (q *Queue[T, R]) withdraw(w *Write[T, R]) bool {
 		return false
 	}
 	q.queue = slices.Delete(q.queue, i, i+1)
-	if w.leads {
-		q.passOn()
-	}
 	return true
 }
 
-// passOn makes the first caller in the queue that does not lead yet the leader of the next batch. mu is held.
-func (q *Queue[T, R]) passOn() {
-	for _, w := range q.queue {
-		if !w.leads {
-			w.leads = true
-			w.turn <- turnToLead
-			return
-		}
-	}
-	q.leaders--
-}
-
-// take takes up to most writes from the queue, first come first served.
+// take takes up to most writes from the queue, first come first served. It leaves out those whose contexts have ended.
 func (q *Queue[T, R]) take(most int) []*Write[T, R] {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	n := min(len(q.queue), most)
 	taken := slices.Clone(q.queue[:n])
 	q.queue = slices.Delete(q.queue, 0, n)
-	return taken
-}
-
-// lead runs a batch of what is queued. The leader's own write is in it, unless another leader has taken that.
-func (q *Queue[T, R]) lead(ctx context.Context, deadline time.Time, own *Write[T, R]) (none R, err error) {
-	run, err := q.begin(ctx, deadline)
-	if err != nil {
-		if q.withdraw(own) {
-			return none, err
+	q.mu.Unlock()
+	return slices.DeleteFunc(taken, func(w *Write[T, R]) bool {
+		err := w.Ctx.Err()
+		if err != nil {
+			w.Err = dberr.NothingChanged(err)
+			w.tell(nil)
 		}
-		q.mu.Lock()
-		q.passOn()
-		q.mu.Unlock()
-		return q.taken(own)
-	}
-	b := &Batch[T, R]{queue: q}
-	b.More()
-	q.runAndTell(b, run, own)
-	if q.options.Afterwards != nil {
-		q.options.Afterwards()
-	}
-	if slices.Contains(b.Writes, own) {
-		return own.outcome()
-	}
-	return q.taken(own)
+		return err != nil
+	})
 }
 
-var errLeaderEnded = errors.New("the goroutine that committed for several callers has ended")
-
-// runAndTell runs a batch, lets the next begin, and tells the other callers their outcomes. It does so even if an
-// operation ends this goroutine.
-func (q *Queue[T, R]) runAndTell(b *Batch[T, R], run Run[T, R], own *Write[T, R]) {
-	finished := false
+// lead runs batches until nothing is queued.
+func (q *Queue[T, R]) lead() {
+	ended := true
 	defer func() {
-		q.mu.Lock()
-		q.passOn()
-		q.mu.Unlock()
-		for _, w := range b.Writes {
-			if !finished && !w.Done && w.Err == nil {
-				w.Err = fmt.Errorf("%w: %w", dberr.ErrBusy, errLeaderEnded)
-			}
-			if w != own {
-				w.turn <- turnDone
-			}
+		if ended { // an operation has ended this goroutine
+			q.running.Go(q.lead)
 		}
 	}()
-	run(b)
-	finished = true
+	for first := q.first(); first != nil; first = q.first() {
+		q.runBatch(first)
+		if q.options.Afterwards != nil {
+			q.options.Afterwards()
+		}
+	}
+	ended = false
 }
 
-// taken waits for the outcome of a leader's write that another leader has taken into its batch.
-func (q *Queue[T, R]) taken(own *Write[T, R]) (none R, err error) {
-	if !q.options.AbandonOnCancel {
-		<-own.turn
-		return own.outcome()
+// first returns the first write of the queue. If there is none, the leader has gone.
+func (q *Queue[T, R]) first() *Write[T, R] {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.queue) == 0 {
+		q.leaders--
+		return nil
 	}
-	select {
-	case <-own.turn:
-		return own.outcome()
-	case <-own.Ctx.Done():
-		return none, own.Ctx.Err()
+	return q.queue[0]
+}
+
+var errLeaderEnded = errors.New("the goroutine that committed for several callers has ended: " +
+	"it is not known whether this took effect")
+
+// runBatch runs a batch of what is queued, and tells the callers their outcomes. If the batch cannot begin, the first
+// caller has waited in vain; the others have time left. All are told something even if an operation panics or ends this
+// goroutine.
+func (q *Queue[T, R]) runBatch(first *Write[T, R]) {
+	b := &Batch[T, R]{Log: dbtx.NewLog(q.options.Logger), queue: q}
+	err := errLeaderEnded
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("panic in a commit for several callers: %v", reason)
+		}
+		if err != nil && q.withdraw(first) {
+			b.Writes = append(b.Writes, first)
+		}
+		b.tell(err)
+	}()
+	run, failed := q.begin(first.deadline, b.Log)
+	if failed != nil {
+		err = failed
+		return
+	}
+	b.More()
+	run(b)
+	err = nil
+}
+
+// tell tells all callers their outcomes. err is for those that have none. The first one that still waits is also given
+// the log to pass on.
+func (b *Batch[T, R]) tell(err error) {
+	log := b.Log
+	for _, w := range b.Writes {
+		if err != nil && !w.Done && w.Err == nil {
+			w.Err = err
+		}
+		if w.tell(log) {
+			log = nil
+		}
+	}
+	if log != nil {
+		go log.Flush(dbtx.WithoutCaller(context.Background()))
+	}
+}
+
+// tell tells the caller that the outcome is known, and reports whether it was still there to hear it.
+func (w *Write[T, R]) tell(log *dbtx.Log) bool {
+	w.log = log
+	if !w.hears.CompareAndSwap(waits, knows) {
+		return false
+	}
+	w.told <- struct{}{}
+	return true
+}
+
+// Context returns a context for the batch's statements. The end of a caller's context does not end it. When those of
+// all callers have ended, it lasts no longer than late.
+func (b *Batch[T, R]) Context(late time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var lasting atomic.Int64
+	lasting.Store(int64(len(b.Writes)))
+	stops := make([]func() bool, 0, len(b.Writes))
+	for _, w := range b.Writes {
+		if w.Ctx.Done() == nil {
+			continue
+		}
+		stops = append(stops, context.AfterFunc(w.Ctx, func() {
+			if lasting.Add(-1) == 0 {
+				time.AfterFunc(late, cancel)
+			}
+		}))
+	}
+	return ctx, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel()
 	}
 }

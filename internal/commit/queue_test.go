@@ -4,17 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/matryer/is"
 
 	"github.com/dgx-music/storage/internal/dberr"
+	"github.com/dgx-music/storage/internal/dbtx"
+	"github.com/dgx-music/storage/storagedb"
 )
 
 // All tests but the last run in a bubble of testing/synctest, where time passes only while all goroutines wait. So
@@ -43,16 +48,12 @@ func newFake(t *testing.T, waitTimeout time.Duration, options Options) *fake {
 	return f
 }
 
-func (f *fake) begin(ctx context.Context, deadline time.Time) (Run[int, int], error) {
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	if f.beginTakes > 0 {
-		select {
-		case <-time.After(f.beginTakes):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+func (f *fake) begin(deadline time.Time, log *dbtx.Log) (Run[int, int], error) {
+	if f.beginTakes > time.Until(deadline) {
+		time.Sleep(time.Until(deadline))
+		return nil, fmt.Errorf("%w: no connection", dberr.ErrBusy)
 	}
+	time.Sleep(f.beginTakes)
 	if f.beginErr != nil {
 		return nil, f.beginErr
 	}
@@ -91,6 +92,14 @@ type outcome struct {
 	after    time.Duration
 	panicked any
 	ended    bool // its goroutine was ended
+}
+
+func (o outcome) changedNothing() bool {
+	return errors.Is(o.err, context.DeadlineExceeded) && strings.Contains(o.err.Error(), "nothing was changed")
+}
+
+func (o outcome) isNotKnown() bool {
+	return errors.Is(o.err, context.DeadlineExceeded) && strings.Contains(o.err.Error(), "not known")
 }
 
 // call starts callers one after the other, and returns what each will have been told when all have ended.
@@ -179,7 +188,7 @@ func TestSoManyBatchesAreUnderWay(t *testing.T) {
 		f := newFake(t, time.Minute, Options{Batches: 3})
 		f.call(1, 2, 3, 4, 5)()
 		is.Equal(f.most, 3)
-		// Two of the first three told 4 and 5 to lead. The first of them takes both, and the other's batch is empty.
+		// The first of the three leaders that is done takes both, and the others find nothing or run an empty batch.
 		is.Equal(slices.DeleteFunc(f.batches, func(ops []int) bool { return len(ops) == 0 }), [][]int{{1}, {2}, {3}, {4, 5}})
 	})
 }
@@ -212,7 +221,7 @@ func TestCallerGivesUpAfterTheTimeout(t *testing.T) {
 		outcomes := f.call(1, 2)()
 		is.Equal(outcomes[0], outcome{result: 1, after: time.Minute}) // it runs, and does not wait
 		is.True(errors.Is(outcomes[1].err, dberr.ErrBusy))
-		is.Equal(outcomes[1].after, 5*time.Second)
+		is.Equal(outcomes[1].after, 5*time.Second+busyGrace)
 		is.Equal(f.call(3)()[0].result, 9)
 		is.Equal(f.batches, [][]int{{1}, {3}})
 	})
@@ -241,131 +250,161 @@ func TestCallerWhoseContextEndsWithdraws(t *testing.T) {
 		short, cancel := context.WithTimeout(t.Context(), time.Second/2)
 		defer cancel()
 		outcomes := f.callWith([]context.Context{t.Context(), short, t.Context()}, 1, 2, 3)()
-		is.Equal(outcomes[1], outcome{err: context.DeadlineExceeded, after: time.Second / 2})
+		is.True(outcomes[1].changedNothing())
+		is.Equal(outcomes[1].after, time.Second/2)
 		is.Equal(f.batches, [][]int{{1}, {3}})
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		is.Equal(f.callWith([]context.Context{ended}, 4)()[0].err, context.Canceled)
+		o := f.callWith([]context.Context{ended}, 4)()[0]
+		is.True(errors.Is(o.err, context.Canceled))
 		is.Equal(len(f.batches), 2)
 	})
 }
 
-// Once a leader has taken a caller's operation, the end of the caller's context is too late, unless it may abandon it.
+// A caller whose context has ended, and that has not noticed yet, does no work for nobody.
+func TestBatchLeavesOutWhomNobodyWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		f := newFake(t, time.Minute, Options{Batches: 1})
+		ending, end := context.WithCancel(t.Context())
+		f.work = func(_ *Batch[int, int], w *Write[int, int]) { end() }
+		outcomes := f.callWith([]context.Context{t.Context(), ending, t.Context()}, 1, 2, 3)()
+		is.True(errors.Is(outcomes[1].err, context.Canceled))
+		is.Equal(f.batches, [][]int{{1}, {3}})
+	})
+}
+
+// Once a leader has taken a caller's operation, the caller waits for the outcome for a moment, and then leaves it: the
+// first of a batch like the others. The batch goes on.
 func TestContextThatEndsAfterTheOperationWasTaken(t *testing.T) {
-	for _, abandon := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			is := is.New(t)
-			f := newFake(t, time.Minute, Options{Batches: 1, AbandonOnCancel: abandon})
-			short, cancel := context.WithTimeout(t.Context(), 3*time.Second/2)
-			defer cancel()
-			outcomes := f.callWith([]context.Context{t.Context(), short, short, t.Context()}, 1, 2, 3, 4)()
-			is.Equal(outcomes[1], outcome{result: 4, after: 2 * time.Second}) // it leads, for others too
-			want := outcome{result: 9, after: 2 * time.Second}
-			if abandon {
-				want = outcome{err: context.DeadlineExceeded, after: 3 * time.Second / 2}
-			}
-			is.Equal(outcomes[2], want)
-			is.Equal(outcomes[3], outcome{result: 16, after: 2 * time.Second})
-			is.Equal(f.batches, [][]int{{1}, {2, 3, 4}})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		f := newFake(t, time.Minute, Options{Batches: 1})
+		early, cancel := context.WithTimeout(t.Context(), 3*time.Second/2)
+		defer cancel()
+		late, cancel := context.WithTimeout(t.Context(), 2*time.Second-dbtx.LeaveAfter/2)
+		defer cancel()
+		outcomes := f.callWith([]context.Context{t.Context(), early, early, late, t.Context()}, 1, 2, 3, 4, 5)()
+		for _, o := range outcomes[1:3] {
+			is.True(o.isNotKnown())
+			is.Equal(o.after, 3*time.Second/2+dbtx.LeaveAfter)
+		}
+		is.Equal(outcomes[3], outcome{result: 16, after: 2 * time.Second})
+		is.Equal(outcomes[4], outcome{result: 25, after: 2 * time.Second})
+		is.Equal(f.batches, [][]int{{1}, {2, 3, 4, 5}})
+		is.Equal(len(f.tokens), 0)
+	})
+}
+
+// A lone caller leaves its batch, too, and the next one does not wait for that caller.
+func TestCallersThatLeaveAreNotMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		f := newFake(t, time.Minute, Options{Batches: 1})
+		short, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		is.True(f.callWith([]context.Context{short}, 1)()[0].isNotKnown())
+		is.Equal(f.call(2)()[0].result, 4)
+		is.Equal(f.batches, [][]int{{1}, {2}})
+		f.Close()
+		is.Equal(f.call(3)()[0].err, dberr.ErrClosed)
+	})
+}
+
+func TestCloseWaitsForTheBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, time.Minute, Options{Batches: 2})
+		began := time.Now()
+		outcomes := f.call(1, 2, 3)
+		f.Close()
+		is.New(t).Equal(time.Since(began), 2*time.Second) // what is queued still runs
+		for _, o := range outcomes() {
+			is.New(t).NoErr(o.err)
+		}
+	})
 }
 
 // The timeout bounds the wait in the queue, and not the batch.
 func TestTimeoutAfterTheOperationWasTaken(t *testing.T) {
-	for _, abandon := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			f := newFake(t, 3*time.Second/2, Options{Batches: 1, AbandonOnCancel: abandon})
-			for _, o := range f.call(1, 2, 3)()[1:] {
-				is.New(t).Equal(o, outcome{result: o.result, after: 2 * time.Second})
-			}
-		})
-	}
-}
-
-func TestLeaderWhoseBeginFailsPassesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		f := newFake(t, time.Minute, Options{Batches: 1})
-		f.beginTakes = time.Second
-		short, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		f := newFake(t, 3*time.Second/2, Options{Batches: 1})
+		short, cancel := context.WithTimeout(t.Context(), 3*time.Second/2+busyGrace*2)
 		defer cancel()
-		outcomes := f.callWith([]context.Context{short, t.Context(), t.Context()}, 1, 2, 3)()
-		is.Equal(outcomes[0], outcome{err: context.DeadlineExceeded, after: time.Second / 2})
-		is.Equal(outcomes[1], outcome{result: 4, after: 5 * time.Second / 2})
-		is.Equal(f.batches, [][]int{{2, 3}})
+		f.takes = time.Second
+		outcomes := f.callWith([]context.Context{t.Context(), t.Context(), short, t.Context()}, 1, 2, 3, 4)()
+		is.Equal(outcomes[1], outcome{result: 4, after: 2 * time.Second})
+		is.True(outcomes[2].isNotKnown()) // its context ended after the timeout
+		is.Equal(outcomes[3], outcome{result: 16, after: 2 * time.Second})
+	})
+}
 
-		f.beginErr = errRefused // to all of them in turn
+// If a batch cannot begin, the first caller hears why. The others have time left, and the next batch is theirs.
+func TestBatchThatCannotBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		f := newFake(t, 2*time.Second, Options{Batches: 1})
+		f.beginTakes = time.Hour
+		first := f.call(1)
+		time.Sleep(time.Second)
+		second := f.call(2)
+		is.True(errors.Is(first()[0].err, dberr.ErrBusy))
+		is.True(strings.Contains(first()[0].err.Error(), "no connection")) // as Begin says it
+		is.Equal(first()[0].after, 2*time.Second)
+		is.True(errors.Is(second()[0].err, dberr.ErrBusy))
+		is.Equal(second()[0].after, 2*time.Second)
+
+		f.beginTakes, f.beginErr = 0, errRefused // to all of them in turn
 		for _, o := range f.call(4, 5)() {
 			is.Equal(o.err, errRefused)
 		}
 		f.beginErr = nil
-		is.Equal(f.call(6)()[0].result, 36) // nobody leads who has gone
+		is.Equal(f.call(6)()[0].result, 36)
+		is.Equal(f.batches, [][]int{{6}})
 	})
 }
 
-// Of two leaders that wait for a connection, the first takes the operation of the second. When the second gets its own
-// connection, its batch may be empty, and it waits for the outcome of its operation.
+// The caller for which a leader began to wait has gone. The error of that wait is nobody's, and the leader waits again.
+func TestBatchThatCannotBeginAndWhoseFirstCallerHasGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		f := newFake(t, 5*time.Second, Options{Batches: 1})
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		connected := make(chan error)
+		f.Queue.begin = func(time.Time, *dbtx.Log) (Run[int, int], error) { return f.run, <-connected }
+		outcomes := f.callWith([]context.Context{short, t.Context()}, 1, 2)
+		time.Sleep(2 * time.Second)
+		connected <- errRefused
+		connected <- nil
+		is.True(outcomes()[0].changedNothing())
+		is.Equal(outcomes()[0].after, time.Second)
+		is.Equal(outcomes()[1], outcome{result: 4, after: 3 * time.Second})
+	})
+}
+
+// Of two leaders that wait for a connection, the first takes both operations. The second's batch is empty, or its error
+// is nobody's.
 func TestLeaderWhoseOperationAnotherHasTaken(t *testing.T) {
-	for _, failing := range []bool{false, true} {
+	for _, failing := range []error{nil, errRefused} {
 		synctest.Test(t, func(t *testing.T) {
 			is := is.New(t)
 			f := newFake(t, time.Minute, Options{Batches: 2})
 			f.takes = 10 * time.Second
 			connected := make(chan error)
-			first := make(chan struct{})
-			f.Queue.begin = func(context.Context, time.Time) (Run[int, int], error) {
-				select {
-				case <-first:
-					err := <-connected // the second leader
-					return f.run, err
-				default:
-					close(first)
-					time.Sleep(time.Second)
-					return f.run, nil
-				}
-			}
+			f.Queue.begin = func(time.Time, *dbtx.Log) (Run[int, int], error) { return f.run, <-connected }
 			outcomes := f.call(1, 2)
-			time.Sleep(2 * time.Second) // the first has taken both
-			if failing {
-				connected <- errRefused // which is nobody's error
-			} else {
-				connected <- nil
-			}
+			connected <- nil
+			time.Sleep(time.Second)
+			connected <- failing
 			is.Equal(outcomes()[1].result, 4)
 			is.NoErr(outcomes()[1].err)
 			is.Equal(f.batches[0], []int{1, 2})
-			if !failing {
-				is.Equal(len(f.batches[1]), 0)
-			}
 			f.takes = time.Second
 			f.Queue.begin = f.begin
 			is.Equal(f.call(3)()[0].result, 9)
 		})
 	}
-}
-
-// The leader whose operation another has taken may abandon it, too.
-func TestLeaderMayAbandonWhatAnotherHasTaken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := is.New(t)
-		f := newFake(t, time.Minute, Options{Batches: 2, AbandonOnCancel: true})
-		f.takes = 10 * time.Second
-		short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		begins := 0
-		f.Queue.begin = func(ctx context.Context, _ time.Time) (Run[int, int], error) {
-			if begins++; begins == 1 {
-				time.Sleep(time.Second)
-				return f.run, nil
-			}
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}
-		outcomes := f.callWith([]context.Context{t.Context(), short}, 1, 2)()
-		is.Equal(outcomes[0], outcome{result: 1, after: 11 * time.Second})
-		is.Equal(outcomes[1], outcome{err: context.DeadlineExceeded, after: 5 * time.Second})
-	})
 }
 
 func TestPanicReachesItsOwnCallerOnly(t *testing.T) {
@@ -402,9 +441,9 @@ func TestPanicReachesItsOwnCallerOnly(t *testing.T) {
 	})
 }
 
-// runtime.Goexit in an operation, as testing's FailNow calls it, ends the goroutine of the leader. The others learn
-// that their outcome is not known, except those whose outcome is final.
-func TestLeaderWhoseGoroutineEnds(t *testing.T) {
+// runtime.Goexit in an operation, as testing's FailNow calls it, ends the goroutine of its caller. The others of the
+// batch learn that their outcome is not known, except those whose outcome is final, and the queue goes on.
+func TestOperationThatEndsItsGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		f := newFake(t, time.Minute, Options{Batches: 1})
@@ -419,31 +458,30 @@ func TestLeaderWhoseGoroutineEnds(t *testing.T) {
 			}
 		}
 		outcomes := f.call(1, 2, 3, 4, 5)()
-		is.Equal(outcomes[1].ended, true) // it led
+		is.Equal(outcomes[1], outcome{result: 4, after: 2 * time.Second})
 		is.Equal(outcomes[2].err, errRefused)
-		for _, o := range outcomes[3:] {
-			is.True(errors.Is(o.err, dberr.ErrBusy))
-			is.True(errors.Is(o.err, errLeaderEnded))
-			is.True(!o.ended)
-		}
+		is.True(outcomes[3].ended)
+		is.True(errors.Is(outcomes[4].err, errLeaderEnded))
 		f.work = nil
 		is.Equal(f.call(6)()[0].result, 36)
 	})
 }
 
-func TestFinalOutcomeOutlivesTheLeader(t *testing.T) {
+// A panic outside of an operation is a fault of the store's. It does not end the process, nor the queue.
+func TestBatchThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		f := newFake(t, time.Minute, Options{Batches: 1})
-		f.work = func(b *Batch[int, int], w *Write[int, int]) {
-			if w.Op == 3 { // the last one of its batch
-				b.Writes[1].Result, b.Writes[1].Done = 9, true
-				runtime.Goexit()
-			}
+		f.work = func(*Batch[int, int], *Write[int, int]) { panic("oops") }
+		for _, o := range f.call(1, 2, 3)() {
+			is.True(strings.Contains(o.err.Error(), "oops"))
 		}
-		outcomes := f.call(1, 2, 3)()
-		is.True(outcomes[1].ended)
-		is.Equal(outcomes[2], outcome{result: 9, after: 2 * time.Second})
+		f.Queue.begin = func(time.Time, *dbtx.Log) (Run[int, int], error) { panic("oops") }
+		for _, o := range f.call(4, 5)() {
+			is.True(strings.Contains(o.err.Error(), "oops"))
+		}
+		f.work, f.Queue.begin = nil, f.begin
+		is.Equal(f.call(6)()[0].result, 36)
 	})
 }
 
@@ -451,20 +489,114 @@ func TestAfterwardsIsCalledWhenAllKnow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
 		var called atomic.Int32
-		f := newFake(t, time.Minute, Options{Batches: 1, Afterwards: func() {
-			called.Add(1)
-			time.Sleep(time.Hour) // holds up the leader alone
-		}})
+		f := newFake(t, time.Minute, Options{Batches: 1, Afterwards: func() { called.Add(1); time.Sleep(time.Second / 2) }})
 		outcomes := f.call(1, 2, 3)()
+		f.Close()
 		is.Equal(called.Load(), int32(2))
-		is.Equal(outcomes[0].after, time.Hour+time.Second)
-		is.Equal(outcomes[2].after, 2*time.Second)
+		is.Equal(outcomes[0].after, time.Second)
+		is.Equal(outcomes[2].after, 5*time.Second/2)
+	})
+}
+
+// handler is a user's logger that does what it likes, in the goroutine of the caller that logs.
+type handler struct {
+	slog.Handler
+	handle func(ctx context.Context, query string)
+}
+
+func (h handler) Enabled(context.Context, slog.Level) bool { return true }
+func (h handler) Handle(ctx context.Context, record slog.Record) error {
+	record.Attrs(func(a slog.Attr) bool {
+		if a.Key == "query" {
+			h.handle(ctx, a.Value.String())
+		}
+		return true
+	})
+	return nil
+}
+
+// nothing is a connection that does nothing, which is logged.
+type nothing struct{ storagedb.DBTX }
+
+func (nothing) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
+	return pgconn.CommandTag{}, nil
+}
+
+// One of the callers of a batch passes its log on. A logger that panics, ends its goroutine or blocks hurts that caller
+// alone: the others know their results, and the next batch runs.
+func TestLoggerHurtsOneCallerAtMost(t *testing.T) {
+	for _, kind := range []string{"panics", "exits", "blocks"} {
+		synctest.Test(t, func(t *testing.T) {
+			is := is.New(t)
+			var logged atomic.Int32
+			release := make(chan struct{})
+			logger := slog.New(handler{slog.DiscardHandler, func(context.Context, string) {
+				if logged.Add(1) != 2 {
+					return
+				}
+				switch kind {
+				case "panics":
+					panic("oops")
+				case "exits":
+					runtime.Goexit()
+				case "blocks":
+					<-release
+				}
+			}})
+			f := newFake(t, time.Minute, Options{Batches: 1, Logger: logger})
+			f.work = func(b *Batch[int, int], w *Write[int, int]) {
+				if w == b.Writes[0] {
+					_, err := b.Log.Wrap(nothing{}).Exec(context.Background(), "COMMIT")
+					is.NoErr(err)
+				}
+				w.Result = w.Op * w.Op
+			}
+			outcomes := f.call(1, 2, 3, 4)
+			time.Sleep(5 * time.Second)
+			is.Equal(f.call(5)()[0], outcome{result: 25, after: time.Second})
+			is.Equal(len(f.tokens), 0)
+			f.Close()
+			close(release)
+			got := outcomes()
+			switch kind {
+			case "panics":
+				is.Equal(got[1].panicked, "oops")
+			case "exits":
+				is.True(got[1].ended)
+			case "blocks":
+				is.Equal(got[1].result, 4)
+			}
+			for _, i := range []int{0, 2, 3} {
+				is.Equal(got[i].result, (i+1)*(i+1))
+				is.True(got[i].after <= 2*time.Second)
+			}
+			is.Equal(logged.Load(), int32(3)) // once for each batch
+		})
+	}
+}
+
+// If all callers have left, nobody could recover a panic of the logger. It is dropped, and what was slow is logged.
+func TestLogThatNobodyPassesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		var logged atomic.Int32
+		logger := slog.New(handler{slog.DiscardHandler, func(context.Context, string) { logged.Add(1); panic("oops") }})
+		f := newFake(t, time.Minute, Options{Batches: 1, Logger: logger})
+		f.work = func(b *Batch[int, int], w *Write[int, int]) {
+			_, err := b.Log.Wrap(nothing{}).Exec(context.Background(), "COMMIT")
+			is.NoErr(err)
+		}
+		short, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		is.True(f.callWith([]context.Context{short}, 1)()[0].isNotKnown())
+		time.Sleep(time.Second)
+		is.Equal(logged.Load(), int32(1))
 	})
 }
 
 // Callers whose contexts end at any moment leave the queue whole. The scheduler chooses the order.
 func TestManyCallers(t *testing.T) {
-	for _, options := range []Options{{Batches: 1}, {Batches: 3, AbandonOnCancel: true}} {
+	for _, options := range []Options{{Batches: 1}, {Batches: 3}} {
 		is := is.New(t)
 		f := newFake(t, time.Minute, options)
 		f.takes = 0
@@ -506,9 +638,7 @@ func TestManyCallers(t *testing.T) {
 		for _, op := range all {
 			is.True(committed[op])
 		}
-		if !options.AbandonOnCancel {
-			is.Equal(len(committed), len(all)) // each that was committed was told so
-		}
+		f.Close()
 		is.True(f.most <= options.Batches)
 		is.Equal(f.leaders, 0)
 		is.Equal(len(f.queue)+len(f.tokens), 0)

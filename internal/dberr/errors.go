@@ -35,6 +35,14 @@ func Invalid(field, problem string) error {
 	return &storagedb.ValidationError{Field: field, Problem: problem}
 }
 
+// NothingChanged returns the error of a call whose context ended before anything was sent to the database.
+func NothingChanged(err error) error { return fmt.Errorf("nothing was changed: %w", err) }
+
+// OutcomeUnknown returns the error of a call whose context ended while the database was at work on it.
+func OutcomeUnknown(err error) error {
+	return fmt.Errorf("it is not known whether this took effect: look before you try again: %w", err)
+}
+
 // Classified marks an error that an engine has classified, so that no other room does so again.
 func Classified(err error) error { return classified{err} }
 

@@ -3,6 +3,7 @@ package dbtx
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -11,13 +12,26 @@ import (
 )
 
 // Borrowed runs each statement on a connection of its own. Borrow takes the connection, and release returns it when the
-// result is closed. (*Store).DB returns one for a user's own queries.
+// result is closed. After that the statement is logged. (*Store).DB returns one for a user's own queries.
 type Borrowed struct {
 	Borrow func(ctx context.Context) (db storagedb.DBTX, release func(), err error)
+	Logger *slog.Logger // may be nil
+}
+
+func (b Borrowed) borrow(ctx context.Context) (storagedb.DBTX, func(), error) {
+	db, release, err := b.Borrow(ctx)
+	log := NewLog(b.Logger)
+	if err != nil || log == nil {
+		return db, release, err
+	}
+	return log.Wrap(db), func() {
+		release()
+		log.Flush(ctx)
+	}, nil
 }
 
 func (b Borrowed) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	db, release, err := b.Borrow(ctx)
+	db, release, err := b.borrow(ctx)
 	if err != nil {
 		return pgconn.CommandTag{}, err
 	}
@@ -26,7 +40,7 @@ func (b Borrowed) Exec(ctx context.Context, sql string, args ...any) (pgconn.Com
 }
 
 func (b Borrowed) Query(ctx context.Context, sql string, args ...any) (rows pgx.Rows, err error) {
-	db, release, err := b.Borrow(ctx)
+	db, release, err := b.borrow(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +58,7 @@ func (b Borrowed) Query(ctx context.Context, sql string, args ...any) (rows pgx.
 }
 
 func (b Borrowed) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	db, release, err := b.Borrow(ctx)
+	db, release, err := b.borrow(ctx)
 	if err != nil {
 		return failedRow{err}
 	}
@@ -62,7 +76,7 @@ func (b Borrowed) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 func (b Borrowed) CopyFrom(
 	ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource,
 ) (int64, error) {
-	db, release, err := b.Borrow(ctx)
+	db, release, err := b.borrow(ctx)
 	if err != nil {
 		return 0, err
 	}

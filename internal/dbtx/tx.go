@@ -84,6 +84,24 @@ func (t *Tx) Atomically(ctx context.Context, operation func() error) error {
 	})
 }
 
+// Savepoint runs fn after a savepoint of a transaction that only fails with its statements, as SQLite's does. It rolls
+// back to the savepoint if fn fails.
+func Savepoint(ctx context.Context, db storagedb.DBTX, fn func() error) error {
+	if _, err := db.Exec(ctx, "SAVEPOINT operation"); err != nil {
+		return err
+	}
+	err := fn()
+	if err != nil {
+		if _, rollbackErr := db.Exec(ctx, "ROLLBACK TO SAVEPOINT operation"); rollbackErr != nil {
+			err = errors.Join(err, rollbackErr)
+		}
+	}
+	if _, releaseErr := db.Exec(ctx, "RELEASE SAVEPOINT operation"); releaseErr != nil {
+		err = errors.Join(err, releaseErr)
+	}
+	return err
+}
+
 // usable returns the reason why a statement may not run, or nil.
 func (t *Tx) usable() error {
 	t.mu.Lock()

@@ -28,7 +28,38 @@ func WaitUntil[T any](
 		return got, fmt.Errorf("while waiting for %s: %w", what, err)
 	}
 	if waiting.Err() != nil {
-		return got, fmt.Errorf("%w: waited as long as BusyTimeout allows for %s", dberr.ErrBusy, what)
+		return got, TimedOut(what)
 	}
 	return got, err
+}
+
+// TimedOut returns an ErrBusy for a call that has waited for what in vain.
+func TimedOut(what string) error {
+	return fmt.Errorf("%w: waited as long as BusyTimeout allows for %s", dberr.ErrBusy, what)
+}
+
+// LeaveAfter is how long a caller whose context has ended waits for an outcome that is on its way, before it leaves.
+const LeaveAfter = 25 * time.Millisecond
+
+// WaitOrLeave runs fn, which the end of a context must not cut off. If ctx ends, it returns within moments, and fn goes
+// on in a goroutine of its own.
+func WaitOrLeave(ctx context.Context, fn func() error) error {
+	if ctx.Done() == nil {
+		return fn()
+	}
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	leave := time.NewTimer(LeaveAfter)
+	defer leave.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-leave.C:
+		return dberr.OutcomeUnknown(ctx.Err())
+	}
 }

@@ -66,7 +66,8 @@ type Mode int
 const (
 	// Statement is for one statement that changes few rows. It takes effect whole or not at all. The engine may commit it
 	// together with the writes of other callers. If it does, the end of the context does not cut the function off once it
-	// runs: that would end the transaction of the others.
+	// runs: that would end the transaction of the others. Write then returns before the function does, so that Returning
+	// must read what it sets.
 	Statement Mode = iota
 	// Operation is for one call of Queries that changes few rows, by one or several statements. It takes effect whole or
 	// not at all, and leaves a transaction around it usable if it fails. Otherwise it is like Statement.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/dgx-music/storage/internal/commit"
+	"github.com/dgx-music/storage/internal/dbtx"
 	"github.com/dgx-music/storage/internal/engine"
 	"github.com/dgx-music/storage/storagedb"
 	"github.com/dgx-music/storage/storagedb/pgdb"
@@ -24,8 +24,8 @@ const maxBatches = 2
 
 // queues has one group commit for each kind of write, since one statement makes a whole batch.
 type queues struct {
-	creations   *commit.Queue[engine.Creation, storagedb.Generation]
-	uses        *commit.Queue[string, storagedb.Prompt]
+	creations   *commit.Keyed[engine.Creation, storagedb.Generation]
+	uses        *commit.Keyed[string, storagedb.Prompt]
 	completions *commit.Queue[engine.Completion, storagedb.Generation]
 	failures    *commit.Queue[engine.Failure, storagedb.Generation]
 	extensions  *commit.Queue[engine.Extension, storagedb.Generation]
@@ -34,8 +34,8 @@ type queues struct {
 
 func (e *Engine) newQueues() queues {
 	return queues{
-		creations: newQueue(e, (*dialect).createBatch),
-		uses:      newQueue(e, (*dialect).trackBatch),
+		creations: newPromptQueue(e, func(c engine.Creation) string { return c.Prompt }, (*dialect).createBatch),
+		uses:      newPromptQueue(e, func(text string) string { return text }, (*dialect).trackBatch),
 		completions: newQueue(e, changeBatch(func(c engine.Completion) uuid.UUID { return c.ID }, idOf,
 			(*dialect).completeUnlocked)),
 		failures: newQueue(e, changeBatch(func(f engine.Failure) uuid.UUID { return f.ID }, idOf,
@@ -54,44 +54,49 @@ func idOf(g storagedb.Generation) uuid.UUID { return g.ID }
 type batchStatement[T, R any] func(d *dialect, ctx context.Context, batch []*commit.Write[T, R], now time.Time) error
 
 func newQueue[T, R any](e *Engine, statement batchStatement[T, R]) *commit.Queue[T, R] {
-	options := commit.Options{Batches: maxBatches, AbandonOnCancel: true}
-	return commit.New(e.waitTimeout, options, func(ctx context.Context, deadline time.Time) (commit.Run[T, R], error) {
-		conn, err := e.acquire(ctx, e.pool, time.Until(deadline))
+	options := commit.Options{Batches: maxBatches, Logger: e.logger}
+	return commit.New(e.waitTimeout, options, func(deadline time.Time, _ *dbtx.Log) (commit.Run[T, R], error) {
+		conn, err := e.acquire(context.Background(), e.pool, time.Until(deadline))
 		if err != nil {
 			return nil, err
 		}
-		return func(b *commit.Batch[T, R]) { runBatch(e, conn, b.Writes, statement) }, nil
+		return func(b *commit.Batch[T, R]) { runBatch(e, conn, b, statement) }, nil
 	})
+}
+
+func (q queues) close() {
+	q.creations.Close()
+	q.uses.Close()
+	q.completions.Close()
+	q.failures.Close()
+	q.extensions.Close()
+	q.reports.Close()
 }
 
 // errRunAlone tells a caller to run its write itself.
 var errRunAlone = errors.New("not together with others")
 
+// outcomeTimeout is how long a batch may go on when all its callers have left. To cut a statement off closes its
+// connection, so it is for servers that do not answer, and not for those that are slow.
+const outcomeTimeout = 5 * time.Second
+
 // runBatch runs the writes by one statement. A single write runs so, too: waiting for a lock here would hold up the
 // next batch. Writes that the statement leaves, and all of them if the server refuses it, are left to their callers:
 // each then waits only for what its own write waits for. If the outcome is not known, nothing runs again.
-func runBatch[T, R any](e *Engine, conn *pgxpool.Conn, batch []*commit.Write[T, R], statement batchStatement[T, R]) {
-	var wanted []*commit.Write[T, R]
-	for _, w := range batch {
-		if w.Err = w.Ctx.Err(); w.Err == nil {
-			wanted = append(wanted, w)
-		}
-	}
+func runBatch[T, R any](e *Engine, conn *pgxpool.Conn, b *commit.Batch[T, R], statement batchStatement[T, R]) {
 	err := e.releasing(conn, func(conn *pgxpool.Conn) error {
-		if len(wanted) == 0 {
+		if len(b.Writes) == 0 {
 			return nil
 		}
-		ctx, cancel := whileAnyLasts(wanted)
+		ctx, cancel := b.Context(outcomeTimeout)
 		defer cancel()
-		return statement(newDialect(e.logged(conn)), ctx, wanted, e.now())
+		return statement(newDialect(b.Log.Wrap(dbtx.Corrected(conn))), ctx, b.Writes, e.now())
 	})
-	for _, w := range wanted {
+	for _, w := range b.Writes {
 		switch {
-		case w.Done:
+		case w.Done, w.Err != nil:
 		case err == nil || changedNothing(err):
 			w.Err = errRunAlone
-		case w.Ctx.Err() != nil: // possibly the cause: the statement is cut off when all contexts have ended
-			w.Err = w.Ctx.Err()
 		default:
 			w.Err = err
 		}
@@ -106,36 +111,12 @@ func changedNothing(err error) bool {
 	return pgconn.SafeToRetry(err) || ok && refused.SeverityUnlocalized == "ERROR"
 }
 
-// whileAnyLasts returns a context that ends when the contexts of all writes have ended.
-func whileAnyLasts[T, R any](batch []*commit.Write[T, R]) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(batch[0].Ctx))
-	var lasting atomic.Int64
-	lasting.Store(int64(len(batch)))
-	stops := make([]func() bool, len(batch))
-	for i, w := range batch {
-		if w.Ctx.Done() == nil {
-			continue
-		}
-		stops[i] = context.AfterFunc(w.Ctx, func() {
-			if lasting.Add(-1) == 0 {
-				cancel()
-			}
-		})
-	}
-	return ctx, func() {
-		for _, stop := range stops {
-			if stop != nil {
-				stop()
-			}
-		}
-		cancel()
-	}
-}
-
 // together runs op in a batch, or alone if the batch leaves it.
 func together[T, R any](
 	ctx context.Context,
-	queue *commit.Queue[T, R],
+	queue interface {
+		Do(context.Context, T) (R, error)
+	},
 	op T,
 	alone func(context.Context, T) (R, error),
 ) (R, error) {
@@ -180,13 +161,13 @@ func (e *Engine) ReportProgress(ctx context.Context, report engine.Report) error
 }
 
 func (d *dialect) createBatch(
-	ctx context.Context, batch []*commit.Write[engine.Creation, storagedb.Generation], now time.Time,
+	ctx context.Context, batch []*commit.Write[engine.Creation, storagedb.Generation], now time.Time, lockTimeout string,
 ) error {
 	creations := make([]engine.Creation, len(batch))
 	for i, w := range batch {
 		creations[i] = w.Op
 	}
-	created, err := d.CreateGenerations(ctx, creations, now)
+	created, err := d.createWithin(ctx, creations, now, lockTimeout)
 	if err != nil {
 		return err
 	}
@@ -197,9 +178,9 @@ func (d *dialect) createBatch(
 }
 
 func (d *dialect) trackBatch(
-	ctx context.Context, batch []*commit.Write[string, storagedb.Prompt], now time.Time,
+	ctx context.Context, batch []*commit.Write[string, storagedb.Prompt], now time.Time, lockTimeout string,
 ) error {
-	params := pgdb.TrackPromptsParams{UsedAt: now}
+	params := pgdb.TrackPromptsParams{UsedAt: now, LockTimeout: lockTimeout}
 	for _, w := range batch {
 		params.Texts = append(params.Texts, w.Op)
 	}

@@ -35,7 +35,14 @@ func (d *dialect) CreateGenerations(
 	if len(creations) > engine.MaxCreatedTogether {
 		return d.copyGenerations(ctx, creations, now)
 	}
-	params := pgdb.CreateGenerationsParams{CreatedAt: now}
+	return d.createWithin(ctx, creations, now, "")
+}
+
+// createWithin is CreateGenerations with a timeout of its own for the locks on prompts, as PostgreSQL writes it.
+func (d *dialect) createWithin(
+	ctx context.Context, creations []engine.Creation, now time.Time, lockTimeout string,
+) ([]storagedb.Generation, error) {
+	params := pgdb.CreateGenerationsParams{CreatedAt: now, LockTimeout: lockTimeout}
 	for _, c := range creations {
 		modelVersion := ""
 		if c.ModelVersion != nil {

@@ -30,7 +30,8 @@ import (
 //   - Statements that change generations of a batch skip locked ones, as claims, rescues and the schema's counters do.
 //     So they wait for nobody while they hold locks. The skipped writes run alone.
 //   - Statements that use prompts lock them in the order of their texts, and wait. An InTx that uses several prompts in
-//     another order may be chosen as a deadlock's victim (ErrBusy).
+//     another order may be chosen as a deadlock's victim (ErrBusy). A batch waits for a moment. Then it leaves the
+//     writes with locked prompts to a queue for each such prompt, which waits on a connection of its own.
 //   - Prompts are locked before generations. CompleteGenerations locks in the order of the IDs; CancelBatch and
 //     DeletePrompt lock in the order of an index. If two of these meet, PostgreSQL may choose one as a deadlock's
 //     victim.
@@ -48,6 +49,7 @@ type Engine struct {
 	alarm       *engine.Alarm
 	notifier    notifier
 	queues      queues
+	lockWaits   chan struct{} // holds one for each batch that waits for a locked prompt
 	single      engine.Single
 }
 
@@ -78,6 +80,7 @@ func New(
 	if e.pool, err = newPool(ctx, t.URL, opts); err != nil {
 		return nil, err
 	}
+	e.lockWaits = make(chan struct{}, max(1, e.pool.Config().MaxConns/2))
 	for _, url := range opts.ReplicaURLs {
 		pool, err := newReplicaPool(ctx, url, opts)
 		if err != nil {
@@ -171,15 +174,12 @@ func (e *Engine) releasing(conn *pgxpool.Conn, fn func(*pgxpool.Conn) error) err
 	return fn(conn)
 }
 
-// logged returns a connection as the statements of the engine get it.
-func (e *Engine) logged(db storagedb.DBTX) storagedb.DBTX {
-	return dbtx.Logged(dbtx.Corrected(db), e.logger)
-}
-
 // Read runs fn on a connection to the primary.
 func (e *Engine) Read(ctx context.Context, fn func(engine.Queries) error) error {
+	log := dbtx.NewLog(e.logger)
+	defer log.Flush(ctx)
 	return e.on(ctx, e.pool, e.waitTimeout, func(conn *pgxpool.Conn) error {
-		return fn(e.Queries(e.logged(conn)))
+		return fn(e.Queries(log.Wrap(dbtx.Corrected(conn))))
 	})
 }
 
@@ -188,17 +188,17 @@ func (e *Engine) ReadStale(ctx context.Context, fn func(engine.Queries) error) e
 	if len(e.replicas) > 0 {
 		chosen := e.replicas[e.turn.Add(1)%uint32(len(e.replicas))]
 		if chosen.downUntil.Load() < time.Now().UnixNano() {
+			log := dbtx.NewLog(e.logger)
+			defer log.Flush(ctx)
 			err := e.on(ctx, chosen.pool, min(e.waitTimeout, replicaTimeout), func(conn *pgxpool.Conn) error {
-				return fn(e.Queries(e.logged(conn)))
+				return fn(e.Queries(log.Wrap(dbtx.Corrected(conn))))
 			})
 			if err == nil || errors.Is(err, pgx.ErrNoRows) || ctx.Err() != nil {
 				return err
 			}
 			chosen.downUntil.Store(time.Now().Add(replicaCooldown).UnixNano())
-			if e.logger != nil {
-				e.logger.LogAttrs(ctx, slog.LevelWarn, "replica passed over",
-					slog.Duration("for", replicaCooldown), slog.String("error", dberr.Code(err)))
-			}
+			dbtx.LogApart(e.logger, slog.LevelWarn, "replica passed over",
+				slog.Duration("for", replicaCooldown), slog.String("error", dberr.Code(err)))
 		}
 	}
 	return e.Read(ctx, fn)
@@ -215,6 +215,8 @@ func (e *Engine) Write(ctx context.Context, mode engine.Mode, fn func(engine.Que
 
 // InTx runs fn in a transaction on a connection to the primary.
 func (e *Engine) InTx(ctx context.Context, fn func(db storagedb.DBTX, state func() dbtx.State) error) error {
+	log := dbtx.NewLog(e.logger)
+	defer log.Flush(ctx)
 	begun := false // from then on fn has run, and must not run again
 	var fromTx error
 	err := e.on(ctx, e.pool, e.waitTimeout, func(conn *pgxpool.Conn) error {
@@ -223,7 +225,7 @@ func (e *Engine) InTx(ctx context.Context, fn func(db storagedb.DBTX, state func
 			return dbtx.MayHaveRun(err)
 		}
 		begun = true
-		fromTx = e.runTx(ctx, tx, fn)
+		fromTx = runTx(ctx, tx, log, fn)
 		return nil
 	})
 	if begun {
@@ -232,8 +234,8 @@ func (e *Engine) InTx(ctx context.Context, fn func(db storagedb.DBTX, state func
 	return err
 }
 
-func (e *Engine) runTx(
-	ctx context.Context, tx pgx.Tx, fn func(db storagedb.DBTX, state func() dbtx.State) error,
+func runTx(
+	ctx context.Context, tx pgx.Tx, log *dbtx.Log, fn func(db storagedb.DBTX, state func() dbtx.State) error,
 ) error {
 	defer rollback(ctx, tx) // does nothing after a commit; runs also if fn panics
 	state := func() dbtx.State {
@@ -245,7 +247,7 @@ func (e *Engine) runTx(
 		}
 		return dbtx.Ended
 	}
-	if err := fn(e.logged(tx), state); err != nil {
+	if err := fn(log.Wrap(dbtx.Corrected(tx)), state); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -254,10 +256,14 @@ func (e *Engine) runTx(
 	return dbtx.MayHaveRun(tx.Commit(ctx))
 }
 
-// rollback gives the server a moment to answer even if the caller's context has ended. If the server does not answer,
-// pgx closes the connection, which rolls back as well, so there is no error to report.
+// rollback gives the server time to answer, and a moment if the caller's context has ended. If the server does not
+// answer, pgx closes the connection, which rolls back as well, so there is no error to report.
 func rollback(ctx context.Context, tx pgx.Tx) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	patience := 5 * time.Second
+	if ctx.Err() != nil {
+		patience = dbtx.LeaveAfter
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	_ = tx.Rollback(ctx)
 }
@@ -278,8 +284,8 @@ func (e *Engine) DB() storagedb.DBTX {
 		if err != nil {
 			return nil, nil, err
 		}
-		return e.logged(conn), conn.Release, nil
-	}}
+		return dbtx.Corrected(conn), conn.Release, nil
+	}, Logger: e.logger}
 }
 
 // Ping asks the primary.
@@ -310,7 +316,8 @@ func (e *Engine) URL() string { return e.pool.Config().ConnString() }
 // Close waits for the running calls.
 func (e *Engine) Close() {
 	e.closed.Store(true) // first: each creation would give the notifier more to send
-	e.notifier.close()   // it needs the pool
+	e.queues.close()
+	e.notifier.close() // it needs the pool
 	e.alarm.Close()
 	if e.pool != nil {
 		e.pool.Close()

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/dgx-music/storage/internal/dberr"
+	"github.com/dgx-music/storage/internal/dbtx"
 )
 
 // The channel belongs to the database. Stores in several schemas of one database wake each other, which costs a read.
@@ -38,10 +39,8 @@ func (e *Engine) listen(ctx context.Context) {
 		if listened {
 			pause = listenBackoff
 		}
-		if e.logger != nil {
-			e.logger.LogAttrs(ctx, slog.LevelWarn, "listening for work was interrupted",
-				slog.Duration("again_in", pause), slog.String("error", dberr.Code(err)))
-		}
+		dbtx.LogApart(e.logger, slog.LevelWarn, "listening for work was interrupted",
+			slog.Duration("again_in", pause), slog.String("error", dberr.Code(err)))
 		select {
 		case <-ctx.Done():
 			return
@@ -104,8 +103,8 @@ func (e *Engine) sendNotification() {
 	defer cancel()
 	// From the pool itself: Close lets what was announced before be sent.
 	_, err := e.pool.Exec(ctx, notifyStatement)
-	if err != nil && e.logger != nil {
-		e.logger.LogAttrs(ctx, slog.LevelWarn, "others were not notified of work, and will find it when they look",
+	if err != nil {
+		dbtx.LogApart(e.logger, slog.LevelWarn, "others were not notified of work, and will find it when they look",
 			slog.String("error", dberr.Code(err)))
 	}
 }

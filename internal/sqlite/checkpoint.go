@@ -11,6 +11,7 @@ import (
 	"modernc.org/sqlite"
 
 	"github.com/dgx-music/storage/internal/dberr"
+	"github.com/dgx-music/storage/internal/dbtx"
 	"github.com/dgx-music/storage/internal/sqliteconn"
 )
 
@@ -30,7 +31,7 @@ const (
 )
 
 // checkpointer runs WAL checkpoints. SQLite would run one inside a commit, and all following commits would wait for it.
-// Here the caller whose commit made it due runs it, after the writer has gone to the next caller.
+// Here a goroutine runs it, which the commit that made it due starts, and Close waits for it.
 //
 // Locks: running is held during a checkpoint, which has a connection of its own, so that others write meanwhile. The
 // last few pages are brought back while the writer is held. Otherwise the log would never be empty, and so never start
@@ -49,24 +50,25 @@ func (c *checkpointer) noteWritten(conn *sqliteconn.Conn) {
 	}
 }
 
-// checkpoint is for callers that have committed and hold nothing. Their changes are durable already, so an error here
-// is not theirs: it goes to the log, and the next checkpoint is due as usual.
+// checkpoint is for callers that have committed. Their changes are durable already, so an error here is not theirs: it
+// goes to the log, and the next checkpoint is due as usual.
 func (e *Engine) checkpoint() {
 	c := &e.checkpointer
 	if e.memory || c.written.Load() < checkpointPages || !c.running.TryLock() {
 		return
 	}
-	defer c.running.Unlock()
-	if c.closed {
-		return
-	}
-	c.written.Store(0)
-	e.logCheckpoint(e.runCheckpoint(c, 1))
+	go func() { // so that the caller does not wait for it
+		defer c.running.Unlock()
+		if !c.closed {
+			c.written.Store(0)
+			e.logCheckpoint(e.runCheckpoint(c, 1))
+		}
+	}()
 }
 
 func (e *Engine) logCheckpoint(err error) {
-	if err != nil && e.logger != nil && !errors.Is(err, dberr.ErrClosed) {
-		e.logger.LogAttrs(context.Background(), slog.LevelWarn, "checkpoint failed, and the log grows until one succeeds",
+	if err != nil && !errors.Is(err, dberr.ErrClosed) {
+		dbtx.LogApart(e.logger, slog.LevelWarn, "checkpoint failed, and the log grows until one succeeds",
 			slog.String("error", dberr.Code(err)))
 	}
 }

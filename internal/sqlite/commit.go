@@ -34,8 +34,8 @@ func (e *Engine) CreateGeneration(ctx context.Context, creation engine.Creation)
 
 // beginBatch takes the writer and SQLite's write lock, in turn with InTx. The batch runs in one transaction, or in
 // several if one of its writes fails.
-func (e *Engine) beginBatch(ctx context.Context, deadline time.Time) (commit.Run[write, storagedb.Generation], error) {
-	tx, err := e.begin(ctx, deadline)
+func (e *Engine) beginBatch(deadline time.Time, log *dbtx.Log) (commit.Run[write, storagedb.Generation], error) {
+	tx, err := e.begin(context.Background(), deadline, log)
 	if err != nil {
 		return nil, err
 	}
@@ -46,19 +46,19 @@ func (e *Engine) beginBatch(ctx context.Context, deadline time.Time) (commit.Run
 		}
 		// Again with each write after a savepoint, so that a failed write is rolled back alone.
 		deadline := time.Now().Add(e.waitTimeout) // for all that follows
-		if e.runAgain(b.Writes, deadline, true) {
+		if e.runAgain(b.Writes, deadline, log, true) {
 			return
 		}
 		// The transaction itself has failed. Nothing tells which write was the cause, so each runs alone.
 		for i := range b.Writes {
-			e.runAgain(b.Writes[i:i+1], deadline, false)
+			e.runAgain(b.Writes[i:i+1], deadline, log, false)
 		}
 	}, nil
 }
 
 // runAgain runs a batch in a transaction of its own.
-func (e *Engine) runAgain(batch []*queuedWrite, deadline time.Time, guarded bool) (done bool) {
-	tx, err := e.begin(context.Background(), deadline)
+func (e *Engine) runAgain(batch []*queuedWrite, deadline time.Time, log *dbtx.Log, guarded bool) (done bool) {
+	tx, err := e.begin(context.Background(), deadline, log)
 	if err != nil { // not the fault of any write
 		for _, w := range batch {
 			if !w.Panicked() {
@@ -141,11 +141,15 @@ func (e *Engine) run(q engine.Queries, w *queuedWrite, guarded bool) bool {
 	if w.Panicked() { // it has had its chance
 		return true
 	}
-	if w.Err = w.Ctx.Err(); w.Err != nil {
+	if err := w.Ctx.Err(); err != nil {
+		w.Err = dberr.NothingChanged(err)
 		return true
 	}
 	if guarded && w.Op.atomic {
-		e.runGuarded(q, w)
+		w.Err = dbtx.Savepoint(context.Background(), q.DB, func() error {
+			e.call(q, w)
+			return w.Err
+		})
 		return true
 	}
 	e.call(q, w)
@@ -163,22 +167,6 @@ func (e *Engine) call(q engine.Queries, w *queuedWrite) {
 		}
 		return err
 	})
-}
-
-// runGuarded runs a write after a savepoint.
-func (e *Engine) runGuarded(q engine.Queries, w *queuedWrite) {
-	ctx := context.Background()
-	if _, w.Err = q.DB.Exec(ctx, "SAVEPOINT operation"); w.Err != nil {
-		return
-	}
-	if e.call(q, w); w.Err != nil {
-		if _, err := q.DB.Exec(ctx, "ROLLBACK TO SAVEPOINT operation"); err != nil {
-			w.Err = errors.Join(w.Err, err)
-		}
-	}
-	if _, err := q.DB.Exec(ctx, "RELEASE SAVEPOINT operation"); err != nil {
-		w.Err = errors.Join(w.Err, err)
-	}
 }
 
 // changedNothing reports whether an operation found, before it wrote, that there was nothing to change.

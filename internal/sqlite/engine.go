@@ -87,7 +87,7 @@ func New(
 	}
 	e.writer <- nil
 	e.Single = engine.Single{Write: e.Write, Now: now}
-	oneBatch := commit.Options{Batches: 1, Afterwards: e.checkpoint} // because there is one writer
+	oneBatch := commit.Options{Batches: 1, Logger: logger, Afterwards: e.checkpoint} // because there is one writer
 	e.queue = commit.New(e.waitTimeout, oneBatch, e.beginBatch)
 	if e.memory {
 		e.alarm = engine.NewAlarm(nil) // there are no other processes
@@ -159,12 +159,14 @@ func (e *Engine) take(ctx context.Context, pool chan *sqliteconn.Conn, deadline 
 
 // Read runs fn on a connection of the pool.
 func (e *Engine) Read(ctx context.Context, fn func(engine.Queries) error) error {
+	log := dbtx.NewLog(e.logger)
+	defer log.Flush(ctx)
 	conn, err := e.take(ctx, e.readers, time.Now().Add(e.waitTimeout))
 	if err != nil {
 		return err
 	}
 	defer func() { e.readers <- conn }()
-	return fn(e.Queries(dbtx.Logged(conn, e.logger)))
+	return fn(e.Queries(log.Wrap(conn)))
 }
 
 // ReadStale is Read: there is no replica.
@@ -186,19 +188,26 @@ func (e *Engine) Write(ctx context.Context, mode engine.Mode, fn func(engine.Que
 
 // InTx runs fn in a transaction on the writer.
 func (e *Engine) InTx(ctx context.Context, fn func(db storagedb.DBTX, state func() dbtx.State) error) error {
-	tx, err := e.begin(ctx, time.Now().Add(e.waitTimeout))
+	log := dbtx.NewLog(e.logger)
+	defer log.Flush(ctx)
+	tx, err := e.begin(ctx, time.Now().Add(e.waitTimeout), log)
 	if err != nil {
 		return err
 	}
-	defer e.checkpoint()
-	defer tx.end() // rolls back when fn panics, too
+	end := tx.end
+	defer func() { end() }() // rolls back when fn panics, too
 	if err := fn(tx.db, tx.state); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return tx.commit()
+	end = func() {}
+	return dbtx.WaitOrLeave(ctx, func() error {
+		defer e.checkpoint()
+		defer tx.end()
+		return tx.commit()
+	})
 }
 
 // writerTx is a transaction on the writer. Its end rolls back what was not committed.
@@ -210,12 +219,12 @@ type writerTx struct {
 	committed bool
 }
 
-func (e *Engine) begin(ctx context.Context, deadline time.Time) (*writerTx, error) {
+func (e *Engine) begin(ctx context.Context, deadline time.Time, log *dbtx.Log) (*writerTx, error) {
 	conn, err := e.take(ctx, e.writer, deadline)
 	if err != nil {
 		return nil, err
 	}
-	tx := &writerTx{engine: e, conn: conn, db: dbtx.Logged(conn, e.logger)}
+	tx := &writerTx{engine: e, conn: conn, db: log.Wrap(conn)}
 	// IMMEDIATE, because a transaction that first reads and then writes cannot wait for the lock: its snapshot is stale.
 	// An error does not mean that it has not begun: modernc returns the end of a context after a success, too.
 	begin := func(ctx context.Context) (struct{}, error) {
@@ -281,8 +290,8 @@ func (e *Engine) DB() storagedb.DBTX {
 			return nil, nil, err
 		}
 		// A transaction that a user began by hand ends here, or it would hold up every process.
-		return dbtx.Logged(conn, e.logger), func() { e.writer <- e.rollback(conn) }, nil
-	}}
+		return conn, func() { e.writer <- e.rollback(conn) }, nil
+	}, Logger: e.logger}
 }
 
 // Ping reads from the file.
@@ -299,6 +308,7 @@ func (e *Engine) Close() {
 	close(e.closed)
 	e.backups.Lock() // they end soon
 	defer e.backups.Unlock()
+	e.queue.Close()
 	e.alarm.Close()
 	e.checkpointer.close()
 	pools := []chan *sqliteconn.Conn{e.readers, e.writer}

@@ -17,6 +17,7 @@ import (
 	"github.com/dgx-music/storage/internal/dbtx"
 	"github.com/dgx-music/storage/internal/engine"
 	"github.com/dgx-music/storage/internal/sqliteconn"
+	"github.com/dgx-music/storage/internal/sqlitefile"
 	"github.com/dgx-music/storage/storagedb"
 	"github.com/dgx-music/storage/storagedb/sqlitedb"
 )
@@ -59,6 +60,8 @@ func (e *Engine) withExclusiveConn(ctx context.Context, fn func(conn storagedb.D
 func (e *Engine) withDedicatedConn(
 	ctx context.Context, deadline time.Time, waitTimeout time.Duration, fn func(conn storagedb.DBTX) error,
 ) error {
+	log := dbtx.NewLog(e.logger)
+	defer log.Flush(dbtx.WithoutCaller(ctx)) // the caller holds another connection
 	conn, err := sqliteconn.OpenWhenFree(ctx, deadline, e.dsn, waitTimeout)
 	if err != nil {
 		return err
@@ -67,7 +70,7 @@ func (e *Engine) withDedicatedConn(
 	if _, err := conn.Exec(ctx, "PRAGMA temp_store = FILE"); err != nil {
 		return err
 	}
-	return fn(dbtx.Logged(conn, e.logger))
+	return fn(log.Wrap(conn))
 }
 
 // maxIntegrityErrors bounds SQLite's report on a broken file. SQLite's own bound is 100.
@@ -141,7 +144,7 @@ func (e *Engine) CheckSearchIndex(ctx context.Context, found func(engine.Finding
 			return err
 		}
 		return e.withDedicatedConn(ctx, time.Now().Add(e.waitTimeout), e.waitTimeout, func(conn storagedb.DBTX) error {
-			err := compareSearchIndex(ctx, conn)
+			err := sqlitefile.CompareSearchIndex(ctx, conn)
 			if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code() == sqlite3.SQLITE_CORRUPT_VTAB {
 				found(engine.Finding{Kind: engine.FindingIntegrity, ID: searchIndexName, Repairable: true,
 					Detail: "the full-text index is not that of the prompts' texts"})
@@ -162,35 +165,6 @@ func findIDs(ctx context.Context, db storagedb.DBTX, detail, query string, found
 		found(engine.Finding{Kind: engine.FindingIntegrity, ID: strconv.FormatInt(id, 10), Detail: detail, Repairable: true})
 	}
 	return err
-}
-
-// compareSearchIndex returns an error of code SQLITE_CORRUPT_VTAB if the full-text index is wrong.
-func compareSearchIndex(ctx context.Context, conn storagedb.DBTX) error {
-	var created string
-	err := conn.QueryRow(ctx, "SELECT sql FROM sqlite_schema WHERE name = $1", searchIndexName).Scan(&created)
-	if err != nil {
-		return err
-	}
-	statements := []string{
-		"ATTACH '' AS copy",
-		"PRAGMA copy.journal_mode = OFF", // the copy is thrown away
-		"BEGIN",
-		"CREATE TABLE copy.prompts (id INTEGER PRIMARY KEY, text TEXT NOT NULL)",
-		"INSERT INTO copy.prompts (id, text) SELECT id, text FROM main.prompts",
-		strings.Replace(created, searchIndexName, "copy."+searchIndexName, 1),
-	}
-	for _, part := range []string{"data", "idx", "docsize", "config"} {
-		table := searchIndexName + "_" + part
-		statements = append(statements, "DELETE FROM copy."+table, "INSERT INTO copy."+table+" SELECT * FROM main."+table)
-	}
-	statements = append(statements, "COMMIT",
-		"INSERT INTO copy.prompts_search (prompts_search, rank) VALUES ('integrity-check', 1)")
-	for _, statement := range statements {
-		if _, err := conn.Exec(ctx, statement); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // MendSearchIndex rebuilds the index, and holds the writer meanwhile.

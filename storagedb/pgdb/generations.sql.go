@@ -209,7 +209,13 @@ WITH input AS (
 		unnest($14::UUID[]) AS batch_id
 ), used AS (
 	INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
-	SELECT prompt, count(*), $1::TIMESTAMPTZ, $1::TIMESTAMPTZ FROM input GROUP BY prompt ORDER BY prompt
+	SELECT prompt, count(*), $1::TIMESTAMPTZ, $1::TIMESTAMPTZ
+	FROM input
+	CROSS JOIN (
+		SELECT set_config('lock_timeout', coalesce(NULLIF($15::TEXT, ''), current_setting('lock_timeout')), true)
+	) AS applied
+	GROUP BY prompt
+	ORDER BY prompt
 	ON CONFLICT (text) DO UPDATE SET
 		used_count = prompts.used_count + excluded.used_count,
 		last_used_at = greatest(prompts.last_used_at, excluded.last_used_at)
@@ -243,6 +249,7 @@ type CreateGenerationsParams struct {
 	ScheduledAts     []time.Time          `json:"scheduled_ats"`
 	MaxAttempts      []int64              `json:"max_attempts"`
 	BatchIds         []uuid.UUID          `json:"batch_ids"`
+	LockTimeout      string               `json:"lock_timeout"`
 }
 
 type CreateGenerationsRow struct {
@@ -260,6 +267,9 @@ type CreateGenerationsRow struct {
 // Go slices hold no NULL. A missing model version travels as an empty text, and a missing batch as a UUID of zeros. The
 // store never stores either. The statement returns what the store does not know already: JSONB writes metadata in its
 // own way.
+//
+// lock_timeout applies to this statement's transaction. The grouping needs it before the first prompt is written. If it
+// is empty, the connection's stays.
 func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsParams) ([]CreateGenerationsRow, error) {
 	rows, err := q.db.Query(ctx, createGenerations,
 		arg.CreatedAt,
@@ -276,6 +286,7 @@ func (q *Queries) CreateGenerations(ctx context.Context, arg CreateGenerationsPa
 		arg.ScheduledAts,
 		arg.MaxAttempts,
 		arg.BatchIds,
+		arg.LockTimeout,
 	)
 	if err != nil {
 		return nil, err
@@ -359,6 +370,9 @@ const trackPrompts = `-- name: TrackPrompts :many
 INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
 SELECT used.text, count(*), CAST($1 AS TIMESTAMPTZ), CAST($1 AS TIMESTAMPTZ)
 FROM unnest($2::TEXT[]) AS used (text)
+CROSS JOIN (
+	SELECT set_config('lock_timeout', coalesce(NULLIF($3::TEXT, ''), current_setting('lock_timeout')), true)
+) AS applied
 GROUP BY used.text
 ORDER BY used.text
 ON CONFLICT (text) DO UPDATE SET
@@ -368,15 +382,17 @@ RETURNING id, text, used_count, first_used_at, last_used_at
 `
 
 type TrackPromptsParams struct {
-	UsedAt time.Time `json:"used_at"`
-	Texts  []string  `json:"texts"`
+	UsedAt      time.Time `json:"used_at"`
+	Texts       []string  `json:"texts"`
+	LockTimeout string    `json:"lock_timeout"`
 }
 
 // Index: prompts_text_key, for each different text.
 //
 // It is TrackPrompt for any number of uses. The texts come in order, so that two such statements cannot deadlock.
+// lock_timeout is as in CreateGenerations.
 func (q *Queries) TrackPrompts(ctx context.Context, arg TrackPromptsParams) ([]Prompt, error) {
-	rows, err := q.db.Query(ctx, trackPrompts, arg.UsedAt, arg.Texts)
+	rows, err := q.db.Query(ctx, trackPrompts, arg.UsedAt, arg.Texts, arg.LockTimeout)
 	if err != nil {
 		return nil, err
 	}

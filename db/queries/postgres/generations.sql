@@ -8,6 +8,9 @@
 -- Go slices hold no NULL. A missing model version travels as an empty text, and a missing batch as a UUID of zeros. The
 -- store never stores either. The statement returns what the store does not know already: JSONB writes metadata in its
 -- own way.
+--
+-- lock_timeout applies to this statement's transaction. The grouping needs it before the first prompt is written. If it
+-- is empty, the connection's stays.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -25,7 +28,13 @@ WITH input AS (
 		unnest(@batch_ids::UUID[]) AS batch_id
 ), used AS (
 	INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
-	SELECT prompt, count(*), @created_at::TIMESTAMPTZ, @created_at::TIMESTAMPTZ FROM input GROUP BY prompt ORDER BY prompt
+	SELECT prompt, count(*), @created_at::TIMESTAMPTZ, @created_at::TIMESTAMPTZ
+	FROM input
+	CROSS JOIN (
+		SELECT set_config('lock_timeout', coalesce(NULLIF(@lock_timeout::TEXT, ''), current_setting('lock_timeout')), true)
+	) AS applied
+	GROUP BY prompt
+	ORDER BY prompt
 	ON CONFLICT (text) DO UPDATE SET
 		used_count = prompts.used_count + excluded.used_count,
 		last_used_at = greatest(prompts.last_used_at, excluded.last_used_at)
@@ -118,9 +127,13 @@ UPDATE generations SET metadata = metadata || @metadata WHERE id = @id RETURNING
 -- Index: prompts_text_key, for each different text.
 --
 -- It is TrackPrompt for any number of uses. The texts come in order, so that two such statements cannot deadlock.
+-- lock_timeout is as in CreateGenerations.
 INSERT INTO prompts (text, used_count, first_used_at, last_used_at)
 SELECT used.text, count(*), CAST(@used_at AS TIMESTAMPTZ), CAST(@used_at AS TIMESTAMPTZ)
 FROM unnest(@texts::TEXT[]) AS used (text)
+CROSS JOIN (
+	SELECT set_config('lock_timeout', coalesce(NULLIF(@lock_timeout::TEXT, ''), current_setting('lock_timeout')), true)
+) AS applied
 GROUP BY used.text
 ORDER BY used.text
 ON CONFLICT (text) DO UPDATE SET
