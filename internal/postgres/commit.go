@@ -84,7 +84,7 @@ func runBatch[T, R any](e *Engine, conn *pgxpool.Conn, batch []*commit.Write[T, 
 		}
 		ctx, cancel := whileAnyLasts(wanted)
 		defer cancel()
-		return statement(newDialect(dbtx.Logged(conn, e.logger)), ctx, wanted, e.now())
+		return statement(newDialect(namingRows{dbtx.Logged(conn, e.logger)}), ctx, wanted, e.now())
 	})
 	for _, w := range wanted {
 		switch {

@@ -25,6 +25,7 @@ func newDialect(db storagedb.DBTX) *dialect {
 
 // Queries returns the statements of one connection.
 func (e *Engine) Queries(db storagedb.DBTX) engine.Queries {
+	db = namingRows{db}
 	d := newDialect(db)
 	return engine.Queries{Queries: &d.shared, Dialect: d, DB: db}
 }

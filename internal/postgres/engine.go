@@ -186,7 +186,8 @@ func (e *Engine) ReadStale(ctx context.Context, fn func(engine.Queries) error) e
 			err := e.on(ctx, chosen.pool, min(e.waitTimeout, replicaTimeout), func(conn *pgxpool.Conn) error {
 				return fn(e.Queries(dbtx.Logged(conn, e.logger)))
 			})
-			if err == nil || errors.Is(err, pgx.ErrNoRows) || ctx.Err() != nil {
+			_, unreadable := errors.AsType[*storagedb.UnreadableError](err) // the primary has the same row
+			if err == nil || unreadable || errors.Is(err, pgx.ErrNoRows) || ctx.Err() != nil {
 				return err
 			}
 			chosen.downUntil.Store(time.Now().Add(replicaCooldown).UnixNano())

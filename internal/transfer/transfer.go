@@ -204,13 +204,14 @@ func (t *Transfer) ReadSource(ctx context.Context) error {
 		}
 		t.source = append(t.source, summary)
 	}
-	if err := t.findOrphans(ctx, &unfit); err != nil {
+	err = t.findOrphans(ctx, &unfit)
+	if _, ok := errors.AsType[*storagedb.UnreadableError](err); err != nil && !ok { // else the row is among the unfit
 		return err
 	}
 	if unfit.Total > 0 {
 		return &unfit
 	}
-	return nil
+	return err
 }
 
 // findOrphans finds rows without the row that they refer to. The destination's foreign keys would refuse them.
