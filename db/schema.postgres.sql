@@ -87,6 +87,18 @@ $$;
 
 
 --
+-- Name: generation_readable(uuid, uuid, timestamp with time zone, timestamp with time zone, timestamp with time zone, timestamp with time zone, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.generation_readable(id uuid, batch_id uuid, created_at timestamp with time zone, scheduled_at timestamp with time zone, started_at timestamp with time zone, completed_at timestamp with time zone, lease_expires_at timestamp with time zone, cancel_requested_at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+	SELECT isfinite(least(created_at, scheduled_at, started_at, completed_at, lease_expires_at, cancel_requested_at))
+		AND isfinite(greatest(created_at, scheduled_at, started_at, completed_at, lease_expires_at, cancel_requested_at))
+$$;
+
+
+--
 -- Name: index_metadata(); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -536,6 +548,7 @@ CREATE TABLE public.generation_errors (
     failed_at timestamp with time zone NOT NULL,
     CONSTRAINT generation_errors_attempt_check CHECK ((attempt >= 1)),
     CONSTRAINT generation_errors_error_check CHECK ((octet_length(error) <= 1048576)),
+    CONSTRAINT generation_errors_failed_at_check CHECK (((failed_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (failed_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT generation_errors_worker_check CHECK ((worker <> ''::text))
 );
 
@@ -591,7 +604,8 @@ CREATE TABLE public.generation_metadata (
     number double precision NOT NULL,
     hash bigint NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    generation_id uuid NOT NULL
+    generation_id uuid NOT NULL,
+    CONSTRAINT generation_metadata_created_at_check CHECK (((created_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '10000-01-01 00:00:00+00'::timestamp with time zone)))
 );
 
 
@@ -644,7 +658,8 @@ COMMENT ON COLUMN public.generation_metadata.generation_id IS 'The ID of the gen
 CREATE TABLE public.generation_queue (
     id bigint NOT NULL,
     paused_at timestamp with time zone,
-    CONSTRAINT generation_queue_id_check CHECK ((id = 1))
+    CONSTRAINT generation_queue_id_check CHECK ((id = 1)),
+    CONSTRAINT generation_queue_paused_at_check CHECK (((paused_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at < '10000-01-01 00:00:00+00'::timestamp with time zone)))
 );
 
 
@@ -703,12 +718,16 @@ CREATE TABLE public.generations (
     cancel_requested_at timestamp with time zone,
     favorite boolean DEFAULT false NOT NULL,
     CONSTRAINT generations_attempt_check CHECK ((attempt >= 0)),
+    CONSTRAINT generations_cancel_requested_at_check CHECK (((cancel_requested_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (cancel_requested_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT generations_channels_check CHECK ((channels = ANY (ARRAY[(1)::bigint, (2)::bigint]))),
+    CONSTRAINT generations_completed_at_check CHECK (((completed_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (completed_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT generations_created_at_check CHECK (((created_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT generations_duration_seconds_check CHECK (((duration_seconds > (0)::double precision) AND (duration_seconds < 'Infinity'::double precision))),
     CONSTRAINT generations_error_message_check CHECK ((octet_length(error_message) <= 1048576)),
     CONSTRAINT generations_file_path_check CHECK (((file_path <> ''::text) AND (octet_length(file_path) <= 4096))),
     CONSTRAINT generations_file_size_bytes_check CHECK ((file_size_bytes >= 0)),
     CONSTRAINT generations_generation_time_seconds_check CHECK (((generation_time_seconds >= (0)::double precision) AND (generation_time_seconds < 'Infinity'::double precision))),
+    CONSTRAINT generations_lease_expires_at_check CHECK (((lease_expires_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (lease_expires_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT generations_max_attempts_check CHECK ((max_attempts >= 1)),
     CONSTRAINT generations_metadata_check CHECK (((jsonb_typeof(metadata) = 'object'::text) AND (pg_column_size(metadata) <= 16777216))),
     CONSTRAINT generations_model_name_check CHECK (((model_name <> ''::text) AND (octet_length(model_name) <= 255))),
@@ -717,6 +736,8 @@ CREATE TABLE public.generations (
     CONSTRAINT generations_progress_step_check CHECK (((progress_step <> ''::text) AND (octet_length(progress_step) <= 255))),
     CONSTRAINT generations_prompt_check CHECK (((prompt <> ''::text) AND (octet_length(prompt) <= 2000))),
     CONSTRAINT generations_sample_rate_check CHECK ((sample_rate >= 1)),
+    CONSTRAINT generations_scheduled_at_check CHECK (((scheduled_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (scheduled_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT generations_started_at_check CHECK (((started_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (started_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT generations_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'completed'::text, 'failed'::text, 'cancelled'::text]))),
     CONSTRAINT generations_worker_check CHECK ((worker <> ''::text))
 );
@@ -935,6 +956,8 @@ CREATE TABLE public.prompts (
     used_count bigint NOT NULL,
     first_used_at timestamp with time zone NOT NULL,
     last_used_at timestamp with time zone NOT NULL,
+    CONSTRAINT prompts_first_used_at_check CHECK (((first_used_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (first_used_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT prompts_last_used_at_check CHECK (((last_used_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT prompts_text_check CHECK (((text <> ''::text) AND (octet_length(text) <= 2000))),
     CONSTRAINT prompts_used_count_check CHECK ((used_count >= 0))
 );
@@ -1295,4 +1318,5 @@ INSERT INTO public.schema_migrations (version) VALUES
     ('20261123201336'),
     ('20261123204639'),
     ('20261125080441'),
-    ('20261125125500');
+    ('20261125125500'),
+    ('20261129023000');

@@ -120,16 +120,6 @@ CREATE INDEX idx_generations_model_name ON generations (model_name, created_at, 
 CREATE INDEX idx_generations_status_model_name ON generations (status, model_name, created_at, id);
 CREATE INDEX idx_generations_pending ON generations (status, priority, scheduled_at, id) WHERE status = 'pending';
 CREATE INDEX idx_prompts_used_count ON prompts (used_count, last_used_at, id);
-CREATE TRIGGER prompts_text_length BEFORE INSERT ON prompts
-WHEN length(CAST(NEW.text AS BLOB)) > 2000
-BEGIN
-	SELECT RAISE(ABORT, 'prompts_text_check: a prompt is at most 2000 bytes');
-END;
-CREATE TRIGGER generations_prompt_length BEFORE INSERT ON generations
-WHEN length(CAST(NEW.prompt AS BLOB)) > 2000
-BEGIN
-	SELECT RAISE(ABORT, 'generations_prompt_check: a prompt is at most 2000 bytes');
-END;
 CREATE INDEX idx_generations_batch_id ON generations (batch_id, status, prompt_id) WHERE batch_id IS NOT NULL;
 CREATE TABLE generation_errors (
 	generation_id TEXT NOT NULL,
@@ -268,6 +258,188 @@ BEGIN
 		SELECT name, value, created_at, generation_id FROM generation_metadata_entries WHERE generation_id = OLD.id
 	);
 END;
+CREATE TRIGGER prompts_check_insert AFTER INSERT ON prompts
+BEGIN
+	SELECT CASE
+		WHEN length(CAST(NEW.text AS BLOB)) > 2000
+			THEN RAISE(ABORT, 'prompts_text_check: a prompt is at most 2000 bytes')
+		WHEN NEW.first_used_at IS NOT datetime(substr(NEW.first_used_at, 1, 19), '+0 days')
+				|| substr(NEW.first_used_at, 20, 7)
+			OR NEW.first_used_at < '0001'
+			THEN RAISE(ABORT, 'prompts_first_used_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.last_used_at <> NEW.first_used_at AND (
+			NEW.last_used_at IS NOT datetime(substr(NEW.last_used_at, 1, 19), '+0 days')
+				|| substr(NEW.last_used_at, 20, 7)
+			OR NEW.last_used_at < '0001'
+		)
+			THEN RAISE(ABORT, 'prompts_last_used_at_check: is no time of the years 1 to 9999')
+	END;
+END;
+CREATE TRIGGER prompts_check_update AFTER UPDATE OF first_used_at, last_used_at ON prompts
+BEGIN
+	SELECT CASE
+		WHEN NEW.first_used_at IS NOT OLD.first_used_at AND (
+			NEW.first_used_at IS NOT datetime(substr(NEW.first_used_at, 1, 19), '+0 days')
+				|| substr(NEW.first_used_at, 20, 7)
+			OR NEW.first_used_at < '0001'
+		)
+			THEN RAISE(ABORT, 'prompts_first_used_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.last_used_at IS NOT OLD.last_used_at AND (
+			NEW.last_used_at IS NOT datetime(substr(NEW.last_used_at, 1, 19), '+0 days')
+				|| substr(NEW.last_used_at, 20, 7)
+			OR NEW.last_used_at < '0001'
+		)
+			THEN RAISE(ABORT, 'prompts_last_used_at_check: is no time of the years 1 to 9999')
+	END;
+END;
+CREATE TRIGGER generations_check_insert AFTER INSERT ON generations
+BEGIN
+	SELECT CASE
+		WHEN length(CAST(NEW.prompt AS BLOB)) > 2000
+			THEN RAISE(ABORT, 'generations_prompt_check: a prompt is at most 2000 bytes')
+		WHEN length(replace(NEW.id, '-', '') || NEW.id) <> 68
+			THEN RAISE(ABORT, 'generations_id_check: is no UUID in lower case')
+		WHEN NEW.created_at IS NOT datetime(substr(NEW.created_at, 1, 19), '+0 days')
+				|| substr(NEW.created_at, 20, 7)
+			OR NEW.created_at < '0001'
+			THEN RAISE(ABORT, 'generations_created_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.scheduled_at <> NEW.created_at AND (
+			NEW.scheduled_at IS NOT datetime(substr(NEW.scheduled_at, 1, 19), '+0 days')
+				|| substr(NEW.scheduled_at, 20, 7)
+			OR NEW.scheduled_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generations_scheduled_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.started_at IS NOT NULL AND (
+			NEW.started_at IS NOT datetime(substr(NEW.started_at, 1, 19), '+0 days')
+				|| substr(NEW.started_at, 20, 7)
+			OR NEW.started_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generations_started_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.completed_at IS NOT NULL AND (
+			NEW.completed_at IS NOT datetime(substr(NEW.completed_at, 1, 19), '+0 days')
+				|| substr(NEW.completed_at, 20, 7)
+			OR NEW.completed_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generations_completed_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.lease_expires_at IS NOT NULL AND (
+			NEW.lease_expires_at IS NOT datetime(substr(NEW.lease_expires_at, 1, 19), '+0 days')
+				|| substr(NEW.lease_expires_at, 20, 7)
+			OR NEW.lease_expires_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generations_lease_expires_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.cancel_requested_at IS NOT NULL AND (
+			NEW.cancel_requested_at IS NOT datetime(substr(NEW.cancel_requested_at, 1, 19), '+0 days')
+				|| substr(NEW.cancel_requested_at, 20, 7)
+			OR NEW.cancel_requested_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generations_cancel_requested_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.batch_id IS NOT NULL AND (
+			length(replace(NEW.batch_id, '-', '') || NEW.batch_id) <> 68
+		)
+			THEN RAISE(ABORT, 'generations_batch_id_check: is no UUID in lower case')
+	END;
+END;
+CREATE TRIGGER generations_check_update AFTER UPDATE OF
+	id, created_at, scheduled_at, started_at, completed_at, lease_expires_at, cancel_requested_at, batch_id
+ON generations
+BEGIN
+	SELECT CASE
+		WHEN NEW.id IS NOT OLD.id AND (
+			length(replace(NEW.id, '-', '') || NEW.id) <> 68
+		)
+			THEN RAISE(ABORT, 'generations_id_check: is no UUID in lower case')
+		WHEN NEW.created_at IS NOT OLD.created_at AND (
+			NEW.created_at IS NOT datetime(substr(NEW.created_at, 1, 19), '+0 days')
+				|| substr(NEW.created_at, 20, 7)
+			OR NEW.created_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generations_created_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.scheduled_at IS NOT OLD.scheduled_at AND (
+			NEW.scheduled_at IS NOT datetime(substr(NEW.scheduled_at, 1, 19), '+0 days')
+				|| substr(NEW.scheduled_at, 20, 7)
+			OR NEW.scheduled_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generations_scheduled_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.started_at IS NOT OLD.started_at AND (
+			NEW.started_at IS NOT datetime(substr(NEW.started_at, 1, 19), '+0 days')
+				|| substr(NEW.started_at, 20, 7)
+			OR NEW.started_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generations_started_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.completed_at IS NOT OLD.completed_at AND (
+			NEW.completed_at IS NOT datetime(substr(NEW.completed_at, 1, 19), '+0 days')
+				|| substr(NEW.completed_at, 20, 7)
+			OR NEW.completed_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generations_completed_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.lease_expires_at IS NOT OLD.lease_expires_at AND (
+			NEW.lease_expires_at IS NOT datetime(substr(NEW.lease_expires_at, 1, 19), '+0 days')
+				|| substr(NEW.lease_expires_at, 20, 7)
+			OR NEW.lease_expires_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generations_lease_expires_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.cancel_requested_at IS NOT OLD.cancel_requested_at AND (
+			NEW.cancel_requested_at IS NOT datetime(substr(NEW.cancel_requested_at, 1, 19), '+0 days')
+				|| substr(NEW.cancel_requested_at, 20, 7)
+			OR NEW.cancel_requested_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generations_cancel_requested_at_check: is no time of the years 1 to 9999')
+		WHEN NEW.batch_id IS NOT OLD.batch_id AND (
+			length(replace(NEW.batch_id, '-', '') || NEW.batch_id) <> 68
+		)
+			THEN RAISE(ABORT, 'generations_batch_id_check: is no UUID in lower case')
+	END;
+END;
+CREATE TRIGGER generation_errors_check_insert AFTER INSERT ON generation_errors
+BEGIN
+	SELECT CASE
+		WHEN length(replace(NEW.generation_id, '-', '') || NEW.generation_id) <> 68
+			OR NEW.generation_id NOT GLOB '????????-????-????-????-????????????' OR NEW.generation_id GLOB '*[^-0-9a-f]*'
+			THEN RAISE(ABORT, 'generation_errors_generation_id_check: is no UUID in lower case')
+		WHEN NEW.failed_at IS NOT datetime(substr(NEW.failed_at, 1, 19), '+0 days')
+				|| substr(NEW.failed_at, 20, 7)
+			OR NEW.failed_at < '0001'
+			THEN RAISE(ABORT, 'generation_errors_failed_at_check: is no time of the years 1 to 9999')
+	END;
+END;
+CREATE TRIGGER generation_errors_check_update AFTER UPDATE OF generation_id, failed_at ON generation_errors
+BEGIN
+	SELECT CASE
+		WHEN NEW.generation_id IS NOT OLD.generation_id AND (
+			length(replace(NEW.generation_id, '-', '') || NEW.generation_id) <> 68
+			OR NEW.generation_id NOT GLOB '????????-????-????-????-????????????' OR NEW.generation_id GLOB '*[^-0-9a-f]*'
+		)
+			THEN RAISE(ABORT, 'generation_errors_generation_id_check: is no UUID in lower case')
+		WHEN NEW.failed_at IS NOT OLD.failed_at AND (
+			NEW.failed_at IS NOT datetime(substr(NEW.failed_at, 1, 19), '+0 days')
+				|| substr(NEW.failed_at, 20, 7)
+			OR NEW.failed_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generation_errors_failed_at_check: is no time of the years 1 to 9999')
+	END;
+END;
+CREATE TRIGGER generation_queue_check_insert AFTER INSERT ON generation_queue
+BEGIN
+	SELECT CASE
+		WHEN NEW.paused_at IS NOT NULL AND (
+			NEW.paused_at IS NOT datetime(substr(NEW.paused_at, 1, 19), '+0 days')
+				|| substr(NEW.paused_at, 20, 7)
+			OR NEW.paused_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generation_queue_paused_at_check: is no time of the years 1 to 9999')
+	END;
+END;
+CREATE TRIGGER generation_queue_check_update AFTER UPDATE OF paused_at ON generation_queue
+BEGIN
+	SELECT CASE
+		WHEN NEW.paused_at IS NOT OLD.paused_at AND (
+			NEW.paused_at IS NOT datetime(substr(NEW.paused_at, 1, 19), '+0 days')
+				|| substr(NEW.paused_at, 20, 7)
+			OR NEW.paused_at < '0001'
+		)
+			THEN RAISE(ABORT, 'generation_queue_paused_at_check: is no time of the years 1 to 9999')
+	END;
+END;
 -- Dbmate schema migrations
 INSERT INTO "schema_migrations" (version) VALUES
   ('20251107000001'),
@@ -276,4 +448,5 @@ INSERT INTO "schema_migrations" (version) VALUES
   ('20261123201336'),
   ('20261123204639'),
   ('20261125080441'),
-  ('20261125125500');
+  ('20261125125500'),
+  ('20261129023000');

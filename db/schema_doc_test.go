@@ -222,7 +222,7 @@ var (
 	createView  = regexp.MustCompile(`(?m)^CREATE VIEW (\w+) AS[^;]*/\* \w+\(([\w,]+)\) \*/;`)
 	createIndex = regexp.MustCompile(`(?m)^CREATE (?:UNIQUE )?INDEX (\w+) ON (\w+) (?:USING \w+ )?` +
 		`\(([\w, ]+)\)(?: WITH \([^)]*\))?(\s+WHERE [^;]*)?;`)
-	createTrigger = regexp.MustCompile(`(?m)^CREATE TRIGGER (\w+) ((?:BEFORE|AFTER) [A-Z]+(?: OF [\w, ]+?)?) ON (\w+)`)
+	createTrigger = regexp.MustCompile(`(?m)^CREATE TRIGGER (\w+) ((?:BEFORE|AFTER) [A-Z]+(?: OF\s[\w,\s]+?)?)\sON (\w+)`)
 	createFunc    = regexp.MustCompile(`(?m)^CREATE FUNCTION (\w+)\((.*?)\) RETURNS`)
 	addConstraint = regexp.MustCompile(`(?m)^ALTER TABLE ONLY (\w+)\s+ADD (CONSTRAINT [^;]*);`)
 	anyCreate     = regexp.MustCompile(`(?m)^CREATE (?:UNIQUE |VIRTUAL |OR REPLACE )?\w+ `)
@@ -270,7 +270,7 @@ func dumpedObjects(t *testing.T, file string) objects {
 	}
 	for _, trigger := range createTrigger.FindAllStringSubmatch(text, -1) {
 		statements++
-		found[object{"trigger", trigger[3], trigger[1]}] = trigger[2]
+		found[object{"trigger", trigger[3], trigger[1]}] = strings.Join(strings.Fields(trigger[2]), " ")
 	}
 	for _, function := range createFunc.FindAllStringSubmatch(text, -1) {
 		statements++

@@ -53,6 +53,26 @@ func (e *ValidationError) Error() string {
 	return fmt.Sprintf("invalid %s: %s", e.Field, e.Problem)
 }
 
+// UnreadableError is returned if a stored row has a value that the store cannot read, such as the time infinity. The
+// schema refuses such values. Match it with errors.As.
+type UnreadableError struct {
+	// Key is the ID of the row; of a generation's error it is the generation's ID, a slash and the attempt. It is empty if
+	// the query did not read it.
+	Key string
+	// Column is the name of the column in SQL.
+	Column string
+	// Err is the driver's reason.
+	Err error
+}
+
+// Error returns the column, the row and the reason.
+func (e *UnreadableError) Error() string {
+	return fmt.Sprintf("%s of the row %q cannot be read, correct it or delete the row: %v", e.Column, e.Key, e.Err)
+}
+
+// Unwrap returns the driver's reason.
+func (e *UnreadableError) Unwrap() error { return e.Err }
+
 // IsPending reports whether g waits for a worker.
 func (g Generation) IsPending() bool { return g.Status == StatusPending }
 

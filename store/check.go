@@ -21,6 +21,8 @@ const (
 	// full-text index has wrong (its ID, or "prompts_search" for the whole index); or a generation whose metadata differs
 	// from its index, or whose prompt differs from its prompt's row (its ID).
 	FindingIntegrity FindingKind = "integrity"
+	// FindingUnreadable is a row with a value that no store writes, such as 30 February: the Key of an [UnreadableError].
+	FindingUnreadable FindingKind = "unreadable"
 	// FindingForeignKey is a generation without its prompt, or errors without their generation (the generation's ID); or
 	// words without their prompt (the prompt's ID).
 	FindingForeignKey FindingKind = "foreign_key"

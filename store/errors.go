@@ -41,8 +41,7 @@ var (
 	// ErrDependentObjects is returned if [Migrate], [Rollback] or [Reset] would drop what a user has added to the store's
 	// tables: a column, an index, a trigger, a view. The text names each. Nothing was changed.
 	ErrDependentObjects = dberr.ErrDependentObjects
-	// ErrCorrupt is returned if stored data cannot be read, or contradicts itself. [Store.Check] says what is damaged.
-	// Restore a backup, or let sqlite3 .recover save what it can.
+	// ErrCorrupt is returned if the database is damaged. [Store.Check] says where. Restore a backup, or try .recover.
 	ErrCorrupt = dberr.ErrCorrupt
 	// ErrPythonDatabase is returned for a database of the Python service. It matches [ErrSchemaOutdated], too. [Migrate]
 	// adopts the database.

@@ -25,8 +25,8 @@ type Migration struct {
 // database must exist.
 //
 // Any number of processes may call it at once: one migrates under a lock, the others wait until ctx ends. All pending
-// migrations take effect together or not at all. The versions are kept in the table that the dbmate CLI uses,
-// schema_migrations. It returns ErrDependentObjects rather than drop what others have added to the store's tables.
+// migrations take effect together or not at all; else the error is ErrDependentObjects if they would drop what others
+// have added. The versions are kept in the table that the dbmate CLI uses, schema_migrations.
 //
 // Migrate adopts a SQLite file that the Python service made, by Alembic or by its init_db(): it brings the file to this
 // program's schema with all its rows. It first keeps a checked copy beside it, <name>.before-v2, and never overwrites

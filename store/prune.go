@@ -47,9 +47,7 @@ type KeptFile struct {
 
 // Prune deletes generations that ended long ago, with the errors of their attempts, and on request their audio files. A
 // generation ended at completed_at; one of the Python service that is finished and has none ended at created_at. The
-// used_count of prompts stays.
-//
-// It does not disturb others. It deletes in batches of 100, each in a transaction of its own, and pauses after each for
+// used_count of prompts stays. It does not disturb others. It deletes in batches of 100, each in a transaction of its own, and pauses after each for
 // as long as it took. A generation that is retried meanwhile stays. A generation that is locked at that moment, or was
 // created after the time before which it must have ended, is left for the next Prune. A prompt that is used at that
 // moment stays, too. Two may run at once.

@@ -69,8 +69,7 @@ const (
 //
 // It returns:
 //
-//   - ErrCorrupt if the source is damaged: SQLite's integrity check fails, or a primary key misses rows of its table. The
-//     destination is unchanged then.
+//   - ErrCorrupt if SQLite's integrity check fails, or a primary key misses rows. The destination is unchanged then.
 //   - ErrNotEmpty if the destination has rows that no interrupted Transfer of the same source has left; it is unchanged
 //     then. A source that was written to since is not the same.
 //   - a *TransferMismatchError if the comparison finds a difference.

@@ -46,6 +46,12 @@ type (
 	//
 	//	go doc github.com/dgx-music/storage/storagedb.ValidationError
 	ValidationError = storagedb.ValidationError
+
+	// UnreadableError says which row, by its Key, has a Column that the store cannot read. Match it with errors.As. The
+	// fields:
+	//
+	//	go doc github.com/dgx-music/storage/storagedb.UnreadableError
+	UnreadableError = storagedb.UnreadableError
 )
 
 // The statuses of a generation.

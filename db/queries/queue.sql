@@ -1,10 +1,12 @@
 -- name: HasDueGenerations :one
--- Index: idx_generations_pending (index-only).
+-- Index: idx_generations_pending.
 --
 -- It reports whether a claim would find a generation, so that no worker writes in vain. The recursion finds the
 -- priorities of what is pending one by one, each by one probe. A second probe at each priority finds its first due
 -- generation, so that those scheduled for later are passed over. PostgreSQL may read what is pending instead of this
 -- second probe, if its statistics say that this is cheaper.
+--
+-- It passes by what no claim takes, because the store could not read it. So it reads one row, and not the index alone.
 WITH RECURSIVE priorities (priority) AS (
 	SELECT (
 		SELECT first.priority FROM generations AS first
@@ -27,6 +29,10 @@ SELECT EXISTS (
 	FROM priorities
 	CROSS JOIN generations AS g
 	WHERE g.status = 'pending' AND g.priority = priorities.priority AND g.scheduled_at <= @now
+		AND generation_readable(
+			g.id, g.batch_id, g.created_at, g.scheduled_at, g.started_at, g.completed_at, g.lease_expires_at,
+			g.cancel_requested_at
+		)
 ) AS due;
 
 -- name: NextScheduled :many
@@ -72,6 +78,10 @@ SELECT EXISTS (
 	FROM (
 		SELECT g.id FROM generations AS g
 		WHERE g.status = 'pending' AND g.model_name = @model_name AND g.scheduled_at <= @now
+			AND generation_readable(
+				g.id, g.batch_id, g.created_at, g.scheduled_at, g.started_at, g.completed_at, g.lease_expires_at,
+				g.cancel_requested_at
+			)
 		ORDER BY g.created_at, g.id
 		LIMIT 1
 	) AS first

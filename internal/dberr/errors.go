@@ -76,6 +76,9 @@ func Code(err error) string {
 	if lite, ok := errors.AsType[resultCodeError](err); ok {
 		return fmt.Sprintf("SQLite result code %d", lite.Code())
 	}
+	if unreadable, ok := errors.AsType[*storagedb.UnreadableError](err); ok {
+		return fmt.Sprintf("%s of the row %q cannot be read", unreadable.Column, unreadable.Key)
+	}
 	for _, known := range []error{
 		context.Canceled, context.DeadlineExceeded,
 		ErrNotFound, ErrConflict, ErrBusy, ErrLeaseLost, ErrCancelRequested, ErrClosed, ErrSchemaOutdated, ErrNotEmpty,

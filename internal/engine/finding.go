@@ -3,6 +3,7 @@ package engine
 // The kinds of findings. Package store documents them.
 const (
 	FindingIntegrity   = "integrity"
+	FindingUnreadable  = "unreadable"
 	FindingForeignKey  = "foreign_key"
 	FindingCounter     = "counter"
 	FindingUsedCount   = "used_count"

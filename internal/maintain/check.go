@@ -4,6 +4,7 @@ package maintain
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -56,6 +57,10 @@ func Check(ctx context.Context, e engine.Engine, now func() time.Time, filesRoot
 		run check
 	}{
 		{"database", func(ctx context.Context, found func(engine.Finding)) error { return e.CheckStorage(ctx, true, found) }},
+		{"prompts", unreadable(c, engine.Prompts)},
+		{"generations", unreadable(c, engine.Generations)},
+		{"generation_errors", unreadable(c, engine.GenerationErrors)},
+		{"generation_queue", unreadable(c, engine.GenerationQueue)},
 		{"generation_counters", c.counters},
 		{"foreign keys", c.foreignKeys},
 		{"prompts", c.usedCounts},
@@ -66,7 +71,7 @@ func Check(ctx context.Context, e engine.Engine, now func() time.Time, filesRoot
 		{"generations", c.generations},
 	} {
 		err := check.run(ctx, found.add)
-		if e.IsCorruption(err) {
+		if c.cannotRead(err) {
 			found.add(engine.Finding{
 				Kind: engine.FindingIntegrity, ID: check.of, Detail: "cannot be read to the end: " + dberr.Code(err),
 			})
@@ -77,6 +82,12 @@ func Check(ctx context.Context, e engine.Engine, now func() time.Time, filesRoot
 		}
 	}
 	return found.report(), nil
+}
+
+// cannotRead reports whether err says that stored data cannot be read.
+func (c checker) cannotRead(err error) bool {
+	_, ok := errors.AsType[*storagedb.UnreadableError](err)
+	return ok || c.engine.IsCorruption(err)
 }
 
 // findings keeps some findings of each kind, and counts all.
@@ -106,6 +117,32 @@ func (f *findings) report() Report {
 		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.ID, b.ID), strings.Compare(a.Detail, b.Detail))
 	})
 	return report
+}
+
+// unreadable finds the rows of a table with values that the store cannot read, or would have refused.
+func unreadable[Row any](c checker, table engine.Table[Row]) check {
+	return func(ctx context.Context, found func(engine.Finding)) error {
+		wrong := func(key, column, problem string) {
+			found(engine.Finding{
+				Kind: engine.FindingUnreadable, ID: key, Detail: fmt.Sprintf("%s of %s: %s", column, table.Name, problem),
+			})
+		}
+		for batches := table.Batches(c.engine, engine.PageRows, ""); ; {
+			rows, err := batches.Next(ctx)
+			if e, ok := errors.AsType[*storagedb.UnreadableError](err); ok {
+				wrong(e.Key, e.Column, e.Err.Error())
+				continue
+			}
+			if err != nil || len(rows) == 0 {
+				return err
+			}
+			for i := range rows {
+				if invalid, ok := errors.AsType[*storagedb.ValidationError](table.Fit(&rows[i])); ok {
+					wrong(table.Key(&rows[i]), invalid.Field, invalid.Problem)
+				}
+			}
+		}
+	}
 }
 
 func (c checker) counters(ctx context.Context, found func(engine.Finding)) error {

@@ -201,7 +201,48 @@ var damages = map[string]struct {
 		return []store.Finding{
 			{Kind: store.FindingIntegrity, ID: "database"}, {Kind: store.FindingIntegrity,
 				ID: "generation_metadata"}, {Kind: store.FindingIntegrity, ID: "generation_metadata"},
+			{Kind: store.FindingUnreadable, ID: s.g.ID.String()},
 		}
+	}},
+	"a time that is none": {do: func(t *testing.T, s damaged) []store.Finding {
+		if onSQLite(t) {
+			testkit.Exec(t, s.Store, "DROP TRIGGER generations_check_update")
+		} else {
+			testkit.Exec(t, s.Store, "ALTER TABLE generations DROP CONSTRAINT generations_scheduled_at_check")
+		}
+		byHand(t, s.Store, "UPDATE generations SET scheduled_at = '2025-02-30 00:00:00.000000' WHERE id = $1",
+			"UPDATE generations SET scheduled_at = 'infinity' WHERE id = $1", s.g.ID)
+		return []store.Finding{{Kind: store.FindingUnreadable, ID: s.g.ID.String()}}
+	}},
+	"a time of a year that SQLite does not sort": {only: "postgres", do: func(t *testing.T, s damaged) []store.Finding {
+		testkit.Exec(t, s.Store, "ALTER TABLE generation_errors DROP CONSTRAINT generation_errors_failed_at_check")
+		testkit.Exec(t, s.Store, "UPDATE generation_errors SET failed_at = '10000-01-01 00:00:00+00'")
+		return []store.Finding{{Kind: store.FindingUnreadable, ID: s.g.ID.String() + "/1"}}
+	}},
+	"IDs that are none": {only: "sqlite", do: func(t *testing.T, s damaged) []store.Finding {
+		for _, trigger := range []string{"generations_check_insert", "generation_errors_check_insert"} {
+			testkit.Exec(t, s.Store, "DROP TRIGGER "+trigger)
+		}
+		id := "01890000-0000-7000-8000--0000000000-"
+		testkit.Exec(t, s.Store, `INSERT INTO generations
+			(id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, scheduled_at, prompt_id)
+			SELECT $1, prompt, 'm', 1, 1, 1, 'f', 'failed', created_at, created_at, prompt_id FROM generations
+			WHERE generations.id = $2`, id, s.g.ID)
+		testkit.Exec(t, s.Store, "INSERT INTO generation_errors SELECT $1, 1, 'w', 'e', created_at FROM generations LIMIT 1", id)
+		testkit.Exec(t, s.Store, "UPDATE prompts SET used_count = 100")
+		return []store.Finding{
+			{Kind: store.FindingIntegrity, ID: "generation_metadata"}, {Kind: store.FindingIntegrity, ID: "generations"},
+			{Kind: store.FindingUnreadable, ID: id}, {Kind: store.FindingUnreadable, ID: id + "/1"},
+		}
+	}},
+	"what no store accepts": {only: "sqlite", do: func(t *testing.T, s damaged) []store.Finding {
+		testkit.Exec(t, s.Store, "UPDATE generations SET file_path = CAST(x'61ff62' AS TEXT) WHERE id = $1", s.g.ID)
+		other := testkit.Create(t, s.Store, "melancholic too")
+		testkit.Exec(t, s.Store, `UPDATE generations SET metadata = '{"a":1e1001}' WHERE id = $1`, other.ID)
+		findings := []store.Finding{{Kind: store.FindingUnreadable, ID: s.g.ID.String()},
+			{Kind: store.FindingUnreadable, ID: other.ID.String()}}
+		slices.SortFunc(findings, func(a, b store.Finding) int { return strings.Compare(a.ID, b.ID) })
+		return findings
 	}},
 	"everything that can be mended": {do: func(t *testing.T, s damaged) []store.Finding {
 		testkit.Exec(t, s.Store, "UPDATE prompts SET used_count = 0")

@@ -54,7 +54,7 @@ var errBroken = fmt.Errorf("the file was not written to: %w", dberr.ErrCorrupt)
 func (r repairer) wantWhole(ctx context.Context) error {
 	whole := true
 	err := r.engine.CheckStorage(ctx, false, func(engine.Finding) { whole = false })
-	if !whole || r.engine.IsCorruption(err) {
+	if !whole || r.cannotRead(err) {
 		return errBroken
 	}
 	return err
@@ -70,7 +70,7 @@ func (r repairer) repairOne(
 			wrong = append(wrong, f)
 		}
 	})
-	if r.engine.IsCorruption(err) {
+	if r.cannotRead(err) {
 		err = nil
 	}
 	if err != nil || len(wrong) == 0 {
@@ -85,7 +85,7 @@ func (r repairer) repairOne(
 	}
 	left := make(map[key]bool)
 	err = find(ctx, func(f engine.Finding) { left[key{f.Kind, f.ID}] = true })
-	if r.engine.IsCorruption(err) {
+	if r.cannotRead(err) {
 		return nil // what is mended is not known
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package migrate_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -12,7 +13,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/matryer/is"
+	_ "modernc.org/sqlite"
 
 	"github.com/dgx-music/storage/internal/testkit"
 	"github.com/dgx-music/storage/store"
@@ -332,4 +335,86 @@ func TestMigrationMissesNothingThatIsWrittenMeanwhile(t *testing.T) {
 	}
 	is.Equal(found, len(params)+int(written.Load()))
 	is.NoErr(s.CheckCounts(ctx))
+}
+
+// Values that an older schema let pass, and that the store cannot read, are named by the migration, which changes
+// nothing. Once they are corrected, it runs.
+func TestMigrateNamesWhatTheStoreCannotRead(t *testing.T) {
+	t.Parallel()
+	onEmptyDatabases(t, func(t *testing.T, url string) {
+		is := is.New(t)
+		ctx := t.Context()
+		s, err := store.Open(ctx, store.Options{URL: url, Migrate: true})
+		is.NoErr(err)
+		testkit.Create(t, s, "secret")
+		g := testkit.ClaimOne(t, s)
+		_, err = s.FailGeneration(ctx, g.ID, store.FailGenerationParams{Attempt: 1, NoRetry: true})
+		is.NoErr(err)
+		is.NoErr(s.PauseQueue(ctx))
+		is.NoErr(s.Close())
+		applied := 0
+		for _, m := range testkit.KnownMigrations(t) {
+			if m.Version < readableValues {
+				applied++
+			}
+		}
+		for range len(testkit.KnownMigrations(t)) - applied {
+			is.NoErr(store.Rollback(ctx, url))
+		}
+		wrong := "'2025-02-30 00:00:00.000000'"
+		if strings.HasPrefix(url, "postgres") {
+			wrong = "'-infinity'"
+		}
+		var want []string
+		for _, column := range []struct{ table, key, column string }{
+			{"prompts", "1", "first_used_at"}, {"prompts", "1", "last_used_at"},
+			{"generations", g.ID.String(), "created_at"}, {"generations", g.ID.String(), "scheduled_at"},
+			{"generations", g.ID.String(), "started_at"}, {"generations", g.ID.String(), "completed_at"},
+			{"generations", g.ID.String(), "lease_expires_at"}, {"generations", g.ID.String(), "cancel_requested_at"},
+			{"generation_errors", g.ID.String() + "/1", "failed_at"}, {"generation_queue", "1", "paused_at"},
+		} {
+			runByHand(t, url, "UPDATE "+column.table+" SET "+column.column+" = "+wrong)
+			want = append(want, column.table+" "+column.key+" "+column.column)
+		}
+		err = store.Migrate(ctx, url)
+		is.True(err != nil)
+		for _, name := range want {
+			if !strings.Contains(err.Error(), name) {
+				t.Errorf("%v does not name %s", err, name)
+			}
+		}
+		is.True(!strings.Contains(err.Error(), "secret"))
+		testkit.WantApplied(t, url, applied)
+
+		runByHand(t, url, `UPDATE prompts SET first_used_at = '2025-02-28 00:00:00.000000',
+			last_used_at = '2025-02-28 00:00:00.000000'`)
+		runByHand(t, url, `UPDATE generations SET created_at = '2025-02-28 00:00:00.000000',
+			scheduled_at = '2025-02-28 00:00:00.000000', started_at = NULL, completed_at = '2025-02-28 00:00:00.000000',
+			lease_expires_at = NULL, cancel_requested_at = NULL`)
+		runByHand(t, url, "UPDATE generation_errors SET failed_at = '2025-02-28 00:00:00.000000'")
+		runByHand(t, url, "UPDATE generation_queue SET paused_at = NULL")
+		is.NoErr(store.Migrate(ctx, url))
+		s = testkit.OpenURL(t, url)
+		report, err := s.Check(ctx, store.CheckParams{})
+		is.NoErr(err)
+		is.Equal(report.Findings, []store.Finding{})
+	})
+}
+
+// readableValues is the version of the schema that refuses what the store cannot read.
+const readableValues = "20261129023000"
+
+// runByHand runs a statement on a database that the store does not open, because of its version.
+func runByHand(t *testing.T, url, statement string) {
+	t.Helper()
+	driver, source := "pgx", url
+	if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
+		driver, source = "sqlite", path
+	}
+	database, err := sql.Open(driver, source)
+	is.New(t).NoErr(err)
+	defer database.Close()
+	if _, err := database.ExecContext(t.Context(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
 }

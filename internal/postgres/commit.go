@@ -90,7 +90,7 @@ func runBatch[T, R any](e *Engine, conn *pgxpool.Conn, b *commit.Batch[T, R], st
 		}
 		ctx, cancel := b.Context(outcomeTimeout)
 		defer cancel()
-		return statement(newDialect(b.Log.Wrap(dbtx.Corrected(conn))), ctx, b.Writes, e.now())
+		return statement(newDialect(dbtx.Naming(b.Log.Wrap(dbtx.Corrected(conn)))), ctx, b.Writes, e.now())
 	})
 	for _, w := range b.Writes {
 		switch {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/dgx-music/storage/internal/dbtx"
 	"github.com/dgx-music/storage/internal/engine"
 	"github.com/dgx-music/storage/internal/listing"
 	"github.com/dgx-music/storage/storagedb"
@@ -25,6 +26,7 @@ func newDialect(db storagedb.DBTX) *dialect {
 
 // Queries returns the statements of one connection.
 func (e *Engine) Queries(db storagedb.DBTX) engine.Queries {
+	db = dbtx.Naming(db)
 	d := newDialect(db)
 	return engine.Queries{Queries: &d.shared, Dialect: d, DB: db}
 }

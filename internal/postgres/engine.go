@@ -62,6 +62,7 @@ type replica struct {
 const (
 	replicaTimeout  = time.Second // how long to wait for a connection to a replica
 	replicaCooldown = 30 * time.Second
+	connectTimeout  = 10 * time.Second // the least time that the first call on a new pool has: to connect is not to wait
 )
 
 // defaultConns leaves room for two processes in the 20 connections that the service's production plan allows.
@@ -193,7 +194,8 @@ func (e *Engine) ReadStale(ctx context.Context, fn func(engine.Queries) error) e
 			err := e.on(ctx, chosen.pool, min(e.waitTimeout, replicaTimeout), func(conn *pgxpool.Conn) error {
 				return fn(e.Queries(log.Wrap(dbtx.Corrected(conn))))
 			})
-			if err == nil || errors.Is(err, pgx.ErrNoRows) || ctx.Err() != nil {
+			_, unreadable := errors.AsType[*storagedb.UnreadableError](err) // the primary has the same row
+			if err == nil || unreadable || errors.Is(err, pgx.ErrNoRows) || ctx.Err() != nil {
 				return err
 			}
 			chosen.downUntil.Store(time.Now().Add(replicaCooldown).UnixNano())
@@ -295,9 +297,6 @@ func (e *Engine) Ping(ctx context.Context) error {
 		return err
 	})
 }
-
-// connectTimeout is the least time that the first call on a new pool has: to connect is not to wait.
-const connectTimeout = 10 * time.Second
 
 // ServerNow asks the server for the time. The trip does not include the wait for a connection.
 func (e *Engine) ServerNow(ctx context.Context) (server time.Time, trip time.Duration, err error) {

@@ -112,10 +112,8 @@ func (e *Engine) IsCorruption(err error) bool {
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT:
 			return true
 		}
-		return false
 	}
-	_, ok := errors.AsType[*sqliteconn.ValueError](err)
-	return ok
+	return false
 }
 
 // OwnFiles returns the database file, those that SQLite keeps beside it, and the copy that an adoption has left.

@@ -47,8 +47,16 @@ func RegisterFunction(name string, args int32, fn func(args []driver.Value) (dri
 		func(_ *sqlite.FunctionContext, values []driver.Value) (driver.Value, error) { return fn(values) })
 }
 
+// errRegister is the error of registering generation_readable, for Open to return.
+var errRegister = RegisterFunction("generation_readable", 8, func(args []driver.Value) (driver.Value, error) {
+	return readableIDs(args[:2]) && readableTimes(args[2:]), nil
+})
+
 // Open opens a connection once. [OpenWhenFree] also waits for another process.
 func Open(dsn string) (*Conn, error) {
+	if errRegister != nil {
+		return nil, errRegister
+	}
 	conn, err := sqliteDriver.Open(dsn)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/dgx-music/storage/storagedb"
 )
 
 // row is the result of QueryRow.
@@ -75,22 +77,22 @@ func (r *rows) Scan(dest ...any) error {
 	}
 	for i, d := range dest {
 		if err := scanValue(r.values[i], d); err != nil {
-			return &ValueError{column: r.rows.Columns()[i], err: err}
+			return &storagedb.UnreadableError{Key: r.key(), Column: r.rows.Columns()[i], Err: err}
 		}
 	}
 	return nil
 }
 
-// ValueError is returned if a value does not fit its column, which happens in a broken file.
-type ValueError struct {
-	column string
-	err    error
+// key returns the key of the present row if the query reads it first, as those of the store do.
+func (r *rows) key() string {
+	switch names := r.rows.Columns(); {
+	case names[0] == "generation_id" && len(names) > 1 && names[1] == "attempt":
+		return fmt.Sprintf("%v/%v", r.values[0], r.values[1])
+	case names[0] == "id", names[0] == "generation_id":
+		return fmt.Sprint(r.values[0])
+	}
+	return ""
 }
-
-func (e *ValueError) Error() string {
-	return "store: scan column " + e.column + ": " + e.err.Error()
-}
-func (e *ValueError) Unwrap() error { return e.err }
 
 func (r *rows) Close() {
 	if r.closed {

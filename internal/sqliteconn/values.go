@@ -256,3 +256,23 @@ func scanTime(value driver.Value, pointer any) error {
 	}
 	return fmt.Errorf("cannot scan %T into a time", value)
 }
+
+// readableIDs reports whether each value is NULL or can be scanned as a UUID.
+func readableIDs(values []driver.Value) bool {
+	for _, value := range values {
+		if value != nil && scanValue(value, new(uuid.UUID)) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// readableTimes reports whether each value is NULL or can be scanned as a time.
+func readableTimes(values []driver.Value) bool {
+	for _, value := range values {
+		if value != nil && scanTime(value, new(time.Time)) != nil {
+			return false
+		}
+	}
+	return true
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/dgx-music/storage/internal/engine"
 	"github.com/dgx-music/storage/storagedb"
 )
 
@@ -73,9 +74,9 @@ func samples(t *testing.T, of reflect.Type) []any {
 // A row that one of the engines refuses is named before anything is copied, whichever of its columns is to blame.
 func TestEveryColumnIsCheckedBeforeTransfer(t *testing.T) {
 	t.Parallel()
-	everyColumnIsChecked(t, "fitPrompt", fitPrompt)
-	everyColumnIsChecked(t, "fitGeneration", fitGeneration)
-	everyColumnIsChecked(t, "fitGenerationError", fitGenerationError)
+	everyColumnIsChecked(t, "fitPrompt", engine.Prompts.Fit)
+	everyColumnIsChecked(t, "fitGeneration", engine.Generations.Fit)
+	everyColumnIsChecked(t, "fitGenerationError", engine.GenerationErrors.Fit)
 }
 
 func everyColumnIsChecked[Row any](t *testing.T, name string, fit func(*Row) error) {

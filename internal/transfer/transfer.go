@@ -208,6 +208,13 @@ func (t *Transfer) ReadSource(ctx context.Context) error {
 		}
 		t.source = append(t.source, summary)
 	}
+	err = t.findOrphans(ctx, &unfit)
+	if _, ok := errors.AsType[*storagedb.UnreadableError](err); err != nil && !ok { // else the row is among the unfit
+		return err
+	}
+	if unfit.Total > 0 {
+		return &unfit
+	}
 	for _, read := range t.source { // which was read by the primary keys, and misses what an index has lost
 		if counted := rows[read.Name]; counted != read.Rows {
 			return fmt.Errorf("%w: %s has %d rows, and its primary key %d: "+
@@ -215,13 +222,7 @@ func (t *Transfer) ReadSource(ctx context.Context) error {
 				dberr.ErrCorrupt, read.Name, counted, read.Rows)
 		}
 	}
-	if err := t.findOrphans(ctx, &unfit); err != nil {
-		return err
-	}
-	if unfit.Total > 0 {
-		return &unfit
-	}
-	return nil
+	return err
 }
 
 // verifySource returns ErrCorrupt if the engine finds its own files damaged.

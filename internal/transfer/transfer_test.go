@@ -526,7 +526,7 @@ func TestTransferOfRowsThatNoStoreHolds(t *testing.T) {
 			ctx := t.Context()
 			fromURL := testkit.SQLite.URL(t)
 			from := testkit.OpenURL(t, fromURL)
-			testkit.Exec(t, from, "DROP TRIGGER prompts_text_length")
+			testkit.Exec(t, from, "DROP TRIGGER prompts_check_insert")
 			long, err := from.TrackPrompt(ctx, "é")
 			is.NoErr(err)
 			testkit.Exec(t, from, "UPDATE prompts SET text = $1 WHERE id = $2", strings.Repeat("é", 1000)+"x", long.ID)

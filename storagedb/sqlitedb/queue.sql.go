@@ -49,6 +49,10 @@ const dueGenerations = `-- name: DueGenerations :many
 SELECT g.id, g.prompt, g.model_name, g.model_version, g.duration_seconds, g.sample_rate, g.channels, g.file_path, g.file_size_bytes, g.status, g.created_at, g.completed_at, g.generation_time_seconds, g.error_message, g.metadata, g.prompt_id, g.priority, g.scheduled_at, g.started_at, g.attempt, g.max_attempts, g.worker, g.lease_expires_at, g.batch_id, g.progress_step, g.progress_fraction, g.cancel_requested_at, g.favorite FROM generations AS g
 WHERE g.status = 'pending' AND g.priority = ?1 AND g.scheduled_at <= ?2
 	AND (CAST(?3 AS TEXT) = '[]' OR g.model_name IN (SELECT value FROM json_each(CAST(?3 AS TEXT))))
+	AND generation_readable(
+		g.id, g.batch_id, g.created_at, g.scheduled_at, g.started_at, g.completed_at, g.lease_expires_at,
+		g.cancel_requested_at
+	)
 ORDER BY g.scheduled_at, g.id
 LIMIT ?4
 `
@@ -63,7 +67,8 @@ type DueGenerationsParams struct {
 // Index: idx_generations_pending.
 //
 // It returns what a claim takes at one priority. SQLite has one writer, so nothing is locked or skipped. The names of
-// the models are a JSON array, and an empty one means all models.
+// the models are a JSON array, and an empty one means all models. generation_readable is a function of the store: a row
+// that it cannot read costs no other row its claim.
 func (q *Queries) DueGenerations(ctx context.Context, arg DueGenerationsParams) ([]Generation, error) {
 	rows, err := q.db.Query(ctx, dueGenerations,
 		arg.Priority,
@@ -212,6 +217,10 @@ const keepExpiredLeases = `-- name: KeepExpiredLeases :exec
 INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
 SELECT g.id, g.attempt, g.worker, ?1, ?2 FROM generations AS g
 WHERE g.status = 'processing' AND g.lease_expires_at <= ?3
+	AND generation_readable(
+		g.id, g.batch_id, g.created_at, g.scheduled_at, g.started_at, g.completed_at, g.lease_expires_at,
+		g.cancel_requested_at
+	)
 ORDER BY g.lease_expires_at, g.id
 LIMIT ?4
 `
@@ -317,6 +326,10 @@ UPDATE generations SET
 WHERE generations.id IN (
 	SELECT g.id FROM generations AS g
 	WHERE g.status = 'processing' AND g.lease_expires_at <= ?3
+		AND generation_readable(
+			g.id, g.batch_id, g.created_at, g.scheduled_at, g.started_at, g.completed_at, g.lease_expires_at,
+			g.cancel_requested_at
+		)
 	ORDER BY g.lease_expires_at, g.id
 	LIMIT ?4
 )

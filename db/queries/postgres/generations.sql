@@ -82,7 +82,8 @@ CROSS JOIN LATERAL (SELECT locked.id FROM generations AS locked WHERE locked.id 
 -- is pending or processing.
 --
 -- It is CompleteGeneration for any number of different generations. It skips those that another transaction has locked.
--- To wait while it holds locks could deadlock with transactions that lock one generation at a time.
+-- To wait while it holds locks could deadlock with transactions that lock one generation at a time. It also skips those
+-- that the store cannot read: the result of all others would be lost with them.
 WITH input AS (
 	SELECT
 		unnest(@ids::UUID[]) AS id,
@@ -101,6 +102,10 @@ WITH input AS (
 				WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt
 				ELSE 0
 			END = input.attempt
+			AND generation_readable(
+				locked.id, locked.batch_id, locked.created_at, locked.scheduled_at, locked.started_at,
+				locked.completed_at, locked.lease_expires_at, locked.cancel_requested_at
+			)
 		FOR UPDATE SKIP LOCKED
 	) AS g
 )

@@ -10,6 +10,9 @@
 -- loop over them. LIMIT ends the loop, so that no row is locked that is not claimed. SKIP LOCKED lets claimers pass by
 -- each other.
 --
+-- generation_readable leaves out a row that the store cannot read. The claims of all others would be lost with it: they
+-- are committed before the store reads them.
+--
 -- The UPDATE takes an array and not a join. The planner would expect many rows of a join, and read the whole table.
 WITH RECURSIVE priorities (priority) AS (
 	SELECT (
@@ -34,6 +37,10 @@ WITH RECURSIVE priorities (priority) AS (
 		SELECT g.id FROM generations AS g
 		WHERE g.status = 'pending' AND g.priority = priorities.priority AND g.scheduled_at <= @now
 			AND (cardinality(@model_names::TEXT[]) = 0 OR g.model_name = ANY(@model_names::TEXT[]))
+			AND generation_readable(
+				g.id, g.batch_id, g.created_at, g.scheduled_at, g.started_at, g.completed_at, g.lease_expires_at,
+				g.cancel_requested_at
+			)
 		ORDER BY g.scheduled_at, g.id
 		LIMIT CAST(@row_limit AS BIGINT)
 		FOR UPDATE SKIP LOCKED
@@ -78,6 +85,10 @@ WITH input AS (
 				WHEN locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL THEN locked.attempt
 				ELSE 0
 			END = input.attempt
+			AND generation_readable(
+				locked.id, locked.batch_id, locked.created_at, locked.scheduled_at, locked.started_at,
+				locked.completed_at, locked.lease_expires_at, locked.cancel_requested_at
+			)
 		FOR UPDATE SKIP LOCKED
 	) AS g
 ), kept AS (
@@ -127,6 +138,10 @@ WITH input AS (
 		FROM generations AS locked
 		WHERE locked.id = input.id AND locked.status = 'processing' AND locked.lease_expires_at IS NOT NULL
 			AND locked.attempt = input.attempt AND locked.cancel_requested_at IS NULL
+			AND generation_readable(
+				locked.id, locked.batch_id, locked.created_at, locked.scheduled_at, locked.started_at,
+				locked.completed_at, locked.lease_expires_at, locked.cancel_requested_at
+			)
 		FOR UPDATE SKIP LOCKED
 	) AS g
 )
@@ -171,6 +186,10 @@ RETURNING generations.id;
 WITH expired AS (
 	SELECT g.id, g.attempt, g.worker FROM generations AS g
 	WHERE g.status = 'processing' AND g.lease_expires_at <= @now
+		AND generation_readable(
+			g.id, g.batch_id, g.created_at, g.scheduled_at, g.started_at, g.completed_at, g.lease_expires_at,
+			g.cancel_requested_at
+		)
 	ORDER BY g.lease_expires_at, g.id
 	LIMIT CAST(@row_limit AS BIGINT)
 	FOR UPDATE SKIP LOCKED

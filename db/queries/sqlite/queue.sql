@@ -10,10 +10,15 @@ SELECT priority FROM generations WHERE status = 'pending' AND priority >= @from_
 -- Index: idx_generations_pending.
 --
 -- It returns what a claim takes at one priority. SQLite has one writer, so nothing is locked or skipped. The names of
--- the models are a JSON array, and an empty one means all models.
+-- the models are a JSON array, and an empty one means all models. generation_readable is a function of the store: a row
+-- that it cannot read costs no other row its claim.
 SELECT g.* FROM generations AS g
 WHERE g.status = 'pending' AND g.priority = @priority AND g.scheduled_at <= @now
 	AND (CAST(@model_names AS TEXT) = '[]' OR g.model_name IN (SELECT value FROM json_each(CAST(@model_names AS TEXT))))
+	AND generation_readable(
+		g.id, g.batch_id, g.created_at, g.scheduled_at, g.started_at, g.completed_at, g.lease_expires_at,
+		g.cancel_requested_at
+	)
 ORDER BY g.scheduled_at, g.id
 LIMIT @row_limit;
 
@@ -86,6 +91,10 @@ RETURNING *;
 INSERT INTO generation_errors (generation_id, attempt, worker, error, failed_at)
 SELECT g.id, g.attempt, g.worker, @error, @failed_at FROM generations AS g
 WHERE g.status = 'processing' AND g.lease_expires_at <= @now
+	AND generation_readable(
+		g.id, g.batch_id, g.created_at, g.scheduled_at, g.started_at, g.completed_at, g.lease_expires_at,
+		g.cancel_requested_at
+	)
 ORDER BY g.lease_expires_at, g.id
 LIMIT @row_limit;
 
@@ -114,6 +123,10 @@ UPDATE generations SET
 WHERE generations.id IN (
 	SELECT g.id FROM generations AS g
 	WHERE g.status = 'processing' AND g.lease_expires_at <= @now
+		AND generation_readable(
+			g.id, g.batch_id, g.created_at, g.scheduled_at, g.started_at, g.completed_at, g.lease_expires_at,
+			g.cancel_requested_at
+		)
 	ORDER BY g.lease_expires_at, g.id
 	LIMIT @row_limit
 )
