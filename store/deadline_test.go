@@ -81,9 +81,9 @@ func TestCallersReturnAtTheEndOfTheirContexts(t *testing.T) {
 		c := &calls[i]
 		c.within, c.id = time.Duration(i+1)*50*time.Millisecond, uuid.New()
 		group.Go(func() {
+			began := time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), c.within)
 			defer cancel()
-			began := time.Now()
 			params := testkit.Beat("hot")
 			params.ID = c.id
 			_, c.err = s.CreateGeneration(ctx, params)

@@ -39,6 +39,8 @@ type Queue[T, R any] struct {
 	queue   []*Write[T, R]
 	leaders int
 	closed  bool
+	idle    context.CancelFunc // ends the waits of all leaders that begin a batch; nil if none does
+	waiting context.Context    // the context of these waits
 }
 
 // Options of a queue.
@@ -53,9 +55,10 @@ type Options struct {
 	Afterwards func()
 }
 
-// Begin gets what a batch runs on, for example a connection, and waits for it until the deadline. The batch is not
-// known yet: it takes whatever is queued when Begin returns.
-type Begin[T, R any] func(deadline time.Time, log *dbtx.Log) (Run[T, R], error)
+// Begin gets what a batch runs on, for example a connection, and waits for it until the deadline. ctx ends when nothing
+// is queued any more, so that Close need not wait for it. The batch is not known yet: it takes whatever is queued when
+// Begin returns.
+type Begin[T, R any] func(ctx context.Context, deadline time.Time, log *dbtx.Log) (Run[T, R], error)
 
 // Run runs a batch, sets the result or the error of each write, and returns when all that succeeded is durable. A batch
 // has no write if all its callers have withdrawn.
@@ -249,7 +252,21 @@ func (q *Queue[T, R]) withdraw(w *Write[T, R]) bool {
 		return false
 	}
 	q.queue = slices.Delete(q.queue, i, i+1)
+	if len(q.queue) == 0 && q.idle != nil {
+		q.idle()
+		q.idle = nil
+	}
 	return true
+}
+
+// untilIdle returns a context that ends when the queue is empty because the callers have left.
+func (q *Queue[T, R]) untilIdle() context.Context {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.idle == nil {
+		q.waiting, q.idle = context.WithCancel(context.Background())
+	}
+	return q.waiting
 }
 
 // take takes up to most writes from the queue, first come first served. It leaves out those whose contexts have ended.
@@ -315,7 +332,7 @@ func (q *Queue[T, R]) runBatch(first *Write[T, R]) {
 		}
 		b.tell(err)
 	}()
-	run, failed := q.begin(first.deadline, b.Log)
+	run, failed := q.begin(q.untilIdle(), first.deadline, b.Log)
 	if failed != nil {
 		err = failed
 		return

@@ -48,12 +48,16 @@ func newFake(t *testing.T, waitTimeout time.Duration, options Options) *fake {
 	return f
 }
 
-func (f *fake) begin(deadline time.Time, log *dbtx.Log) (Run[int, int], error) {
+func (f *fake) begin(ctx context.Context, deadline time.Time, log *dbtx.Log) (Run[int, int], error) {
 	if f.beginTakes > time.Until(deadline) {
 		time.Sleep(time.Until(deadline))
 		return nil, fmt.Errorf("%w: no connection", dberr.ErrBusy)
 	}
-	time.Sleep(f.beginTakes)
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(f.beginTakes):
+	}
 	if f.beginErr != nil {
 		return nil, f.beginErr
 	}
@@ -324,6 +328,22 @@ func TestCloseWaitsForTheBatch(t *testing.T) {
 	})
 }
 
+// A leader that still waits for a connection waits for nobody when the callers have left.
+func TestCloseDoesNotWaitForWithdrawnWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, time.Hour, Options{Batches: 2})
+		f.beginTakes = time.Minute
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		for _, o := range f.callWith([]context.Context{short, short}, 1, 2)() {
+			is.New(t).True(errors.Is(o.err, context.DeadlineExceeded))
+		}
+		f.Close()
+		is.New(t).Equal(time.Since(began), time.Second)
+	})
+}
+
 // The timeout bounds the wait in the queue, and not the batch.
 func TestTimeoutAfterTheOperationWasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -372,7 +392,7 @@ func TestBatchThatCannotBeginAndWhoseFirstCallerHasGone(t *testing.T) {
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		connected := make(chan error)
-		f.Queue.begin = func(time.Time, *dbtx.Log) (Run[int, int], error) { return f.run, <-connected }
+		f.Queue.begin = func(context.Context, time.Time, *dbtx.Log) (Run[int, int], error) { return f.run, <-connected }
 		outcomes := f.callWith([]context.Context{short, t.Context()}, 1, 2)
 		time.Sleep(2 * time.Second)
 		connected <- errRefused
@@ -392,7 +412,7 @@ func TestLeaderWhoseOperationAnotherHasTaken(t *testing.T) {
 			f := newFake(t, time.Minute, Options{Batches: 2})
 			f.takes = 10 * time.Second
 			connected := make(chan error)
-			f.Queue.begin = func(time.Time, *dbtx.Log) (Run[int, int], error) { return f.run, <-connected }
+			f.Queue.begin = func(context.Context, time.Time, *dbtx.Log) (Run[int, int], error) { return f.run, <-connected }
 			outcomes := f.call(1, 2)
 			connected <- nil
 			time.Sleep(time.Second)
@@ -476,7 +496,7 @@ func TestBatchThatPanics(t *testing.T) {
 		for _, o := range f.call(1, 2, 3)() {
 			is.True(strings.Contains(o.err.Error(), "oops"))
 		}
-		f.Queue.begin = func(time.Time, *dbtx.Log) (Run[int, int], error) { panic("oops") }
+		f.Queue.begin = func(context.Context, time.Time, *dbtx.Log) (Run[int, int], error) { panic("oops") }
 		for _, o := range f.call(4, 5)() {
 			is.True(strings.Contains(o.err.Error(), "oops"))
 		}

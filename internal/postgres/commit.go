@@ -54,14 +54,14 @@ func idOf(g storagedb.Generation) uuid.UUID { return g.ID }
 type batchStatement[T, R any] func(d *dialect, ctx context.Context, batch []*commit.Write[T, R], now time.Time) error
 
 func newQueue[T, R any](e *Engine, statement batchStatement[T, R]) *commit.Queue[T, R] {
-	options := commit.Options{Batches: maxBatches, Logger: e.logger}
-	return commit.New(e.waitTimeout, options, func(deadline time.Time, _ *dbtx.Log) (commit.Run[T, R], error) {
-		conn, err := e.acquire(context.Background(), e.pool, time.Until(deadline))
+	begin := func(ctx context.Context, deadline time.Time, _ *dbtx.Log) (commit.Run[T, R], error) {
+		conn, err := e.acquire(ctx, e.pool, time.Until(deadline))
 		if err != nil {
 			return nil, err
 		}
 		return func(b *commit.Batch[T, R]) { runBatch(e, conn, b, statement) }, nil
-	})
+	}
+	return commit.New(e.waitTimeout, commit.Options{Batches: maxBatches, Logger: e.logger}, begin)
 }
 
 func (q queues) close() {

@@ -59,16 +59,15 @@ func newPromptQueue[T, R any](
 
 // newLockQueue returns the queue of a locked prompt.
 func newLockQueue[T, R any](e *Engine, statement batchStatement[T, R]) *commit.Queue[T, R] {
-	options := commit.Options{Batches: 1, Logger: e.logger}
-	return commit.New(e.waitTimeout, options, func(deadline time.Time, _ *dbtx.Log) (commit.Run[T, R], error) {
-		timeout := time.NewTimer(time.Until(deadline))
-		defer timeout.Stop()
+	begin := func(ctx context.Context, deadline time.Time, _ *dbtx.Log) (commit.Run[T, R], error) {
+		waiting, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
 		select {
 		case e.lockWaits <- struct{}{}:
-		case <-timeout.C:
+		case <-waiting.Done():
 			return nil, dbtx.TimedOut("the locks of other transactions on many prompts")
 		}
-		conn, err := e.acquire(context.Background(), e.pool, time.Until(deadline))
+		conn, err := e.acquire(ctx, e.pool, time.Until(deadline))
 		if err != nil {
 			<-e.lockWaits
 			return nil, err
@@ -77,7 +76,8 @@ func newLockQueue[T, R any](e *Engine, statement batchStatement[T, R]) *commit.Q
 			defer func() { <-e.lockWaits }()
 			runBatch(e, conn, b, statement)
 		}, nil
-	})
+	}
+	return commit.New(e.waitTimeout, commit.Options{Batches: 1, Logger: e.logger}, begin)
 }
 
 // isLockTimeout reports whether the server has given up waiting for a lock.

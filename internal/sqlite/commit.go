@@ -34,8 +34,10 @@ func (e *Engine) CreateGeneration(ctx context.Context, creation engine.Creation)
 
 // beginBatch takes the writer and SQLite's write lock, in turn with InTx. The batch runs in one transaction, or in
 // several if one of its writes fails.
-func (e *Engine) beginBatch(deadline time.Time, log *dbtx.Log) (commit.Run[write, storagedb.Generation], error) {
-	tx, err := e.begin(context.Background(), deadline, log)
+func (e *Engine) beginBatch(
+	ctx context.Context, deadline time.Time, log *dbtx.Log,
+) (commit.Run[write, storagedb.Generation], error) {
+	tx, err := e.begin(ctx, deadline, log)
 	if err != nil {
 		return nil, err
 	}
