@@ -38,9 +38,11 @@ type Queue[T, R any] struct {
 	mu      sync.Mutex
 	queue   []*Write[T, R]
 	leaders int
-	closed  bool
-	idle    context.CancelFunc // ends the waits of all leaders that begin a batch; nil if none does
-	waiting context.Context    // the context of these waits
+	// beginning is how many of the leaders have not begun a batch yet.
+	beginning int
+	closed    bool
+	idle      context.CancelFunc // ends the waits of all leaders that begin a batch; nil if none does
+	waiting   context.Context    // the context of these waits
 }
 
 // Options of a queue.
@@ -181,19 +183,19 @@ func (q *Queue[T, R]) await(w *Write[T, R]) error {
 	case <-w.told:
 		return nil
 	case <-timeout.C:
-		if q.withdraw(w) {
+		if !q.begins(w) && q.withdraw(w) {
 			return dbtx.TimedOut(dbtx.ForConnection)
 		}
-		// The write is in a batch, which is not bounded by the timeout.
+		// The write is in a batch, which is not bounded by the timeout, or a leader begins one for it and knows better.
 		select {
 		case <-w.told:
 			return nil
 		case <-w.Ctx.Done():
 		}
 	case <-w.Ctx.Done():
-		if q.withdraw(w) {
-			return dberr.NothingChanged(w.Ctx.Err())
-		}
+	}
+	if q.withdraw(w) {
+		return dberr.NothingChanged(w.Ctx.Err())
 	}
 	leave := time.NewTimer(dbtx.LeaveAfter)
 	defer leave.Stop()
@@ -238,9 +240,25 @@ func (q *Queue[T, R]) enqueue(w *Write[T, R]) error {
 	q.queue = append(q.queue, w)
 	if q.leaders < q.options.Batches {
 		q.leaders++
+		q.beginning++
 		q.running.Go(q.lead)
 	}
 	return nil
+}
+
+// begins reports whether a leader is about to begin a batch for the write. It waits no longer than the timeout allows,
+// but it may not have run yet on a busy machine: then nobody has kept the write waiting.
+func (q *Queue[T, R]) begins(w *Write[T, R]) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.beginning > 0 && len(q.queue) > 0 && q.queue[0] == w
+}
+
+// countBeginning adds n to the leaders that have not begun a batch yet.
+func (q *Queue[T, R]) countBeginning(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.beginning += n
 }
 
 // withdraw takes a write out of the queue, and reports whether it was still there.
@@ -291,6 +309,7 @@ func (q *Queue[T, R]) lead() {
 	ended := true
 	defer func() {
 		if ended { // an operation has ended this goroutine
+			q.countBeginning(1)
 			q.running.Go(q.lead)
 		}
 	}()
@@ -299,6 +318,7 @@ func (q *Queue[T, R]) lead() {
 		if q.options.Afterwards != nil {
 			q.options.Afterwards()
 		}
+		q.countBeginning(1)
 	}
 	ended = false
 }
@@ -309,6 +329,7 @@ func (q *Queue[T, R]) first() *Write[T, R] {
 	defer q.mu.Unlock()
 	if len(q.queue) == 0 {
 		q.leaders--
+		q.beginning--
 		return nil
 	}
 	return q.queue[0]
@@ -322,8 +343,11 @@ var errLeaderEnded = errors.New("the goroutine that committed for several caller
 // goroutine.
 func (q *Queue[T, R]) runBatch(first *Write[T, R]) {
 	b := &Batch[T, R]{Log: dbtx.NewLog(q.options.Logger), queue: q}
-	err := errLeaderEnded
+	err, beginning := errLeaderEnded, true
 	defer func() {
+		if beginning {
+			q.countBeginning(-1)
+		}
 		if reason := recover(); reason != nil {
 			err = fmt.Errorf("panic in a commit for several callers: %v", reason)
 		}
@@ -338,6 +362,8 @@ func (q *Queue[T, R]) runBatch(first *Write[T, R]) {
 		return
 	}
 	b.More()
+	q.countBeginning(-1)
+	beginning = false
 	run(b)
 	err = nil
 }
