@@ -69,8 +69,9 @@ type Run[T, R any] func(*Batch[T, R])
 const (
 	maxQueued = 4096 // callers beyond these wait for a token
 	maxBatch  = 512  // so that the first caller of a batch does not wait long for the last
-	// busyGrace lets the leader be the one who says what was waited for in vain: it knows better than its callers.
-	busyGrace = 10 * time.Millisecond
+	// busyGrace lets the leader be the one who says what was waited for in vain: it knows better than its callers. It is
+	// also the least time that a leader has to begin: it may get to run late.
+	busyGrace = 50 * time.Millisecond
 )
 
 // New returns a queue in which an operation waits for at most waitTimeout.
@@ -356,7 +357,11 @@ func (q *Queue[T, R]) runBatch(first *Write[T, R]) {
 		}
 		b.tell(err)
 	}()
-	run, failed := q.begin(q.untilIdle(), first.deadline, b.Log)
+	deadline := first.deadline
+	if soonest := time.Now().Add(busyGrace); deadline.Before(soonest) {
+		deadline = soonest
+	}
+	run, failed := q.begin(q.untilIdle(), deadline, b.Log)
 	if failed != nil {
 		err = failed
 		return
