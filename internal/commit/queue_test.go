@@ -420,6 +420,8 @@ func TestLeaderWhoseOperationAnotherHasTaken(t *testing.T) {
 			is.Equal(outcomes()[1].result, 4)
 			is.NoErr(outcomes()[1].err)
 			is.Equal(f.batches[0], []int{1, 2})
+			time.Sleep(time.Minute) // until the other leader, which has nothing to do, has gone
+			synctest.Wait()
 			f.takes = time.Second
 			f.Queue.begin = f.begin
 			is.Equal(f.call(3)()[0].result, 9)
