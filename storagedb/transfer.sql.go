@@ -192,8 +192,8 @@ type RowCountsRow struct {
 }
 
 // Full scan of each table. A transfer relies neither on the counters nor on an index: it reads the rows by the primary
-// keys, so that an index that misses rows shows as a difference. No index has the columns of these conditions, which are
-// true of each row: they keep the engines from counting the entries of an index.
+// keys, so that an index that misses rows shows as a difference. No index has the columns of these conditions, which
+// are true of each row: they keep the engines from counting the entries of an index.
 func (q *Queries) RowCounts(ctx context.Context) (RowCountsRow, error) {
 	row := q.db.QueryRow(ctx, rowCounts)
 	var i RowCountsRow

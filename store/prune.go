@@ -47,10 +47,10 @@ type KeptFile struct {
 
 // Prune deletes generations that ended long ago, with the errors of their attempts, and on request their audio files. A
 // generation ended at completed_at; one of the Python service that is finished and has none ended at created_at. The
-// used_count of prompts stays. It does not disturb others. It deletes in batches of 100, each in a transaction of its own, and pauses after each for
-// as long as it took. A generation that is retried meanwhile stays. A generation that is locked at that moment, or was
-// created after the time before which it must have ended, is left for the next Prune. A prompt that is used at that
-// moment stays, too. Two may run at once.
+// used_count of prompts stays. Prune does not disturb others. It deletes in batches of 100, each in a transaction of its
+// own, and pauses after each for as long as it took. A generation that is retried meanwhile stays. One that is locked at
+// that moment, or was created after the time before which it must have ended, is left for the next Prune. A prompt that
+// is used at that moment stays, too. Two may run at once.
 //
 // If it has deleted anything, it then reads the IDs and paths of all remaining generations once; that takes some
 // seconds for a million. A generation that is created meanwhile with a path of the caller's choice may name one of the

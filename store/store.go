@@ -135,8 +135,8 @@ type Store struct {
 
 // Open opens the database and checks that its schema is the one that this program was built for.
 //
-// It returns ErrSchemaOutdated if the database does not exist, or if its schema is older or newer than this program; the text
-// names the remedy. It returns a *ValidationError for bad options, and ErrBusy if another process locks the database.
+// It returns ErrSchemaOutdated if the database does not exist, or if its schema is older or newer than this program; the
+// text has the remedy. It returns a *ValidationError for bad options, and ErrBusy if another process locks the database.
 // With Options.Migrate any number of processes may open a database at once: one migrates, the others wait.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	return open(ctx, opts, false)

@@ -58,11 +58,11 @@ const (
 // does not exist; the destination must have no rows. Until Transfer has returned, nobody may write to the source or use
 // the destination.
 //
-// First it verifies and reads all of the source. If that has rows that no store holds, such as prompts of the Python service over
-// 2,000 bytes, it returns an *UnfitRowsError that names them, and has written nothing. Then it copies the rows in
-// batches, in constant memory. At the end it reads the destination, and compares the number of rows of each table, and
-// a hash of their values that does not depend on the engine. It compares metadata as JSON, and numbers to their last
-// digit.
+// First it verifies and reads all of the source. If that has rows that no store holds, such as prompts of the Python
+// service over 2,000 bytes, it returns an *UnfitRowsError that names them, and has written nothing. Then it copies the
+// rows in batches, in constant memory. At the end it reads the destination, and compares the number of rows of each
+// table, and a hash of their values that does not depend on the engine. It compares metadata as JSON, and numbers to
+// their last digit.
 //
 // If a Transfer is interrupted, by the end of ctx, a kill or a full disk, call it again with the same databases, and it
 // goes on. The destination keeps its progress in a table, transfer_progress, which is dropped at the end.

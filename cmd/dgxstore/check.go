@@ -65,7 +65,8 @@ data, and asks first. The exit code is then 4 if findings remain.`,
 	return cmd
 }
 
-// runCheck calls do and shows a spinner until do returns. The report's collections are never nil, so that JSON has no null.
+// runCheck calls do and shows a spinner until do returns. The report's collections are never nil, so that JSON has no
+// null.
 func (a *app) runCheck(label string, do func() (store.CheckReport, error)) (store.CheckReport, error) {
 	spinner := a.startSpinner(label)
 	defer spinner.finish()

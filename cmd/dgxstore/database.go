@@ -19,8 +19,8 @@ func (a *app) chosenURL() string {
 	return cmp.Or(a.database, os.Getenv("DATABASE_URL"), "sqlite:data/generations.db")
 }
 
-// displayURL returns a URL for messages. It has only the parts that cannot hold a password. If the store could not read
-// the URL, nobody knows where the password is, so nothing of it is shown.
+// displayURL returns a URL for messages. It has only the parts that cannot hold a password. If the store
+// cannot read the URL, any part may be the password, so displayURL shows none of it.
 func displayURL(text string) string {
 	scheme, rest, _ := strings.Cut(text, ":")
 	switch strings.ToLower(scheme) {
@@ -57,7 +57,7 @@ func displayPostgres(text string) string {
 	return shown.String()
 }
 
-// passwords are the places in a message where a password may be: arguments and URLs that came to the wrong place.
+// passwords matches the parts of a message that may hold a password, such as a URL given as the wrong argument.
 var passwords = []struct {
 	where *regexp.Regexp
 	with  string

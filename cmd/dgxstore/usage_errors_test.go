@@ -211,7 +211,7 @@ func TestPasswordIsNeverShown(t *testing.T) {
 			} {
 				quiet(append(args, "--database", database)...)
 			}
-			// The URL is where it does not belong. Only what looks like a password can be known as one there.
+			// The URL is given as the wrong argument. There the command hides only what looks like a password.
 			if !strings.Contains(database, ":hunter2@") && !strings.Contains(database, "password=") {
 				return
 			}

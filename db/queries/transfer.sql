@@ -1,7 +1,7 @@
 -- name: RowCounts :one
 -- Full scan of each table. A transfer relies neither on the counters nor on an index: it reads the rows by the primary
--- keys, so that an index that misses rows shows as a difference. No index has the columns of these conditions, which are
--- true of each row: they keep the engines from counting the entries of an index.
+-- keys, so that an index that misses rows shows as a difference. No index has the columns of these conditions, which
+-- are true of each row: they keep the engines from counting the entries of an index.
 SELECT
 	(SELECT count(*) FROM prompts WHERE CAST(first_used_at AS TEXT) <> '') AS prompts,
 	(SELECT count(*) FROM generations WHERE length(file_path) >= 0) AS generations,

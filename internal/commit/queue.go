@@ -124,8 +124,7 @@ const (
 	left        // its caller has left
 )
 
-// Call runs fn and sets Err. It keeps a panic of fn for the caller whose operation this is, and likewise if fn ends its
-// goroutine.
+// Call runs fn and sets Err. If fn panics or ends its goroutine, that is kept for the caller whose operation this is.
 func (w *Write[T, R]) Call(fn func() error) {
 	w.Err, w.exited = nil, true
 	defer func() {

@@ -57,8 +57,8 @@ func (r correctedRow) Scan(dest ...any) error { return corrected(r.Row.Scan(dest
 
 func corrected(err error) error { return MayHaveRun(quiet(err)) }
 
-// MayHaveRun returns err without its claim that nothing was sent, if that may be wrong. pgx 5.12 reports an answer of
-// the simple protocol that was cut off before its first byte as ErrConnClosed, which claims it: MultiResultReader closes
+// MayHaveRun returns err without its claim that nothing was sent, if that may be wrong. If an answer of the simple
+// protocol is cut off before its first byte, pgx 5.12 returns ErrConnClosed, which claims it: MultiResultReader closes
 // the connection, and then finds it closed. In every mode COMMIT and Exec without arguments use that protocol.
 func MayHaveRun(err error) error {
 	if errors.Is(err, pgconn.ErrConnClosed) && pgconn.SafeToRetry(err) {
@@ -100,7 +100,8 @@ func quiet(err error) error {
 		return quietError{fmt.Sprintf("column %s has a value that cannot be read", scan.FieldName), err}
 	}
 	// pgx has no type for an argument that it cannot encode.
-	return quietError{"pgx cannot send an argument or read an answer: unwrap the error to see why, it may quote values", err}
+	return quietError{"pgx cannot send an argument or read an answer: unwrap the error to see why; it may quote values",
+		err}
 }
 
 // saysNoValue reports whether an error is about a connection, a context or a result, and not about what was sent.

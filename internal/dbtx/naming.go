@@ -11,8 +11,8 @@ import (
 	"github.com/dgx-music/storage/storagedb"
 )
 
-// Naming returns a connection of pgx that names the row if a value cannot be read, such as the time infinity: it returns
-// a *storagedb.UnreadableError. pgx only names the column.
+// Naming returns a connection of pgx that returns a *storagedb.UnreadableError, which names the row, if a value cannot be
+// read, such as the time infinity. pgx only names the column.
 func Naming(db storagedb.DBTX) storagedb.DBTX { return namingRows{db} }
 
 type namingRows struct{ storagedb.DBTX }

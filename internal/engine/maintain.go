@@ -11,8 +11,8 @@ import (
 
 // Maintainer is what the engines do differently for Check, Repair and Optimize. No transaction has it.
 type Maintainer interface {
-	// CheckStorage reports what the engine finds wrong in its own files, and with rowsToo also rows that a CHECK constraint
-	// refuses. PostgreSQL's files are on its server.
+	// CheckStorage reports what the engine finds wrong in its own files. With rowsToo it also reports rows that a CHECK
+	// constraint refuses. PostgreSQL's files are on its server.
 	CheckStorage(ctx context.Context, rowsToo bool, found func(Finding)) error
 	// OwnFiles are the database's files, including those that SQLite keeps beside it.
 	OwnFiles() []string

@@ -225,10 +225,12 @@ var damages = map[string]struct {
 		}
 		id := "01890000-0000-7000-8000--0000000000-"
 		testkit.Exec(t, s.Store, `INSERT INTO generations
-			(id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, scheduled_at, prompt_id)
+			(id, prompt, model_name, duration_seconds, sample_rate, channels, file_path, status, created_at, scheduled_at,
+				prompt_id)
 			SELECT $1, prompt, 'm', 1, 1, 1, 'f', 'failed', created_at, created_at, prompt_id FROM generations
 			WHERE generations.id = $2`, id, s.g.ID)
-		testkit.Exec(t, s.Store, "INSERT INTO generation_errors SELECT $1, 1, 'w', 'e', created_at FROM generations LIMIT 1", id)
+		testkit.Exec(t, s.Store,
+			"INSERT INTO generation_errors SELECT $1, 1, 'w', 'e', created_at FROM generations LIMIT 1", id)
 		testkit.Exec(t, s.Store, "UPDATE prompts SET used_count = 100")
 		return []store.Finding{
 			{Kind: store.FindingIntegrity, ID: "generation_metadata"}, {Kind: store.FindingIntegrity, ID: "generations"},

@@ -83,7 +83,7 @@ func TestTransferOfADamagedSource(t *testing.T) {
 	}
 }
 
-// A page of zeros in the middle of the file is met by whoever reads it.
+// If a page of a table has only zeros, a transfer that reads it returns ErrCorrupt.
 func TestTransferOfAnUnreadableSource(t *testing.T) {
 	t.Parallel()
 	is := is.New(t)

@@ -34,8 +34,8 @@ WHERE generation_id IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 	)
 `
 
-// Full scan of generation_metadata: no index has the entries of one generation together. Primary key of generations, for
-// each ID, to read the entries that are right. SQLite reads them once.
+// Full scan of generation_metadata: no index has the entries of one generation together. Primary key of generations,
+// for each ID, to read the entries that are right. SQLite reads them once.
 func (q *Queries) DeleteSurplusMetadata(ctx context.Context, ids string) error {
 	_, err := q.db.Exec(ctx, deleteSurplusMetadata, ids)
 	return err

@@ -55,8 +55,8 @@ SELECT name, value, created_at, generation_id FROM generation_metadata_entries
 WHERE generation_id IN (SELECT value FROM json_each(CAST(@ids AS TEXT)));
 
 -- name: DeleteSurplusMetadata :exec
--- Full scan of generation_metadata: no index has the entries of one generation together. Primary key of generations, for
--- each ID, to read the entries that are right. SQLite reads them once.
+-- Full scan of generation_metadata: no index has the entries of one generation together. Primary key of generations,
+-- for each ID, to read the entries that are right. SQLite reads them once.
 DELETE FROM generation_metadata
 WHERE generation_id IN (SELECT value FROM json_each(CAST(@ids AS TEXT)))
 	AND (name, value, created_at, generation_id) NOT IN (
